@@ -1,0 +1,3 @@
+//! The schema-mirror binary.
+
+fn main() {}
