@@ -212,10 +212,7 @@ pub trait Cluster: Clone + Send + Sync + 'static {
     fn facts(&self) -> impl Future<Output = Result<ClusterFacts, Fault>> + Send;
 
     /// Asks about a topic; `None` when it does not exist. Never creates it.
-    fn topic(
-        &self,
-        name: &str,
-    ) -> impl Future<Output = Result<Option<TopicFacts>, Fault>> + Send;
+    fn topic(&self, name: &str) -> impl Future<Output = Result<Option<TopicFacts>, Fault>> + Send;
 
     /// Creates a topic; one that is there already is no fault.
     fn create_topic(&self, spec: &TopicSpec) -> impl Future<Output = Result<(), Fault>> + Send;
@@ -229,10 +226,7 @@ pub trait Cluster: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Log, Fault>> + Send;
 
     /// Reads all partitions of a small topic to the ends they have now, partition by partition.
-    fn read_all(
-        &self,
-        topic: &str,
-    ) -> impl Future<Output = Result<Vec<Record>, Fault>> + Send;
+    fn read_all(&self, topic: &str) -> impl Future<Output = Result<Vec<Record>, Fault>> + Send;
 
     /// Opens a partition for writing.
     fn append_to(

@@ -1,0 +1,324 @@
+//! Keys of registry records: read leniently, written in one spelling only.
+//!
+//! Compaction compares keys as bytes, a registry compares what they say. So every spelling is read
+//! and [`Key::canonical`] is the only writer: Jackson's bytes in the order that Confluent has used
+//! since 5.2.5 (SCHEMA) and 5.3.0 (the others).
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::core::json::push_jackson_string;
+use crate::core::subject::ContextName;
+use crate::core::subject::Subject;
+
+/// Ids and versions from here on are not written: a registry's next one would be negative, or its
+/// listing would not show it (odd-records 1.18, 2.13).
+pub const NUMBER_MAX: i64 = 2_147_483_647 - 1_000;
+
+/// The place of a schema in its subject, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version(u32);
+
+impl Version {
+    /// A version that registries can list: 1 to [`NUMBER_MAX`] − 1.
+    #[must_use]
+    pub fn new(wire: i64) -> Option<Self> {
+        if (1..NUMBER_MAX).contains(&wire) { u32::try_from(wire).ok().map(Self) } else { None }
+    }
+
+    /// As a number.
+    #[must_use]
+    pub fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// What a registry's record is about, whatever its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// A context exists.
+    Context(ContextName),
+    /// Who may write a subject, or a context.
+    Mode(Subject),
+    /// Compatibility and other settings of a subject, or a context.
+    Config(Subject),
+    /// One version of a subject.
+    Schema(Subject, Version),
+    /// An event: all versions up to the value's are deleted softly. The value names the subject.
+    DeleteSubject(Subject),
+    /// An event: the registry forgets soft-deleted versions. `None`: of all contexts.
+    ClearSubject(Option<Subject>),
+    /// Says nothing; written by registries to learn where the end is.
+    Noop,
+}
+
+impl Key {
+    /// The bytes that Confluent writes for this key; nobody else builds a key.
+    #[must_use]
+    pub fn canonical(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(96);
+        out.extend_from_slice(br#"{"keytype":""#);
+        out.extend_from_slice(self.kind().as_bytes());
+        out.push(b'"');
+        match self {
+            Self::Context(context) => {
+                out.extend_from_slice(br#","tenant":"default","context":"#);
+                push_jackson_string(&mut out, context.as_str());
+            }
+            Self::Mode(subject) | Self::Config(subject) | Self::DeleteSubject(subject) => {
+                push_subject(&mut out, Some(subject));
+            }
+            Self::Schema(subject, version) => {
+                push_subject(&mut out, Some(subject));
+                out.extend_from_slice(format!(r#","version":{version},"magic":1}}"#).as_bytes());
+                return out;
+            }
+            Self::ClearSubject(subject) => push_subject(&mut out, subject.as_ref()),
+            Self::Noop => {}
+        }
+        out.extend_from_slice(br#","magic":0}"#);
+        out
+    }
+
+    /// The `keytype` of the key.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Context(_) => "CONTEXT",
+            Self::Mode(_) => "MODE",
+            Self::Config(_) => "CONFIG",
+            Self::Schema(..) => "SCHEMA",
+            Self::DeleteSubject(_) => "DELETE_SUBJECT",
+            Self::ClearSubject(_) => "CLEAR_SUBJECT",
+            Self::Noop => "NOOP",
+        }
+    }
+
+    /// The context that the key belongs to; `None` where it belongs to no single one.
+    #[must_use]
+    pub fn context(&self) -> Option<&ContextName> {
+        match self {
+            Self::Context(context) => Some(context),
+            Self::Mode(s) | Self::Config(s) | Self::Schema(s, _) | Self::DeleteSubject(s) => {
+                Some(&s.context)
+            }
+            Self::ClearSubject(subject) => subject.as_ref().map(|s| &s.context),
+            Self::Noop => None,
+        }
+    }
+
+    /// The subject that the key belongs to, if it is about one.
+    #[must_use]
+    pub fn subject(&self) -> Option<&Subject> {
+        match self {
+            Self::Mode(s) | Self::Config(s) | Self::Schema(s, _) | Self::DeleteSubject(s) => {
+                Some(s)
+            }
+            Self::ClearSubject(subject) => subject.as_ref(),
+            Self::Context(_) | Self::Noop => None,
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Context(context) => write!(f, "CONTEXT {context}"),
+            Self::Schema(subject, version) => write!(f, "{subject} v{version}"),
+            Self::Mode(s) | Self::Config(s) | Self::DeleteSubject(s) => {
+                if s.is_context() && s.context.is_default() {
+                    write!(f, "{} (default context)", self.kind())
+                } else {
+                    write!(f, "{} {s}", self.kind())
+                }
+            }
+            Self::ClearSubject(Some(s)) => write!(f, "CLEAR_SUBJECT {s}"),
+            Self::ClearSubject(None) | Self::Noop => f.write_str(self.kind()),
+        }
+    }
+}
+
+/// `subject` is left out when it is empty, as Jackson's NON_EMPTY does.
+fn push_subject(out: &mut Vec<u8>, subject: Option<&Subject>) {
+    let spelled = subject.map(Subject::spelled).unwrap_or_default();
+    if !spelled.is_empty() {
+        out.extend_from_slice(br#","subject":"#);
+        push_jackson_string(out, &spelled);
+    }
+}
+
+/// What the bytes of a key turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyReading {
+    /// A key we know.
+    Known(Key),
+    /// A kind that says nothing to us, with its name: dropped and counted.
+    Unknown(String),
+    /// Nobody can read it, with the reason.
+    Unreadable(String),
+    /// A registry reads it as something that was not meant, or not at all: what and why. Some of
+    /// them name a key whose state they would have changed.
+    Misread(Option<Key>, String),
+}
+
+const KINDS: [&str; 8] =
+    ["SCHEMA", "CONFIG", "MODE", "CONTEXT", "DELETE_SUBJECT", "CLEAR_SUBJECT", "NOOP", "ASSOC"];
+
+/// Reads a key's bytes by field, in any order and spelling, as a registry does. Text after the
+/// JSON is ignored (measured: applied as if it were not there).
+#[must_use]
+pub fn read_key(bytes: &[u8]) -> KeyReading {
+    let fields = match KeyFields::read(bytes) {
+        Ok(fields) => fields,
+        Err(reason) => return KeyReading::Unreadable(reason),
+    };
+    let kind = match &fields.keytype {
+        Some(Value::String(kind)) => kind.as_str(),
+        Some(_) => return KeyReading::Unreadable("its keytype is not a string".to_owned()),
+        None => return KeyReading::Unreadable("it has no keytype".to_owned()),
+    };
+    match kind {
+        "NOOP" => KeyReading::Known(Key::Noop),
+        "SCHEMA" => read_schema_key(&fields),
+        "CONFIG" => read_setting_key(&fields, Key::Config),
+        "MODE" => read_setting_key(&fields, Key::Mode),
+        "DELETE_SUBJECT" => {
+            fields.with_subject(|subject| KeyReading::Known(Key::DeleteSubject(subject)))
+        }
+        "CLEAR_SUBJECT" => match fields.subject() {
+            Ok(subject) => KeyReading::Known(Key::ClearSubject(subject)),
+            Err(reason) => KeyReading::Unreadable(reason),
+        },
+        "CONTEXT" => read_context_key(&fields),
+        other if KINDS.iter().any(|known| *known != other && known.eq_ignore_ascii_case(other)) => {
+            KeyReading::Misread(None, format!("its keytype {other:?} is not in capitals"))
+        }
+        other => KeyReading::Unknown(other.to_owned()),
+    }
+}
+
+fn read_schema_key(fields: &KeyFields) -> KeyReading {
+    match fields.magic.as_ref().map(integer) {
+        None | Some(Some(0 | 1)) => {}
+        Some(_) => return KeyReading::Unreadable("its magic is neither 0 nor 1".to_owned()),
+    }
+    fields.with_subject(|subject| {
+        if let Some(defect) = subject.defect() {
+            return KeyReading::Misread(None, defect.to_owned());
+        }
+        let Some(wire) = &fields.version else {
+            return KeyReading::Misread(None, "its key has no version".to_owned());
+        };
+        match integer(wire).map(|number| (number, Version::new(number))) {
+            Some((_, Some(version))) => KeyReading::Known(Key::Schema(subject, version)),
+            Some((number, None)) => {
+                KeyReading::Misread(None, format!("version {number} is outside 1 to {NUMBER_MAX}"))
+            }
+            None => KeyReading::Unreadable("its version is not an integer".to_owned()),
+        }
+    })
+}
+
+fn read_setting_key(fields: &KeyFields, key: fn(Subject) -> Key) -> KeyReading {
+    match fields.subject_text() {
+        Err(reason) => KeyReading::Unreadable(reason),
+        // Stored under a name that no look-up asks for (odd-records 1.20).
+        Ok(Some(text)) if text == ":.:" || text == ":." => KeyReading::Misread(
+            None,
+            "a registry never finds settings of \":.:\"; they stand without subject".to_owned(),
+        ),
+        Ok(text) => KeyReading::Known(key(Subject::parse(text.as_deref().unwrap_or_default()))),
+    }
+}
+
+fn read_context_key(fields: &KeyFields) -> KeyReading {
+    match (&fields.tenant, &fields.context) {
+        (Some(Value::String(tenant)), Some(Value::String(name))) if tenant == "default" => {
+            if name.starts_with('.') {
+                KeyReading::Known(Key::Context(ContextName::from_record(name)))
+            } else {
+                KeyReading::Misread(None, format!("context {name:?} has no leading dot"))
+            }
+        }
+        (_, Some(_)) => {
+            KeyReading::Misread(None, "a context without tenant \"default\" is not listed".into())
+        }
+        (_, None) => KeyReading::Misread(None, "it names no context".to_owned()),
+    }
+}
+
+/// The fields that keys have; others are ignored, as a registry ignores them.
+#[derive(Debug, Default)]
+struct KeyFields {
+    keytype: Option<Value>,
+    subject: Option<Value>,
+    version: Option<Value>,
+    magic: Option<Value>,
+    tenant: Option<Value>,
+    context: Option<Value>,
+}
+
+impl KeyFields {
+    fn read(bytes: &[u8]) -> Result<Self, String> {
+        let object = crate::core::json::Object::parse(bytes)
+            .map_err(|fault| format!("its key is no JSON object: {fault}"))?;
+        let mut fields = Self::default();
+        for field in object.fields() {
+            let slot = match field.name(bytes).as_deref() {
+                Some("keytype") => &mut fields.keytype,
+                Some("subject") => &mut fields.subject,
+                Some("version") => &mut fields.version,
+                Some("magic") => &mut fields.magic,
+                Some("tenant") => &mut fields.tenant,
+                Some("context") => &mut fields.context,
+                Some(_) | None => continue,
+            };
+            let text = field.raw(bytes);
+            if slot.is_some() {
+                return Err(format!("its key has {:?} twice", field.name(bytes)));
+            }
+            let value = serde_json::from_str(text).map_err(|fault| {
+                format!("its key holds text that cannot be represented: {fault}")
+            })?;
+            *slot = Some(value);
+        }
+        Ok(fields)
+    }
+
+    fn subject_text(&self) -> Result<Option<String>, String> {
+        match &self.subject {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) if text.is_empty() => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err("its subject is not a string".to_owned()),
+        }
+    }
+
+    fn subject(&self) -> Result<Option<Subject>, String> {
+        Ok(self.subject_text()?.map(|text| Subject::parse(&text)))
+    }
+
+    fn with_subject(&self, then: impl FnOnce(Subject) -> KeyReading) -> KeyReading {
+        match self.subject() {
+            Ok(Some(subject)) => then(subject),
+            Ok(None) => KeyReading::Misread(None, "its key has no subject".to_owned()),
+            Err(reason) => KeyReading::Unreadable(reason),
+        }
+    }
+}
+
+/// Jackson reads `"1"` as 1 where an int is wanted (measured: key-version-string).
+fn integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.trim().parse().ok(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}

@@ -1,0 +1,290 @@
+//! What a link was told to do: its definition, apart from clusters and connections.
+
+use std::fmt;
+
+use crate::core::filter::SubjectFilter;
+use crate::core::subject::ContextName;
+use crate::core::subject::Subject;
+
+/// Where the source's subjects stand in the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Placement {
+    /// In a context of the target; named contexts of the source behind its name.
+    Into(ContextName),
+    /// Under the names they have.
+    Same,
+}
+
+/// The mode that keeps clients of the target's registry out of what the link owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fence {
+    /// No registration, no deletion, no change of settings over REST.
+    Readonly,
+    /// Keeps plain registrations out, but neither deletions nor changes of settings.
+    Import,
+    /// No mode is written.
+    None,
+}
+
+/// What is done about a reference, or an alias, that the link's own filter leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum References {
+    /// The whole subject that it points to is taken, and what that one references.
+    Follow,
+    /// The record that refers is held and said so.
+    Hold,
+}
+
+/// What is done when the target differs in the scope though the link wrote nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DriftPolicy {
+    /// Keys of the link that are missing or changed are restored.
+    Repair,
+    /// They are reported.
+    Report,
+}
+
+/// A level of compatibility, spelled as records spell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compatibility {
+    /// NONE
+    None,
+    /// BACKWARD
+    Backward,
+    /// BACKWARD_TRANSITIVE
+    BackwardTransitive,
+    /// FORWARD
+    Forward,
+    /// FORWARD_TRANSITIVE
+    ForwardTransitive,
+    /// FULL
+    Full,
+    /// FULL_TRANSITIVE
+    FullTransitive,
+}
+
+impl Compatibility {
+    /// All levels.
+    pub const ALL: [Self; 7] = [
+        Self::None,
+        Self::Backward,
+        Self::BackwardTransitive,
+        Self::Forward,
+        Self::ForwardTransitive,
+        Self::Full,
+        Self::FullTransitive,
+    ];
+
+    /// The level with exactly this name; registries skip a record with another one.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.as_str() == name)
+    }
+
+    /// The level's name in a record.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::Backward => "BACKWARD",
+            Self::BackwardTransitive => "BACKWARD_TRANSITIVE",
+            Self::Forward => "FORWARD",
+            Self::ForwardTransitive => "FORWARD_TRANSITIVE",
+            Self::Full => "FULL",
+            Self::FullTransitive => "FULL_TRANSITIVE",
+        }
+    }
+}
+
+/// How a registry spells its records and what it tolerates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// Karapace where its headers or spelling are seen, Confluent otherwise.
+    Auto,
+    /// Confluent Schema Registry, as 7.x reads.
+    Confluent,
+    /// Karapace.
+    Karapace,
+}
+
+/// A share of deletes above which a link halts: both bounds have to be passed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DeleteLimit {
+    /// Share of the scope's live subjects, 0.0 to 1.0.
+    pub share_max: f64,
+    /// So many deleted subjects are never too many.
+    pub subjects_min: usize,
+}
+
+impl Default for DeleteLimit {
+    fn default() -> Self {
+        Self { share_max: 0.2, subjects_min: 10 }
+    }
+}
+
+/// The definition of a link, as far as it decides about records.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// The link's name.
+    pub name: String,
+    /// Where subjects go.
+    pub placement: Placement,
+    /// Which subjects go there.
+    pub filter: SubjectFilter,
+    /// The fence on what the link owns.
+    pub fence: Fence,
+    /// What to do about references that the filter leaves behind.
+    pub references: References,
+    /// What to do about drift.
+    pub drift: DriftPolicy,
+    /// The level of a context whose source says none.
+    pub default_compatibility: Compatibility,
+    /// How the source's registry spells.
+    pub source_dialect: Dialect,
+    /// When too much is deleted.
+    pub delete_limit: DeleteLimit,
+}
+
+impl Rules {
+    /// Where a subject of the source stands in the target; `None` where its context is not asked
+    /// for. Says nothing about whether the subject itself is chosen.
+    #[must_use]
+    pub fn place(&self, source: &Subject) -> Option<Subject> {
+        let context = self.place_context(&source.context)?;
+        Some(Subject { context, name: source.name.clone() })
+    }
+
+    /// The target's context for one of the source. This is the one place that puts a context on a
+    /// subject. Contexts are never flattened.
+    #[must_use]
+    pub fn place_context(&self, source: &ContextName) -> Option<ContextName> {
+        if !self.filter.touches(source) {
+            return None;
+        }
+        match &self.placement {
+            Placement::Into(context) => Some(context.join(source)),
+            Placement::Same => Some(source.clone()),
+        }
+    }
+
+    /// The subject of the source that would stand here in the target: the inverse of
+    /// [`place`](Self::place).
+    #[must_use]
+    pub fn unplace(&self, target: &Subject) -> Option<Subject> {
+        let context = match &self.placement {
+            Placement::Into(context) => context.unjoin(&target.context)?,
+            Placement::Same => target.context.clone(),
+        };
+        self.filter.touches(&context).then(|| Subject { context, name: target.name.clone() })
+    }
+
+    /// Whether the link owns this subject of the target and may write and delete it. With a context
+    /// it owns that whole context whatever the filter says; without one, what the filter chooses.
+    #[must_use]
+    pub fn owns(&self, target: &Subject) -> bool {
+        match &self.placement {
+            Placement::Into(context) => {
+                target.context == *context
+                    || self.unplace(target).is_some_and(|s| self.filter.touches(&s.context))
+            }
+            Placement::Same => self.filter.selects(target),
+        }
+    }
+
+    /// Whether the link owns the whole context in the target.
+    #[must_use]
+    pub fn owns_context(&self, target: &ContextName) -> bool {
+        self.owns(&Subject::of_context(target))
+    }
+
+    /// Whether some key could be in the scope of both links.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        match &self.placement {
+            Placement::Into(context) => {
+                let mut patterns = vec![format!(":{context}:*")];
+                if self.filter.touches_all_contexts() {
+                    return Scope { patterns, below: Some(context.to_string()) };
+                }
+                for named in self.filter.named_contexts() {
+                    if !named.is_default() {
+                        patterns.push(format!(":{}:*", context.join(named)));
+                    }
+                }
+                Scope { patterns, below: None }
+            }
+            Placement::Same => Scope { patterns: self.filter.spelled(), below: None },
+        }
+    }
+
+    /// Everything of the definition that decides about records, as one line; another line means
+    /// another definition.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        format!(
+            "{:?} {:?} {:?} {:?} {} {:?}",
+            self.placement,
+            self.filter.spelled(),
+            self.fence,
+            self.references,
+            self.default_compatibility.as_str(),
+            self.source_dialect,
+        )
+    }
+}
+
+/// The keys of a target that a link owns, in a form that can be stored and compared with those of
+/// other links.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Scope {
+    /// Patterns of the target's subjects, as [`SubjectFilter`] reads them.
+    pub patterns: Vec<String>,
+    /// All contexts whose name begins with this one and a dot are owned, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub below: Option<String>,
+}
+
+impl Scope {
+    /// Whether some subject could be owned by both.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (Ok(own), Ok(theirs)) =
+            (SubjectFilter::parse(&self.patterns), SubjectFilter::parse(&other.patterns))
+        else {
+            return true;
+        };
+        own.may_overlap(&theirs)
+            || self.reaches_below(other, &theirs)
+            || other.reaches_below(self, &own)
+    }
+
+    /// Whether a subject of the target belongs to the scope.
+    #[must_use]
+    pub fn contains(&self, target: &Subject) -> bool {
+        let below = self.below.as_ref().is_some_and(|root| is_below(root, target.context.as_str()));
+        below || SubjectFilter::parse(&self.patterns).is_ok_and(|filter| filter.selects(target))
+    }
+
+    fn reaches_below(&self, other: &Self, theirs: &SubjectFilter) -> bool {
+        let Some(root) = &self.below else { return false };
+        theirs.touches_all_contexts()
+            || theirs.named_contexts().iter().any(|context| is_below(root, context.as_str()))
+            || other.below.as_ref().is_some_and(|below| {
+                below == root || is_below(root, below) || is_below(below, root)
+            })
+    }
+}
+
+fn is_below(root: &str, context: &str) -> bool {
+    context.strip_prefix(root).is_some_and(|rest| rest.starts_with('.'))
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.patterns.join(", "))?;
+        match &self.below {
+            Some(root) => write!(f, ", :{root}.…:*"),
+            None => Ok(()),
+        }
+    }
+}
