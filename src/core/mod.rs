@@ -3,9 +3,14 @@
 //! Nothing here waits, reads a clock, names Kafka or opens a file: the core cannot fail for reasons
 //! outside its inputs.
 
+pub mod entry;
 pub mod filter;
 pub mod json;
 pub mod key;
+pub mod link;
+pub mod provenance;
 pub mod record;
 pub mod rules;
 pub mod subject;
+pub mod value;
+pub mod view;

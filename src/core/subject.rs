@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::LazyLock;
 
 /// The name of the context that subjects without a qualifier belong to.
 const DEFAULT: &str = ".";
@@ -29,7 +30,8 @@ impl ContextName {
     /// The default context, `.`.
     #[must_use]
     pub fn default_context() -> Self {
-        Self(Arc::from(DEFAULT))
+        static SHARED: LazyLock<ContextName> = LazyLock::new(|| ContextName(Arc::from(DEFAULT)));
+        SHARED.clone()
     }
 
     /// A context to be made or owned, as people write it: `.source`; the leading dot may be

@@ -1,0 +1,319 @@
+//! What to do about one key: the only place that decides to write or to delete.
+
+use super::Link;
+use crate::core::key::Key;
+use crate::core::key::Version;
+use crate::core::link::ledger::Held;
+use crate::core::link::ledger::Incident;
+use crate::core::link::ledger::WaitFor;
+use crate::core::link::wanted::Wanted;
+use crate::core::record::Offset;
+use crate::core::rules::DriftPolicy;
+use crate::core::subject::Subject;
+use crate::core::value::Mode;
+use crate::core::value::Reference;
+use crate::core::value::read_config;
+use crate::core::view::Origin;
+use crate::core::view::VersionView;
+
+/// A change to one key of the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// The key in the target.
+    pub key: Key,
+    /// What becomes of it.
+    pub change: Change,
+    /// Why, in words.
+    pub reason: &'static str,
+}
+
+/// What becomes of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A tombstone.
+    Delete,
+    /// A CONTEXT record.
+    Context,
+    /// A mode.
+    Mode(Mode),
+    /// Settings, with their value.
+    Config {
+        /// The value to write.
+        value: Vec<u8>,
+        /// Offset and timestamp of the source's record, where one stands behind it.
+        behind: Option<(Offset, Option<i64>)>,
+    },
+    /// A version of a subject: the value is taken from the source's record at `offset`.
+    Schema {
+        /// Offset of the source's record.
+        offset: Offset,
+        /// What the source's view says of it.
+        held: Box<VersionView>,
+        /// The references' spellings, where others are forced.
+        references: Option<Vec<String>>,
+    },
+}
+
+/// What a decision came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Not the link's business.
+    NotSelected,
+    /// The target says what the source says.
+    InSync,
+    /// These writes, in this order.
+    Write(Vec<Write>),
+    /// It has to wait.
+    Held(Held),
+    /// It can't be done.
+    Incident(Incident, WaitFor),
+}
+
+impl Link {
+    /// Decides a key of the target. Changes nothing.
+    pub(super) fn decide(&self, key: &Key) -> Verdict {
+        if !self.owns_key(key) {
+            return Verdict::NotSelected;
+        }
+        if let Key::Schema(subject, _) | Key::Config(subject) = key
+            && let Some(open) = self.opened_to_clients(subject)
+        {
+            let offset = self.source_offset(key).unwrap_or_default();
+            return Verdict::Held(Held { offset, reason: open.reason, until: open.until });
+        }
+        match self.wanted(key) {
+            Wanted::Absent => self.decide_absent(key),
+            Wanted::AsItIs => Verdict::InSync,
+            Wanted::Held(offset, broken) => {
+                Verdict::Held(Held { offset, reason: broken.reason, until: broken.until })
+            }
+            Wanted::Context => match key.context().and_then(|context| self.target.context(context))
+            {
+                Some(view) if view.declared.is_some() => Verdict::InSync,
+                Some(_) | None => {
+                    write(key, Change::Context, "the context has no record of its own")
+                }
+            },
+            Wanted::Mode(mode) => self.decide_mode(key, mode),
+            Wanted::Config(value, behind) => {
+                let behind = behind.map(|config| (config.stamp.offset, config.stamp.timestamp_ms));
+                self.decide_config(key, value, behind)
+            }
+            Wanted::Schema(held, references) => match key {
+                Key::Schema(subject, version) => {
+                    self.decide_schema(subject, *version, held, references)
+                }
+                _ => Verdict::NotSelected,
+            },
+        }
+    }
+
+    /// The offset of the source's record behind a key of the target.
+    pub(super) fn source_offset(&self, key: &Key) -> Option<Offset> {
+        let source = self.rules.unplace(key.subject()?)?;
+        match key {
+            Key::Schema(_, version) => Some(self.source.schema(&source, *version)?.offset),
+            Key::Config(_) => Some(self.source.subject(&source)?.config.as_ref()?.stamp.offset),
+            Key::Context(_)
+            | Key::Mode(_)
+            | Key::DeleteSubject(_)
+            | Key::ClearSubject(_)
+            | Key::Noop => None,
+        }
+    }
+
+    /// Who wrote what the target holds at a key; `None` where it holds nothing.
+    pub(super) fn target_holder(&self, key: &Key) -> Option<Origin> {
+        match key {
+            Key::Context(context) => Some(self.target.context(context)?.declared?.origin),
+            Key::Mode(subject) => Some(self.target.subject(subject)?.mode?.stamp.origin),
+            Key::Config(subject) => {
+                Some(self.target.subject(subject)?.config.as_ref()?.stamp.origin)
+            }
+            Key::Schema(subject, version) => Some(self.target.schema(subject, *version)?.origin),
+            Key::DeleteSubject(_) | Key::ClearSubject(_) | Key::Noop => None,
+        }
+    }
+
+    /// Only what the link wrote, or adopted, is ever deleted.
+    fn decide_absent(&self, key: &Key) -> Verdict {
+        let gone = "the source does not hold it";
+        match (self.target_holder(key), key) {
+            (Some(Origin::Ours), _) => write(key, Change::Delete, gone),
+            (Some(_), Key::Schema(..) | Key::Config(_)) => self.foreign(key),
+            (Some(_) | None, _) => self.decide_loser(key).unwrap_or(Verdict::InSync),
+        }
+    }
+
+    /// A record in the log that no registry shows, because its id was taken: compaction could bring
+    /// it to life.
+    fn decide_loser(&self, key: &Key) -> Option<Verdict> {
+        let Key::Schema(subject, version) = key else { return None };
+        let view = self.target.context(&subject.context)?;
+        view.has_loser(&subject.name, *version).then(|| self.foreign(key))
+    }
+
+    fn foreign(&self, key: &Key) -> Verdict {
+        let reason = "someone else wrote it into the link's scope; it is not in the source. \
+                      Delete it in the target, or set adopt: true to let the link own it";
+        let incident = Incident { offset: None, key: key.to_string(), reason: reason.to_owned() };
+        Verdict::Incident(incident, WaitFor::Definition)
+    }
+
+    /// A mode that fences is kept even where it is another one than asked for; a lifted fence halts
+    /// the link before anything is decided, see `start`.
+    fn decide_mode(&self, key: &Key, mode: Mode) -> Verdict {
+        let held = key.subject().and_then(|subject| self.target.subject(subject)?.mode);
+        match held {
+            Some(held) if held.mode == mode => Verdict::InSync,
+            Some(held) if held.mode.fences() && held.stamp.origin != Origin::Ours => {
+                Verdict::InSync
+            }
+            Some(_) | None => {
+                write(key, Change::Mode(mode), "clients must not write what the link owns")
+            }
+        }
+    }
+
+    fn decide_config(
+        &self,
+        key: &Key,
+        value: Vec<u8>,
+        behind: Option<(Offset, Option<i64>)>,
+    ) -> Verdict {
+        let held = key.subject().and_then(|subject| self.target.subject(subject)?.config.as_ref());
+        let wanted = read_config(&value).ok().map(|config| config.meaning);
+        match held {
+            Some(held) if Some(held.value.meaning) == wanted => Verdict::InSync,
+            Some(held) => {
+                let change = Change::Config { value, behind };
+                self.drifted(key, held.stamp.origin, write(key, change, "the settings differ"))
+            }
+            None => write(key, Change::Config { value, behind }, "the settings are missing"),
+        }
+    }
+
+    fn decide_schema(
+        &self,
+        subject: &Subject,
+        version: Version,
+        wanted: &VersionView,
+        references: Option<Vec<String>>,
+    ) -> Verdict {
+        let key = Key::Schema(subject.clone(), version);
+        let held = self.target.schema(subject, version);
+        let context = self.target.context(&subject.context);
+        let lost = context.is_some_and(|view| view.has_loser(&subject.name, version));
+        if !lost && held.is_some_and(|held| same(held, wanted, references.as_deref())) {
+            return Verdict::InSync;
+        }
+        let mut writes = Vec::new();
+        // The leader of the target would keep the old id pointing here, or roll the change back:
+        // its key has to be free first (odd-records 3.3, 3.4: deletion, then put, is clean).
+        if lost || held.is_some_and(|held| held.id != wanted.id || held.text != wanted.text) {
+            writes.push(delete(&key, "it has another id or text in the target"));
+        }
+        let taken = context.and_then(|view| view.text_of(wanted.id));
+        if taken.is_some_and(|text| text != wanted.text) {
+            for (other, of) in self.target.holders(&subject.context, wanted.id) {
+                let holder = Key::Schema(other, of);
+                if holder == key {
+                    continue;
+                }
+                if !self.leaves(&holder, wanted) {
+                    return self.taken(&key, wanted, &holder);
+                }
+                writes.push(delete(&holder, "its id belongs to another schema of the source"));
+            }
+        }
+        let reason = match held {
+            None => "it is missing",
+            Some(held) if held.deleted != wanted.deleted => "its deletion differs",
+            Some(_) => "it differs",
+        };
+        let change =
+            Change::Schema { offset: wanted.offset, held: Box::new(wanted.clone()), references };
+        let origin = held.map_or(Origin::Ours, |held| held.origin);
+        writes.push(Write { key: key.clone(), change, reason });
+        self.drifted(&key, origin, Verdict::Write(writes))
+    }
+
+    /// Whether a key of the target that has the id now will not have it when the source is copied.
+    fn leaves(&self, holder: &Key, wanted: &VersionView) -> bool {
+        if !self.owns_key(holder) || self.target_holder(holder) != Some(Origin::Ours) {
+            return false;
+        }
+        match self.wanted(holder) {
+            Wanted::Absent => true,
+            Wanted::Schema(own, _) => own.id != wanted.id || own.text == wanted.text,
+            Wanted::AsItIs
+            | Wanted::Held(..)
+            | Wanted::Context
+            | Wanted::Mode(_)
+            | Wanted::Config(..) => false,
+        }
+    }
+
+    fn taken(&self, key: &Key, wanted: &VersionView, holder: &Key) -> Verdict {
+        let context = key.context().cloned().unwrap_or_else(|| wanted_context(holder));
+        let reason = format!(
+            "id {} of context {context} is taken by {holder} with another text; \
+             delete that one, or copy into a context of its own",
+            wanted.id
+        );
+        let incident = Incident { offset: Some(wanted.offset), key: key.to_string(), reason };
+        Verdict::Incident(incident, WaitFor::Id(context, wanted.id))
+    }
+
+    /// A key that someone else wrote last differs: restored or reported, as the policy says.
+    fn drifted(&self, key: &Key, origin: Origin, repair: Verdict) -> Verdict {
+        if origin == Origin::Ours {
+            return repair;
+        }
+        match self.rules.drift {
+            DriftPolicy::Repair => repair,
+            DriftPolicy::Report => {
+                let reason =
+                    "the target drifted: someone else wrote it, and drift is only reported";
+                let offset = self.source_offset(key);
+                let incident = Incident { offset, key: key.to_string(), reason: reason.to_owned() };
+                Verdict::Incident(incident, WaitFor::Definition)
+            }
+        }
+    }
+}
+
+fn wanted_context(holder: &Key) -> crate::core::subject::ContextName {
+    holder.context().cloned().unwrap_or_else(crate::core::subject::ContextName::default_context)
+}
+
+fn write(key: &Key, change: Change, reason: &'static str) -> Verdict {
+    Verdict::Write(vec![Write { key: key.clone(), change, reason }])
+}
+
+fn delete(key: &Key, reason: &'static str) -> Write {
+    Write { key: key.clone(), change: Change::Delete, reason }
+}
+
+/// Whether two versions mean the same; the source's references in the spelling they get.
+fn same(held: &VersionView, wanted: &VersionView, references: Option<&[String]>) -> bool {
+    held.id == wanted.id
+        && held.deleted == wanted.deleted
+        && held.text == wanted.text
+        && held.meaning == wanted.meaning
+        && same_references(
+            held.references.as_deref().unwrap_or_default(),
+            wanted.references.as_deref().unwrap_or_default(),
+            references,
+        )
+}
+
+fn same_references(held: &[Reference], wanted: &[Reference], spelled: Option<&[String]>) -> bool {
+    held.len() == wanted.len()
+        && held.iter().zip(wanted).enumerate().all(|(place, (held, wanted))| {
+            let subject = spelled
+                .and_then(|spelled| spelled.get(place))
+                .map_or(&*wanted.subject, String::as_str);
+            held.name == wanted.name && held.version == wanted.version && *held.subject == *subject
+        })
+}

@@ -1,0 +1,250 @@
+//! What did not go its way: incidents, held keys, drift and remarks, each with its cause.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use crate::core::key::Key;
+use crate::core::key::KeyReading;
+use crate::core::key::read_key;
+use crate::core::record::Offset;
+use crate::core::record::Record;
+use crate::core::subject::ContextName;
+use crate::core::subject::Subject;
+use crate::core::value::Digest;
+use crate::core::view::Applied;
+
+/// What an incident is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum About {
+    /// A key of the source whose newest record can't be copied; its last good state is kept.
+    Source(Key),
+    /// A key of the target that can't be brought to what the source says.
+    Target(Key),
+    /// A record of the source whose key nobody can read, by the digest of the key.
+    Unreadable(Digest),
+}
+
+/// A record that was not replicated, with its cause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incident {
+    /// The source record's offset; `None` where the cause stands in the target alone.
+    pub offset: Option<Offset>,
+    /// The key, for people.
+    pub key: String,
+    /// Why, and what to do.
+    pub reason: String,
+}
+
+/// What a key waits for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WaitFor {
+    /// An id of a context of the target to be free.
+    Id(ContextName, i32),
+    /// Another state of a key of the source.
+    Source(Key),
+    /// Another mode of a subject of the target.
+    Mode(Subject),
+    /// Another definition of the link.
+    Definition,
+}
+
+/// A key that is left as it is until something else happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The source record's offset.
+    pub offset: Offset,
+    /// Why, and what it waits for, in words.
+    pub reason: String,
+    /// What it waits for.
+    pub until: WaitFor,
+}
+
+/// How many times a key that drifted is restored before it is an incident (rulings 15).
+pub const REPAIRS_MAX: u32 = 3;
+
+/// A key that differs in the target though the link wrote nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Drift {
+    /// Times it was seen since its source record changed.
+    pub seen: u32,
+    /// Times it was restored.
+    pub repaired: u32,
+}
+
+/// The record of what did not go its way.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    incidents: BTreeMap<About, Incident>,
+    held: BTreeMap<Key, Held>,
+    waiting: BTreeMap<WaitFor, BTreeSet<Key>>,
+    drift: BTreeMap<Key, Drift>,
+    remarks: BTreeMap<Key, String>,
+}
+
+impl Ledger {
+    /// The incidents that stand.
+    pub fn incidents(&self) -> impl Iterator<Item = (&About, &Incident)> {
+        self.incidents.iter()
+    }
+
+    /// The keys of the target that are held.
+    pub fn held(&self) -> impl Iterator<Item = (&Key, &Held)> {
+        self.held.iter()
+    }
+
+    /// What an operator should know about records that were copied.
+    pub fn remarks(&self) -> impl Iterator<Item = (&Key, &String)> {
+        self.remarks.iter()
+    }
+
+    /// Keys that drifted.
+    pub fn drift(&self) -> impl Iterator<Item = (&Key, &Drift)> {
+        self.drift.iter()
+    }
+
+    /// Whether the newest record of this key of the source can't be copied.
+    #[must_use]
+    pub fn is_faulty(&self, source: &Key) -> bool {
+        !self.incidents.is_empty() && self.incidents.contains_key(&About::Source(source.clone()))
+    }
+
+    /// Whether a key of the target can't be brought to what the source says.
+    #[must_use]
+    pub fn is_incident(&self, target: &Key) -> bool {
+        !self.incidents.is_empty() && self.incidents.contains_key(&About::Target(target.clone()))
+    }
+
+    pub(super) fn source_record(&mut self, record: &Record, applied: &Applied, changed: &[Key]) {
+        if let Applied::Refused(key, reason) = applied {
+            let about = match key {
+                Some(key) => About::Source(key.clone()),
+                None => About::Unreadable(Digest::of(record.key.as_deref().unwrap_or_default())),
+            };
+            let shown = key.as_ref().map_or_else(|| preview(record.key.as_deref()), Key::to_string);
+            let incident =
+                Incident { offset: Some(record.offset), key: shown, reason: reason.clone() };
+            self.incidents.insert(about, incident);
+            return;
+        }
+        if self.incidents.is_empty() {
+            return;
+        }
+        for key in changed {
+            self.incidents.remove(&About::Source(key.clone()));
+        }
+        let bytes = record.key.as_deref().unwrap_or_default();
+        if let KeyReading::Known(key) = read_key(bytes) {
+            self.incidents.remove(&About::Source(key));
+        }
+        self.incidents.remove(&About::Unreadable(Digest::of(bytes)));
+    }
+
+    /// Everything about the target is about to be decided again.
+    pub(super) fn begin_plan(&mut self) {
+        self.incidents.retain(|about, _| !matches!(about, About::Target(_)));
+        self.held.clear();
+        self.waiting.clear();
+        self.remarks.clear();
+    }
+
+    /// A key of the source says nothing bad any more, though nothing changed by it.
+    pub(super) fn clear_source(&mut self, key: &Key) {
+        if !self.incidents.is_empty() {
+            self.incidents.remove(&About::Source(key.clone()));
+        }
+    }
+
+    pub(super) fn settle(&mut self, key: &Key) {
+        if !self.incidents.is_empty() {
+            self.incidents.remove(&About::Target(key.clone()));
+        }
+        if let Some(held) = self.held.remove(key)
+            && let Some(waiters) = self.waiting.get_mut(&held.until)
+        {
+            waiters.remove(key);
+            if waiters.is_empty() {
+                self.waiting.remove(&held.until);
+            }
+        }
+    }
+
+    pub(super) fn incident(&mut self, key: &Key, incident: Incident, until: WaitFor) {
+        self.settle(key);
+        self.incidents.insert(About::Target(key.clone()), incident);
+        self.waiting.entry(until).or_default().insert(key.clone());
+    }
+
+    pub(super) fn hold(&mut self, key: &Key, held: Held) {
+        self.settle(key);
+        self.waiting.entry(held.until.clone()).or_default().insert(key.clone());
+        self.held.insert(key.clone(), held);
+    }
+
+    /// The keys that waited for this; they are to be decided again.
+    pub(super) fn release(&mut self, cause: &WaitFor, into: &mut Vec<Key>) {
+        if !self.waiting.is_empty()
+            && let Some(waiters) = self.waiting.remove(cause)
+        {
+            into.extend(waiters);
+        }
+    }
+
+    /// Whether a key of the target waits for something.
+    #[must_use]
+    pub fn is_held(&self, target: &Key) -> bool {
+        !self.held.is_empty() && self.held.contains_key(target)
+    }
+
+    /// The ids of a context that keys wait for.
+    pub(super) fn awaited_ids(&self, context: &ContextName) -> Vec<(ContextName, i32)> {
+        self.waiting
+            .keys()
+            .filter_map(|cause| match cause {
+                WaitFor::Id(of, id) if of == context => Some((of.clone(), *id)),
+                WaitFor::Id(..) | WaitFor::Source(_) | WaitFor::Mode(_) | WaitFor::Definition => {
+                    None
+                }
+            })
+            .collect()
+    }
+
+    pub(super) fn remark(&mut self, key: &Key, remark: Option<String>) {
+        match remark {
+            Some(remark) => drop(self.remarks.insert(key.clone(), remark)),
+            None if self.remarks.is_empty() => {}
+            None => drop(self.remarks.remove(key)),
+        }
+    }
+
+    pub(super) fn drifted(&mut self, key: &Key) -> Drift {
+        let drift = self.drift.entry(key.clone()).or_default();
+        drift.seen = drift.seen.saturating_add(1);
+        *drift
+    }
+
+    pub(super) fn repaired(&mut self, key: &Key) {
+        if let Some(drift) = self.drift.get_mut(key) {
+            drift.repaired = drift.repaired.saturating_add(1);
+        }
+    }
+
+    /// The source says something new about the key: earlier repairs no longer count.
+    pub(super) fn forget_drift(&mut self, key: &Key) {
+        if !self.drift.is_empty() {
+            self.drift.remove(key);
+        }
+    }
+}
+
+/// Bytes of a key that nobody can read, for people: bounded and without control characters.
+fn preview(key: Option<&[u8]>) -> String {
+    const SHOWN_CHARS: usize = 120;
+    match key {
+        None => "a null key".to_owned(),
+        Some([]) => "an empty key".to_owned(),
+        Some(bytes) => {
+            let text = String::from_utf8_lossy(bytes);
+            text.chars().take(SHOWN_CHARS).flat_map(char::escape_debug).collect()
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Writes as records: the only place that makes the bytes that a link appends.
+
+use super::Change;
+use super::Link;
+use super::Write;
+use crate::core::entry::Entry;
+use crate::core::json::push_jackson_string;
+use crate::core::key::Key;
+use crate::core::provenance::Provenance;
+use crate::core::record::Outgoing;
+use crate::core::record::Record;
+use crate::core::subject::Subject;
+use crate::core::value::Edit;
+use crate::core::value::Mode;
+use crate::core::value::SchemaValue;
+use crate::core::value::edited;
+use crate::core::value::read_config;
+use crate::core::view::Origin;
+use crate::core::view::Stamp;
+
+impl Link {
+    /// The records that make a write: first the key under every other spelling that stands in the
+    /// target's log, as a deletion, then the canonical one. `behind` is the source's record at the
+    /// offset that a [`Change::Schema`] names; `wall_ms` the time now.
+    ///
+    /// # Errors
+    /// A schema without its record, or with another one, or a value that can't be edited.
+    pub fn outgoing(
+        &self,
+        write: &Write,
+        behind: Option<&Record>,
+        wall_ms: i64,
+    ) -> Result<Vec<Outgoing>, String> {
+        let behind = behind.filter(|record| match &write.change {
+            Change::Schema { offset, .. } => record.offset == *offset,
+            Change::Delete | Change::Context | Change::Mode(_) | Change::Config { .. } => true,
+        });
+        let value = match &write.change {
+            Change::Delete => None,
+            Change::Context => Some(context_value(&write.key)),
+            Change::Mode(mode) => Some(mode_value(&write.key, *mode)),
+            Change::Config { value, .. } => Some(value.clone()),
+            Change::Schema { held, references, .. } => {
+                let subject = write.key.subject().map(Subject::spelled);
+                let edit = Edit {
+                    subject,
+                    deleted: Some(held.deleted),
+                    references: references.clone(),
+                    ..Edit::default()
+                };
+                let record = behind.ok_or("the source's record is not at hand")?;
+                Some(edited(record.value.as_deref().unwrap_or_default(), &edit)?)
+            }
+        };
+        let header = self.header_of(write, behind);
+        let timestamp_ms = timestamp_of(write, behind).map(|then| then.min(wall_ms));
+        let mut records: Vec<Outgoing> = self
+            .target
+            .other_spellings(&write.key)
+            .map(|key| Outgoing {
+                key: key.clone(),
+                value: None,
+                timestamp_ms,
+                headers: vec![header.clone()],
+            })
+            .collect();
+        let key = write.key.canonical();
+        records.push(Outgoing { key, value, timestamp_ms, headers: vec![header] });
+        Ok(records)
+    }
+
+    /// Takes a write into the target's view when it is sent, so that what follows counts with it.
+    /// A write that fails later makes the link read the target again.
+    pub fn sent(&mut self, write: &Write) {
+        let stamp = Stamp { offset: self.target_next, timestamp_ms: None, origin: Origin::Ours };
+        self.target_next = crate::core::record::after(self.target_next);
+        let spellings: Vec<_> = self.target.other_spellings(&write.key).cloned().collect();
+        for bytes in spellings {
+            self.target.note_spelling(&write.key, &bytes, false);
+        }
+        if matches!(write.change, Change::Mode(_)) {
+            self.history.unfenced = false;
+        }
+        let entry = match (&write.key, &write.change) {
+            (Key::Schema(subject, version), Change::Schema { held, references, .. }) => {
+                let mut said = SchemaValue {
+                    id: held.id,
+                    deleted: held.deleted,
+                    text: held.text,
+                    meaning: held.meaning,
+                    references: held.references.clone(),
+                    remark: None,
+                };
+                if let (Some(own), Some(spelled)) = (&mut said.references, references) {
+                    for (reference, subject) in own.iter_mut().zip(spelled) {
+                        reference.subject = subject.as_str().into();
+                    }
+                }
+                Entry::Schema(subject.clone(), *version, Some(said))
+            }
+            (Key::Schema(subject, version), _) => Entry::Schema(subject.clone(), *version, None),
+            (Key::Config(subject), Change::Config { value, .. }) => {
+                Entry::Config(subject.clone(), read_config(value).ok())
+            }
+            (Key::Config(subject), _) => Entry::Config(subject.clone(), None),
+            (Key::Mode(subject), Change::Mode(mode)) => Entry::Mode(subject.clone(), Some(*mode)),
+            (Key::Mode(subject), _) => Entry::Mode(subject.clone(), None),
+            (Key::Context(context), change) => {
+                Entry::Context(context.clone(), *change == Change::Context)
+            }
+            (Key::DeleteSubject(_) | Key::ClearSubject(_) | Key::Noop, _) => Entry::Nothing,
+        };
+        let mut changed = Vec::new();
+        self.target.apply(&entry, stamp, &mut changed);
+    }
+
+    fn header_of(&self, write: &Write, behind: Option<&Record>) -> crate::core::record::Header {
+        let mut path = match (&write.change, behind) {
+            (Change::Schema { .. } | Change::Delete, Some(record)) => {
+                Provenance::of(&record.headers)
+                    .map(|provenance| provenance.path)
+                    .unwrap_or_default()
+            }
+            (Change::Config { behind: Some(_), .. }, _) => self.config_path(&write.key),
+            (_, _) => Vec::new(),
+        };
+        path.push(self.identity.source_cluster.clone());
+        let provenance = Provenance {
+            link: self.rules.name.clone(),
+            writer: self.identity.writer.clone(),
+            epoch: self.identity.epoch,
+            path,
+        };
+        provenance.header()
+    }
+
+    fn config_path(&self, target: &Key) -> Vec<String> {
+        target
+            .subject()
+            .and_then(|subject| self.config_paths.get(&self.rules.unplace(subject)?))
+            .cloned()
+            .unwrap_or_default()
+    }
+}
+
+fn timestamp_of(write: &Write, behind: Option<&Record>) -> Option<i64> {
+    match &write.change {
+        Change::Schema { .. } | Change::Delete => behind.and_then(|record| record.timestamp_ms),
+        Change::Config { behind, .. } => behind.and_then(|(_, timestamp_ms)| timestamp_ms),
+        Change::Context | Change::Mode(_) => None,
+    }
+}
+
+fn context_value(key: &Key) -> Vec<u8> {
+    let mut out = br#"{"tenant":"default","context":"#.to_vec();
+    push_jackson_string(&mut out, key.context().map_or("", |context| context.as_str()));
+    out.push(b'}');
+    out
+}
+
+fn mode_value(key: &Key, mode: Mode) -> Vec<u8> {
+    let mut out = b"{".to_vec();
+    let spelled = key.subject().map(Subject::spelled).unwrap_or_default();
+    if !spelled.is_empty() {
+        out.extend_from_slice(br#""subject":"#);
+        push_jackson_string(&mut out, &spelled);
+        out.push(b',');
+    }
+    out.extend_from_slice(br#""mode":"#);
+    push_jackson_string(&mut out, mode.as_str());
+    out.push(b'}');
+    out
+}

@@ -1,0 +1,143 @@
+//! References and aliases: what they point to, and how they are spelled in the target.
+
+use super::Link;
+use crate::core::key::Key;
+use crate::core::key::Version;
+use crate::core::link::ledger::WaitFor;
+use crate::core::rules::Placement;
+use crate::core::subject::Subject;
+use crate::core::value::Reference;
+
+/// A pointer to a subject, from a reference or an alias.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pointer {
+    /// The subject of the source that it means.
+    pub(super) means: Subject,
+    /// How it is spelled in the target; `None` where its context is not mapped.
+    pub(super) spelled: Option<String>,
+}
+
+/// Why a record that refers can't be written yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Broken {
+    pub(super) reason: String,
+    pub(super) until: WaitFor,
+}
+
+impl Link {
+    /// Reads a reference's subject as the registry does for a schema of `parent`: unqualified, it
+    /// means the parent's own context (`QualifiedSubject.qualifySubjectWithParent`, since 7.3.4).
+    /// It keeps the spelling it has unless another one is forced.
+    pub(super) fn reference(&self, parent: &Subject, spelled: &str) -> Pointer {
+        let named = Subject::parse(spelled);
+        if !named.context.is_default() {
+            let placed = self.rules.place(&named);
+            return Pointer { means: named, spelled: placed.map(|subject| subject.spelled()) };
+        }
+        // Inside a named context the registry looks for the odd literal name (odd-records 4.4).
+        let literal = if parent.context.is_default() { &*named.name } else { spelled };
+        let means = Subject::new(&parent.context, literal);
+        let forced = spelled.starts_with(":.:")
+            && parent.context.is_default()
+            && matches!(self.rules.placement, Placement::Into(_));
+        let spelled = if forced { named.name.to_string() } else { spelled.to_owned() };
+        Pointer { means, spelled: Some(spelled) }
+    }
+
+    /// Reads an alias of `parent`'s settings. Inside a context it is written fully qualified: an
+    /// unqualified one is resolved against the default context by most requests (odd-records 12.1).
+    pub(super) fn alias(&self, parent: &Subject, spelled: &str) -> Pointer {
+        let named = Subject::parse(spelled);
+        let means = if named.context.is_default() {
+            Subject { context: parent.context.clone(), name: named.name }
+        } else {
+            named
+        };
+        let placed = self.rules.place(&means);
+        Pointer { means, spelled: placed.map(|subject| subject.spelled()) }
+    }
+
+    /// The spellings of a schema's references in the target; `None` where all keep the one they have.
+    pub(super) fn respelled(
+        &self,
+        parent: &Subject,
+        references: &[Reference],
+    ) -> Option<Vec<String>> {
+        let spelled: Vec<String> = references
+            .iter()
+            .map(|reference| {
+                let pointer = self.reference(parent, &reference.subject);
+                pointer.spelled.unwrap_or_else(|| reference.subject.to_string())
+            })
+            .collect();
+        let same =
+            references.iter().zip(&spelled).all(|(reference, new)| *reference.subject == **new);
+        (!same).then_some(spelled)
+    }
+
+    /// Why a live schema can't be written because of what it references, if so.
+    pub(super) fn broken_reference(
+        &self,
+        parent: &Subject,
+        references: &[Reference],
+    ) -> Option<Broken> {
+        references.iter().find_map(|reference| {
+            let pointer = self.reference(parent, &reference.subject);
+            let version = Version::new(reference.version);
+            self.broken(&pointer, version, &format!("its reference to {}", reference.subject))
+        })
+    }
+
+    /// Why a pointer would mean something else, or nothing, in the target because of this link.
+    /// One that means nothing in the source either is copied.
+    pub(super) fn broken(
+        &self,
+        to: &Pointer,
+        version: Option<Version>,
+        what: &str,
+    ) -> Option<Broken> {
+        if to.spelled.is_none() {
+            let context = &to.means.context;
+            let reason = format!(
+                "{what} leads into context {context}, which the link does not copy; \
+                 select it with \":{context}:*\""
+            );
+            return Some(Broken { reason, until: WaitFor::Definition });
+        }
+        let key = version.map(|version| Key::Schema(to.means.clone(), version));
+        if let Some(key) = key.filter(|key| self.is_set_aside(key)) {
+            let reason = format!("{what} is to {key}, which is an incident");
+            return Some(Broken { reason, until: WaitFor::Source(key) });
+        }
+        if self.selects(&to.means) || self.source.subject(&to.means).is_none() {
+            return None;
+        }
+        let reason = format!("{what} leads to {}, which the filter leaves behind", to.means);
+        Some(Broken { reason, until: WaitFor::Definition })
+    }
+
+    /// Whether a key of the source is an incident and the target holds nothing of it.
+    fn is_set_aside(&self, source: &Key) -> bool {
+        let Key::Schema(subject, version) = source else { return false };
+        let Some(placed) = self.rules.place(subject) else { return false };
+        if self.target.schema(&placed, *version).is_some() {
+            return false;
+        }
+        self.ledger.is_incident(&Key::Schema(placed, *version))
+            || (self.ledger.is_faulty(source) && self.source.schema(subject, *version).is_none())
+    }
+
+    /// What an operator should know of references that mean nothing in the source itself.
+    pub(super) fn dangling(&self, parent: &Subject, references: &[Reference]) -> Option<String> {
+        let missing = references.iter().find(|reference| {
+            let pointer = self.reference(parent, &reference.subject);
+            let Some(subject) = self.source.subject(&pointer.means) else { return true };
+            Version::new(reference.version)
+                .is_some_and(|version| subject.version(version).is_none())
+        })?;
+        Some(format!(
+            "references {} version {}, which the source does not hold",
+            missing.subject, missing.version
+        ))
+    }
+}

@@ -1,0 +1,227 @@
+//! What stops a link before it writes: a scope that is not its own, a fence that someone lifted, a
+//! source that can't be believed.
+
+use std::fmt;
+
+use super::Change;
+use super::Link;
+use super::Verdict;
+use crate::core::key::Key;
+use crate::core::link::brake::Suspicion;
+use crate::core::record::Offset;
+use crate::core::rules::Fence;
+use crate::core::subject::ContextName;
+use crate::core::subject::Subject;
+use crate::core::view::Origin;
+
+/// Keys that are named when a link refuses; the rest is counted.
+const NAMED_MAX: usize = 5;
+
+/// Why a link stands still until an operator decides.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Halt {
+    /// The scope holds keys that no link wrote.
+    Occupied {
+        /// Some of them.
+        named: Vec<Key>,
+        /// All of them.
+        count: usize,
+    },
+    /// Someone took the fence away: the target was failed over to by hand.
+    FenceLifted {
+        /// The context, or the subject, that lost it.
+        on: String,
+    },
+    /// The brake.
+    Brake {
+        /// Why the deletes are not believed.
+        suspicion: Suspicion,
+        /// Subjects that would be deleted.
+        deleted: usize,
+        /// The source's end: the release is bound to it.
+        source_end: Offset,
+    },
+}
+
+impl fmt::Display for Halt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Occupied { named, count } => {
+                write!(f, "the scope holds {count} keys that this link did not write: ")?;
+                for (place, key) in named.iter().enumerate() {
+                    write!(f, "{}{key}", if place == 0 { "" } else { ", " })?;
+                }
+                if *count > named.len() {
+                    f.write_str(", …")?;
+                }
+                f.write_str(
+                    ". Copy into another context, or let the link own and change them with adopt: true",
+                )
+            }
+            Self::FenceLifted { on } => write!(
+                f,
+                "fence lifted: someone set another mode on {on}, or deleted it, as a fail-over by \
+                 hand does. Nothing more is written there. To go on, set its mode back to READONLY \
+                 in the target's registry, or start once with --fence-again"
+            ),
+            Self::Brake { suspicion, deleted, source_end } => write!(
+                f,
+                "brake: {suspicion}; {deleted} subjects would be deleted and nothing was. If that \
+                 is right, start once with --allow-deletes, or set allow_deletes_until: {source_end}"
+            ),
+        }
+    }
+}
+
+impl Link {
+    /// Whether the link may begin: the fence stands, and on a first start the scope is free.
+    ///
+    /// # Errors
+    /// [`Halt::FenceLifted`] or [`Halt::Occupied`].
+    pub fn admit(&self) -> Result<(), Halt> {
+        self.check_fences()?;
+        if self.history.claimed || self.permissions.adopt {
+            return Ok(());
+        }
+        let foreign = self.foreign_keys();
+        if foreign.is_empty() {
+            return Ok(());
+        }
+        let named = foreign.iter().take(NAMED_MAX).cloned().collect();
+        Err(Halt::Occupied { named, count: foreign.len() })
+    }
+
+    /// Whether every fence that the link set still stands.
+    ///
+    /// # Errors
+    /// [`Halt::FenceLifted`].
+    pub fn check_fences(&self) -> Result<(), Halt> {
+        if self.rules.fence == Fence::None || self.permissions.fence_again {
+            return Ok(());
+        }
+        for context in self.scope_contexts() {
+            if !self.rules.owns_context(&context) {
+                continue;
+            }
+            let subject = Subject::of_context(&context);
+            let lifted = match self.target.subject(&subject).and_then(|view| view.mode) {
+                Some(held) => {
+                    let known = self.history.claimed || self.has_own_schemas(&context);
+                    !held.mode.fences() && held.stamp.origin != Origin::Ours && known
+                }
+                // Every context gets its fence before its first schema.
+                None => self.has_own_schemas(&context) && !self.history.unfenced,
+            };
+            if lifted {
+                let on = if context.is_default() {
+                    "the default context".to_owned()
+                } else {
+                    format!("context {context}")
+                };
+                return Err(Halt::FenceLifted { on });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the scope holds no schema: then the source can be written straight through.
+    #[must_use]
+    pub fn scope_is_empty(&self) -> bool {
+        self.scope_contexts().iter().all(|context| {
+            self.target.context(context).is_none_or(|view| {
+                view.subjects().all(|(name, held)| {
+                    held.versions().is_empty() || !self.owns(&Subject::new(context, name))
+                })
+            })
+        })
+    }
+
+    /// Whether a record can be decided the moment it is read: nothing that comes later in the log
+    /// can bring a subject into the scope.
+    #[must_use]
+    pub fn can_stream(&self) -> bool {
+        !self.follows()
+    }
+
+    /// The contexts of the target in which the link owns something.
+    pub(super) fn scope_contexts(&self) -> Vec<ContextName> {
+        let mut contexts: Vec<ContextName> = self
+            .target
+            .contexts()
+            .filter(|(context, view)| {
+                self.rules.owns_context(context)
+                    || view.subjects().any(|(name, _)| self.owns(&Subject::new(context, name)))
+            })
+            .map(|(context, _)| context.clone())
+            .collect();
+        for (context, _) in self.source.contexts() {
+            contexts.extend(self.rules.place_context(context));
+        }
+        if let crate::core::rules::Placement::Into(own) = &self.rules.placement {
+            contexts.push(own.clone());
+        }
+        contexts.sort();
+        contexts.dedup();
+        contexts
+    }
+
+    fn has_own_schemas(&self, context: &ContextName) -> bool {
+        self.target.context(context).is_some_and(|view| {
+            view.subjects().any(|(_, held)| {
+                held.versions().iter().any(|version| version.origin == Origin::Ours)
+            })
+        })
+    }
+
+    /// Keys of the scope that someone else wrote and that say something else than we would.
+    fn foreign_keys(&self) -> Vec<Key> {
+        let mut foreign = Vec::new();
+        for key in self.target_keys() {
+            let Some(Origin::Registry | Origin::OtherLink) = self.target_holder(&key) else {
+                continue;
+            };
+            let ours = match self.decide(&key) {
+                Verdict::InSync | Verdict::NotSelected => true,
+                // A mode that opens one subject holds that subject only.
+                Verdict::Held(_) => true,
+                Verdict::Write(writes) => {
+                    writes.iter().all(|write| write.change == Change::Context)
+                }
+                Verdict::Incident(..) => false,
+            };
+            if !ours {
+                foreign.push(key);
+            }
+        }
+        foreign
+    }
+
+    /// Every key that the target holds in the link's scope, registry-wide order.
+    pub(super) fn target_keys(&self) -> Vec<Key> {
+        let mut keys = Vec::new();
+        for context in self.scope_contexts() {
+            let Some(view) = self.target.context(&context) else { continue };
+            if view.declared.is_some() {
+                keys.push(Key::Context(context.clone()));
+            }
+            for (name, held) in view.subjects() {
+                let subject = Subject { context: context.clone(), name: name.clone() };
+                if held.mode.is_some() {
+                    keys.push(Key::Mode(subject.clone()));
+                }
+                if held.config.is_some() {
+                    keys.push(Key::Config(subject.clone()));
+                }
+                keys.extend(
+                    held.versions().iter().map(|held| Key::Schema(subject.clone(), held.version)),
+                );
+            }
+            keys.extend(
+                view.losers()
+                    .map(|(name, version)| Key::Schema(Subject::new(&context, name), version)),
+            );
+        }
+        keys.retain(|key| self.owns_key(key));
+        keys
+    }
+}

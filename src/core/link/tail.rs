@@ -1,0 +1,399 @@
+//! Following both logs: what a new record of the source, or of the target, asks for.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Halt;
+use super::Link;
+use super::Write;
+use crate::core::key::Key;
+use crate::core::link::brake::Suspicion;
+use crate::core::link::ledger::REPAIRS_MAX;
+use crate::core::link::ledger::WaitFor;
+use crate::core::link::plan::liveness;
+use crate::core::record::Record;
+use crate::core::record::after;
+use crate::core::rules::DriftPolicy;
+use crate::core::subject::Subject;
+use crate::core::view::Applied;
+use crate::core::view::SubjectView;
+use crate::core::view::View;
+
+/// What became of a record of the source. Every record has exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// It says nothing, or nothing that the link copies.
+    NotSelected,
+    /// The target holds what it says.
+    InSync,
+    /// It was written.
+    Written,
+    /// It waits for something else.
+    Held,
+    /// It was set aside with its reason.
+    Incident,
+}
+
+/// What a record asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Writes, in this order. Schemas whose record is another one have to be read again.
+    pub writes: Vec<Write>,
+    /// Subjects of the target that were live before.
+    were_live: BTreeSet<Subject>,
+}
+
+impl Step {
+    fn nothing(outcome: Outcome) -> Self {
+        Self { outcome, writes: Vec::new(), were_live: BTreeSet::new() }
+    }
+}
+
+/// When a record is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Catching up into a scope that was empty: what is deleted here was written here.
+    CatchingUp,
+    /// Live, at this monotonic time; deletes count for the brake.
+    Live(Duration),
+    /// Live, and the operator released deletes up to this record.
+    Released,
+}
+
+impl Link {
+    /// Takes a record of the source and says what follows.
+    ///
+    /// # Errors
+    /// [`Halt::Brake`], before anything of the record is written.
+    pub fn follow_source(&mut self, record: &Record, pace: Pace) -> Result<Step, Halt> {
+        let mut changed = Vec::new();
+        let applied = self.read_source(record, &mut changed);
+        if let Applied::Refused(key, _) = &applied {
+            let copied = key.as_ref().is_none_or(|key| self.copies(key));
+            if !copied && let Some(key) = key {
+                self.ledger.clear_source(key);
+            }
+            let outcome = if copied { Outcome::Incident } else { Outcome::NotSelected };
+            return Ok(Step::nothing(outcome));
+        }
+        let mut queue = Vec::new();
+        for key in &changed {
+            self.affected(key, &mut queue);
+        }
+        let mut step = Step::nothing(Outcome::NotSelected);
+        for key in &queue {
+            self.ledger.forget_drift(key);
+        }
+        self.decide_all(queue, &mut step);
+        self.count_deletes(&step, pace, record)?;
+        Ok(step)
+    }
+
+    /// Decides keys anew, with everything that becomes possible by it.
+    pub fn decide_again(&mut self, keys: Vec<Key>) -> Vec<Write> {
+        let mut step = Step::nothing(Outcome::NotSelected);
+        self.decide_all(keys, &mut step);
+        step.writes
+    }
+
+    /// Takes a record of the target that this instance did not write just now and says what follows:
+    /// drift is restored as the policy says.
+    ///
+    /// # Errors
+    /// [`Halt::FenceLifted`].
+    pub fn follow_target(&mut self, record: &Record) -> Result<Vec<Write>, Halt> {
+        let mut changed = Vec::new();
+        self.read_target(record, &mut changed);
+        changed.retain(|key| self.owns_key(key) || matches!(key, Key::Mode(_)));
+        if changed.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.check_fences()?;
+        let mut writes = Vec::new();
+        let mut woken = Vec::new();
+        for key in changed {
+            if let Key::Mode(subject) = &key
+                && !subject.is_context()
+            {
+                self.subject_keys(subject, &mut woken);
+            }
+            if let Some(context) = key.context() {
+                self.release_ids(context.clone(), &mut woken);
+            }
+            writes.extend(self.restore(&key));
+        }
+        writes.extend(self.decide_again(woken));
+        Ok(writes)
+    }
+
+    /// Says that a deletion of this key is on its way, so that what needs its id can follow.
+    pub fn free(&mut self, key: &Key) -> Write {
+        let write = Write {
+            key: key.clone(),
+            change: super::Change::Delete,
+            reason: "its key or its id is needed",
+        };
+        self.sent(&write);
+        write
+    }
+
+    /// Takes back a write that could not be made: the source's record behind it is gone, so a newer
+    /// one is on its way and decides the key again.
+    pub fn not_sent(&mut self, key: &Key) {
+        let undo = Write { key: key.clone(), change: super::Change::Delete, reason: "" };
+        self.sent(&undo);
+    }
+
+    /// Restores one key that someone else changed, or sets it aside after [`REPAIRS_MAX`] times.
+    fn restore(&mut self, key: &Key) -> Vec<Write> {
+        let writes = self.settle(key);
+        if writes.is_empty() {
+            return writes;
+        }
+        let drift = self.ledger.drifted(key);
+        let given_up = drift.repaired >= REPAIRS_MAX;
+        if given_up || self.rules.drift == DriftPolicy::Report {
+            let reason = if given_up {
+                "someone keeps changing it in the target; it was restored three times and is left alone \
+                 until the source says something new"
+            } else {
+                "the target drifted: someone else changed it, and drift is only reported"
+            };
+            let incident = super::ledger::Incident {
+                offset: self.source_offset(key),
+                key: key.to_string(),
+                reason: reason.to_owned(),
+            };
+            self.ledger.incident(key, incident, WaitFor::Definition);
+            return Vec::new();
+        }
+        self.ledger.repaired(key);
+        for write in &writes {
+            self.sent(write);
+        }
+        writes
+    }
+
+    fn decide_all(&mut self, mut queue: Vec<Key>, step: &mut Step) {
+        queue.reverse();
+        // Every key can wake others once; a chain of that length means that nothing settles.
+        let mut budget = queue.len().saturating_mul(64).saturating_add(100_000);
+        while let Some(key) = queue.pop() {
+            budget = budget.saturating_sub(1);
+            if budget == 0 {
+                break;
+            }
+            let owned = self.owns_key(&key);
+            let writes = self.settle(&key);
+            self.note_remark(&key);
+            step.outcome = step.outcome.max(self.outcome_of(&key, owned, &writes));
+            let mut woken = Vec::new();
+            for write in writes {
+                if let Some((subject, _, false)) = liveness(&write)
+                    && self.target.subject(subject).is_some_and(SubjectView::is_live)
+                {
+                    step.were_live.insert(subject.clone());
+                }
+                self.sent(&write);
+                self.wake(&write, &mut woken);
+                step.writes.push(write);
+            }
+            woken.reverse();
+            queue.extend(woken);
+        }
+    }
+
+    fn outcome_of(&self, key: &Key, owned: bool, writes: &[Write]) -> Outcome {
+        if self.ledger.is_incident(key) {
+            Outcome::Incident
+        } else if self.ledger.is_held(key) {
+            Outcome::Held
+        } else if !writes.is_empty() {
+            Outcome::Written
+        } else if owned && self.is_chosen(key) {
+            Outcome::InSync
+        } else {
+            Outcome::NotSelected
+        }
+    }
+
+    fn is_chosen(&self, target: &Key) -> bool {
+        target
+            .subject()
+            .and_then(|subject| self.rules.unplace(subject))
+            .is_some_and(|source| self.selects(&source))
+    }
+
+    /// Whether records of this key of the source are the link's business at all.
+    pub(super) fn copies(&self, source: &Key) -> bool {
+        match source {
+            Key::Schema(subject, _) | Key::Config(subject) | Key::DeleteSubject(subject) => {
+                self.selects(subject)
+            }
+            Key::Context(context) => self.rules.filter.touches(context),
+            // Modes of the source's subjects are not copied, nor are the events that clear memory.
+            Key::Mode(_) | Key::ClearSubject(_) | Key::Noop => false,
+        }
+    }
+
+    /// The keys of the target that a key of the source decides about.
+    fn affected(&mut self, source: &Key, into: &mut Vec<Key>) {
+        self.ledger.release(&WaitFor::Source(source.clone()), into);
+        match source {
+            Key::Schema(subject, version) => {
+                for came in self.follow_again_if_needed(subject) {
+                    self.subject_of_source(&came, into);
+                }
+                let Some(target) = self.rules.place(subject) else { return };
+                self.open_context(&target, into);
+                into.push(Key::Schema(target.clone(), *version));
+                self.close_context(subject, &target, into);
+            }
+            Key::Config(subject) if subject.context.is_global() => {
+                for context in self.scope_contexts() {
+                    into.push(Key::Config(Subject::of_context(&context)));
+                }
+            }
+            Key::Config(subject) => {
+                for came in self.follow_again_if_needed(subject) {
+                    self.subject_of_source(&came, into);
+                }
+                let Some(target) = self.rules.place(subject) else { return };
+                self.open_context(&target, into);
+                into.push(Key::Config(target.clone()));
+                self.close_context(subject, &target, into);
+            }
+            Key::Context(context) => {
+                if let Some(placed) = self.rules.place_context(context) {
+                    let target = Subject::of_context(&placed);
+                    self.open_context(&target, into);
+                    self.close_context(&Subject::of_context(context), &target, into);
+                }
+            }
+            Key::Mode(_) | Key::DeleteSubject(_) | Key::ClearSubject(_) | Key::Noop => {}
+        }
+    }
+
+    /// CONTEXT, fence and settings come before the first schema of a context.
+    fn open_context(&mut self, target: &Subject, into: &mut Vec<Key>) {
+        if self.fences_subjects(&target.context) {
+            into.push(Key::Mode(target.clone()));
+        } else if self.opened.insert(target.context.clone()) {
+            let own = Subject::of_context(&target.context);
+            into.push(Key::Context(target.context.clone()));
+            into.push(Key::Mode(own.clone()));
+            into.push(Key::Config(own));
+        }
+    }
+
+    /// What the source no longer has a use for goes after its last schema.
+    fn close_context(&mut self, source: &Subject, target: &Subject, into: &mut Vec<Key>) {
+        if self.source.subject(source).is_none() && self.fences_subjects(&target.context) {
+            into.push(Key::Mode(target.clone()));
+        }
+        if self.source.context(&source.context).is_none() && self.opened.remove(&target.context) {
+            let own = Subject::of_context(&target.context);
+            into.push(Key::Config(own.clone()));
+            into.push(Key::Mode(own));
+            into.push(Key::Context(target.context.clone()));
+        }
+    }
+
+    /// Opens the link's own context before anything of the source is read.
+    pub fn opening(&mut self) -> Vec<Key> {
+        let mut keys = Vec::new();
+        for context in self.scope_contexts() {
+            if self.rules.owns_context(&context) && self.uses(&context) {
+                self.open_context(&Subject::of_context(&context), &mut keys);
+            }
+        }
+        keys
+    }
+
+    fn follow_again_if_needed(&mut self, source: &Subject) -> Vec<Subject> {
+        if !self.follows() {
+            return Vec::new();
+        }
+        if self.source.subject(source).is_none() && !self.followed.is_empty() {
+            return self.follow_again();
+        }
+        self.follow_from(source)
+    }
+
+    fn subject_of_source(&self, source: &Subject, into: &mut Vec<Key>) {
+        if let Some(target) = self.rules.place(source) {
+            push_subject(&self.source, source, &target, into);
+            push_subject(&self.target, &target, &target, into);
+        }
+    }
+
+    fn subject_keys(&self, target: &Subject, into: &mut Vec<Key>) {
+        if let Some(source) = self.rules.unplace(target) {
+            push_subject(&self.source, &source, target, into);
+        }
+        push_subject(&self.target, target, target, into);
+    }
+
+    /// What a write makes possible.
+    fn wake(&mut self, write: &Write, into: &mut Vec<Key>) {
+        match (&write.key, &write.change) {
+            (Key::Schema(subject, version), super::Change::Schema { .. }) => {
+                if let Some(source) = self.rules.unplace(subject) {
+                    self.ledger.release(&WaitFor::Source(Key::Schema(source, *version)), into);
+                }
+            }
+            (Key::Schema(subject, _), _) => self.release_ids(subject.context.clone(), into),
+            (_, _) => {}
+        }
+    }
+
+    /// Keys that waited for an id of the context which is free now.
+    fn release_ids(&mut self, context: crate::core::subject::ContextName, into: &mut Vec<Key>) {
+        for (waited, id) in self.ledger.awaited_ids(&context) {
+            let free = self.target.context(&waited).is_none_or(|view| view.text_of(id).is_none());
+            if free {
+                self.ledger.release(&WaitFor::Id(waited, id), into);
+            }
+        }
+    }
+
+    fn count_deletes(&mut self, step: &Step, pace: Pace, record: &Record) -> Result<(), Halt> {
+        let Pace::Live(now) = pace else { return Ok(()) };
+        let is_live =
+            |subject: &Subject| self.target.subject(subject).is_some_and(SubjectView::is_live);
+        let deleted = step.were_live.iter().filter(|subject| !is_live(subject)).count();
+        if deleted == 0 {
+            return Ok(());
+        }
+        let live = self.target_live().saturating_add(deleted);
+        self.brake.count(now, deleted, live).map_err(|suspicion: Suspicion| Halt::Brake {
+            suspicion,
+            deleted,
+            source_end: after(record.offset),
+        })
+    }
+
+    fn target_live(&self) -> usize {
+        let contexts = self.scope_contexts();
+        let views =
+            contexts.iter().filter_map(|context| Some((context, self.target.context(context)?)));
+        views
+            .flat_map(|(context, view)| {
+                view.subjects().map(move |(name, held)| (context, name, held))
+            })
+            .filter(|(context, name, held)| {
+                held.is_live() && self.owns(&Subject::new(context, name))
+            })
+            .count()
+    }
+}
+
+fn push_subject(view: &View, subject: &Subject, target: &Subject, into: &mut Vec<Key>) {
+    let Some(held) = view.subject(subject) else { return };
+    if held.config.is_some() {
+        into.push(Key::Config(target.clone()));
+    }
+    into.extend(held.versions().iter().map(|held| Key::Schema(target.clone(), held.version)));
+}

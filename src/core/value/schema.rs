@@ -1,0 +1,282 @@
+//! SCHEMA values.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::Digest;
+use super::canonical_value;
+use super::digest_of_string;
+use super::integer;
+use super::last_of_each;
+use super::meaning_of;
+use super::parsed;
+use crate::core::json::Object;
+use crate::core::json::string;
+use crate::core::key::NUMBER_MAX;
+use crate::core::subject::Subject;
+
+/// A dependency of a schema on a version of a subject.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reference {
+    /// The name by which the schema's text imports it.
+    pub name: Box<str>,
+    /// The subject as it is spelled in the record.
+    pub subject: Box<str>,
+    /// The version; −1 stands for the latest.
+    pub version: i64,
+}
+
+/// What a SCHEMA value says, without its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaValue {
+    /// The schema id that data carries; unique in a context.
+    pub id: i32,
+    /// Deleted softly.
+    pub deleted: bool,
+    /// Digest of the schema's text: two texts may not share an id in one context.
+    pub text: Digest,
+    /// Digest of everything but subject, version, id, references and `deleted`.
+    pub meaning: Digest,
+    /// What it references.
+    pub references: Option<Box<[Reference]>>,
+    /// What an operator should know though the record is sound.
+    pub remark: Option<Remark>,
+}
+
+/// What is worth a report though a registry takes the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Remark {
+    /// Metadata is encrypted with a keyset that only the source's registry holds.
+    EncodedMetadata,
+    /// The schema type is none that registries know; they answer 422 to a registration.
+    UnknownSchemaType,
+    /// A reference to version −1: it resolves to the latest, `referencedby` does not know it.
+    ReferenceToLatest,
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EncodedMetadata => {
+                "its metadata is encrypted; the target's registry reads it with the source's keyset only"
+            }
+            Self::UnknownSchemaType => {
+                "its schemaType is unknown; a registry answers 422 to registrations of the subject"
+            }
+            Self::ReferenceToLatest => {
+                "it references version -1; it resolves to the latest, referencedby does not list it"
+            }
+        })
+    }
+}
+
+/// Reads a SCHEMA value for the key (`subject`, `version`).
+///
+/// # Errors
+/// What a registry would skip, misread or be broken by, in words.
+pub fn read_schema(bytes: &[u8], subject: &Subject, version: u32) -> Result<SchemaValue, String> {
+    let object =
+        Object::parse(bytes).map_err(|fault| format!("its value can't be read: {fault}"))?;
+    let mut reading = SchemaReading::default();
+    for (name, raw) in last_of_each(&object, bytes)? {
+        reading.take(&name, raw, subject, version)?;
+    }
+    reading.finish()
+}
+
+#[derive(Default)]
+struct SchemaReading {
+    id: Option<i32>,
+    version_seen: bool,
+    deleted: bool,
+    text: Option<Digest>,
+    others: Vec<(String, Vec<u8>)>,
+    references: Option<Box<[Reference]>>,
+    remark: Option<Remark>,
+}
+
+impl SchemaReading {
+    fn take(
+        &mut self,
+        name: &str,
+        raw: &str,
+        subject: &Subject,
+        version: u32,
+    ) -> Result<(), String> {
+        match name {
+            "offset" | "ts" => {}
+            _ if raw == "null" => {}
+            "subject" => {
+                let spelled = string(raw).ok_or("its subject is no string")?;
+                if !spelled.is_empty() && Subject::parse(&spelled) != *subject {
+                    return Err(format!("its key says {subject}, its value says {spelled}"));
+                }
+            }
+            "version" => {
+                let said = integer(raw).ok_or("its version is not an integer")?;
+                if said != i64::from(version) {
+                    return Err(format!("its key says version {version}, its value says {said}"));
+                }
+                self.version_seen = true;
+            }
+            "id" => self.id = Some(read_id(raw)?),
+            "schema" => {
+                if !raw.starts_with('"') {
+                    return Err("its schema is no string".to_owned());
+                }
+                self.text = Some(digest_of_string(raw)).filter(|_| raw != "\"\"");
+            }
+            "deleted" => {
+                self.deleted = match raw {
+                    "true" | "\"true\"" => true,
+                    "false" | "\"false\"" | "\"\"" => false,
+                    other => return Err(format!("its deleted is {other}, not true or false")),
+                };
+            }
+            "references" => self.take_references(raw)?,
+            _ => self.take_other(name, raw)?,
+        }
+        Ok(())
+    }
+
+    fn take_references(&mut self, raw: &str) -> Result<(), String> {
+        let references = read_references(raw)?;
+        if references.iter().any(|reference| reference.version < 0) {
+            self.remark = Some(Remark::ReferenceToLatest);
+        }
+        self.references = Some(references.into_boxed_slice()).filter(|list| !list.is_empty());
+        Ok(())
+    }
+
+    fn take_other(&mut self, name: &str, raw: &str) -> Result<(), String> {
+        match name {
+            "schemaType" => {
+                let kind = string(raw).ok_or("its schemaType is no string")?;
+                match &*kind {
+                    "AVRO" | "" => return Ok(()),
+                    "JSON" | "PROTOBUF" => {}
+                    _ => self.remark = Some(Remark::UnknownSchemaType),
+                }
+            }
+            "metadata" => {
+                let metadata = parsed(raw, "metadata")?;
+                check_metadata(&metadata)?;
+                if metadata.pointer("/properties/__enc__").is_some() {
+                    self.remark = Some(Remark::EncodedMetadata);
+                }
+            }
+            "ruleSet" => check_rule_set(&parsed(raw, "ruleSet")?)?,
+            _ => {}
+        }
+        self.others.push((name.to_owned(), canonical_value(raw)));
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<SchemaValue, String> {
+        let id = self.id.ok_or("its value has no id")?;
+        let text = self.text.ok_or("its value has no schema")?;
+        if !self.version_seen {
+            return Err("its value has no version".to_owned());
+        }
+        let meaning =
+            if self.others.is_empty() { text } else { meaning_of(&text, &mut self.others) };
+        let Self { deleted, references, remark, .. } = self;
+        Ok(SchemaValue { id, deleted, text, meaning, references, remark })
+    }
+}
+
+fn read_id(raw: &str) -> Result<i32, String> {
+    let id = integer(raw).ok_or_else(|| format!("its id {raw} is not an integer"))?;
+    match i32::try_from(id) {
+        Ok(small) if id < NUMBER_MAX => Ok(small),
+        Ok(_) | Err(_) => Err(format!("id {id} is not below {NUMBER_MAX}")),
+    }
+}
+
+fn read_references(raw: &str) -> Result<Vec<Reference>, String> {
+    let Value::Array(items) = parsed(raw, "references")? else {
+        return Err("its references are no list".to_owned());
+    };
+    items.iter().map(read_reference).collect()
+}
+
+fn read_reference(item: &Value) -> Result<Reference, String> {
+    let text =
+        |field: &str| item.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let subject = text("subject").ok_or("a reference has no subject")?;
+    let version = match item.get("version") {
+        Some(Value::Number(number)) => number.as_i64(),
+        Some(Value::String(digits)) => digits.trim().parse().ok(),
+        Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => None,
+    };
+    let version = version.ok_or_else(|| format!("a reference to {subject} has no version"))?;
+    Ok(Reference {
+        name: text("name").unwrap_or_default().into(),
+        subject: subject.into(),
+        version,
+    })
+}
+
+/// The structure that a registry's reader insists on; wrong types make it skip the record.
+pub(super) fn check_metadata(metadata: &Value) -> Result<(), String> {
+    let Value::Object(fields) = metadata else {
+        return Err("its metadata is no object".to_owned());
+    };
+    for (name, value) in fields {
+        let sound = match (name.as_str(), value) {
+            (_, Value::Null) => true,
+            ("tags", Value::Object(tags)) => {
+                tags.values().all(|tag| is_list_of_scalars(tag) || tag.is_null())
+            }
+            ("properties", Value::Object(properties)) => properties.values().all(is_scalar),
+            ("sensitive", value) => is_list_of_scalars(value),
+            ("tags" | "properties", _) => false,
+            _ => true,
+        };
+        if !sound {
+            return Err(format!("its metadata.{name} has another type than a registry reads"));
+        }
+    }
+    Ok(())
+}
+
+fn is_scalar(value: &Value) -> bool {
+    !value.is_array() && !value.is_object()
+}
+
+fn is_list_of_scalars(value: &Value) -> bool {
+    value.as_array().is_some_and(|items| items.iter().all(is_scalar))
+}
+
+/// Unknown constants make a registry's reader skip the whole record (confluent-schemas-topic §2.2).
+pub(super) fn check_rule_set(rules: &Value) -> Result<(), String> {
+    let Value::Object(fields) = rules else {
+        return Err("its ruleSet is no object".to_owned());
+    };
+    for list in ["migrationRules", "domainRules", "encodingRules"] {
+        match fields.get(list) {
+            None | Some(Value::Null) => {}
+            Some(Value::Array(rules)) => rules.iter().try_for_each(check_rule)?,
+            Some(_) => return Err(format!("its ruleSet.{list} is no list")),
+        }
+    }
+    check_constant(rules, "enableAt", &["ALL", "CLIENT", "GATEWAY", "SERVER", "NONE"])
+}
+
+fn check_rule(rule: &Value) -> Result<(), String> {
+    if !rule.is_object() {
+        return Err("a rule is no object".to_owned());
+    }
+    check_constant(rule, "kind", &["TRANSFORM", "CONDITION"])?;
+    let modes = ["UPGRADE", "DOWNGRADE", "UPDOWN", "WRITE", "READ", "WRITEREAD"];
+    check_constant(rule, "mode", &modes)
+}
+
+fn check_constant(of: &Value, field: &str, known: &[&str]) -> Result<(), String> {
+    match of.get(field) {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::String(constant)) if known.contains(&constant.as_str()) => Ok(()),
+        Some(other) => Err(format!("its {field} is {other}, which no registry reads")),
+    }
+}
