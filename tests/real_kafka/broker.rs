@@ -1,0 +1,414 @@
+//! One Apache Kafka broker per [`Broker`], run from its own jars, on its own ports and data folder.
+//!
+//! A `Broker` is killed when it is dropped, and also when the test process dies in any other way.
+//! Everything here panics when it fails, with the operation, the object and the cause.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    process::Child,
+    slice,
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientConfig, Message, Offset, TopicPartitionList,
+    admin::{
+        AdminClient, AdminOptions, AlterConfig, ConfigSource, NewTopic, ResourceSpecifier,
+        TopicReplication,
+    },
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer},
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{BorrowedMessage, Header, Headers, OwnedHeaders},
+    producer::{FutureProducer, FutureRecord},
+};
+use tempfile::TempDir;
+
+use crate::process::{
+    Port, block_on, dismiss_watcher, format_storage, launch, new_folder, poll_until, send_signal,
+    write_settings,
+};
+
+/// For a broker to answer: ten times what it needs on two free cores.
+const START_LIMIT: Duration = Duration::from_secs(60);
+/// For a broker to end by itself after SIGTERM.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+/// For one answer of a broker that runs, and for what it was told to become visible.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+/// For one whole topic to be read.
+const READ_LIMIT: Duration = Duration::from_secs(60);
+/// For the log cleaner, which looks every 100 ms here.
+const CLEAN_LIMIT: Duration = Duration::from_secs(60);
+/// For one metadata request, or one record, before the next look.
+const REQUEST_LIMIT: Duration = Duration::from_millis(500);
+/// Lines of a broker's log that a failed test prints.
+const LOG_LINES_SHOWN: usize = 30;
+
+/// Topic settings with which a record is cleaned about a second after it was overwritten.
+pub(crate) const COMPACT_SOON: [(&str, &str); 3] =
+    [("cleanup.policy", "compact"), ("segment.ms", "100"), ("min.cleanable.dirty.ratio", "0")];
+/// Added to [`COMPACT_SOON`]: tombstones go as soon as they may.
+pub(crate) const EXPIRE_SOON: (&str, &str) = ("delete.retention.ms", "100");
+
+/// The broker that tests read from when they need none of their own, each with its own topics.
+/// Other tests are at it too, so nobody stops, kills or pauses it.
+pub(crate) fn shared_source() -> &'static Broker {
+    static SHARED: OnceLock<Broker> = OnceLock::new();
+    SHARED.get_or_init(|| Broker::start("shared-source"))
+}
+
+/// The broker that tests write to, under the same terms as [`shared_source`].
+pub(crate) fn shared_target() -> &'static Broker {
+    static SHARED: OnceLock<Broker> = OnceLock::new();
+    SHARED.get_or_init(|| Broker::start("shared-target"))
+}
+
+/// A record to be produced.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NewRecord {
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
+    /// Milliseconds since 1970; `None` is the moment it is sent.
+    pub(crate) timestamp: Option<i64>,
+    pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl NewRecord {
+    pub(crate) fn put(key: &str, value: &str) -> Self {
+        Self { key: Some(key.into()), value: Some(value.into()), ..Self::default() }
+    }
+
+    pub(crate) fn tombstone(key: &str) -> Self {
+        Self { key: Some(key.into()), ..Self::default() }
+    }
+}
+
+/// A record as it lies in a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    /// Milliseconds since 1970.
+    pub(crate) timestamp: Option<i64>,
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl From<BorrowedMessage<'_>> for Record {
+    fn from(message: BorrowedMessage<'_>) -> Self {
+        let headers = message.headers().into_iter().flat_map(Headers::iter);
+        Self {
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp: message.timestamp().to_millis(),
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.payload().map(<[u8]>::to_vec),
+            headers: headers.map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect(),
+        }
+    }
+}
+
+/// One Apache Kafka broker that is its own controller.
+pub(crate) struct Broker {
+    /// None while it is down.
+    java: Mutex<Option<Child>>,
+    port: Port,
+    /// Held, not read: nobody else takes the port while the broker is down.
+    _controller_port: Port,
+    /// Made at the first use; they find the broker again after a restart.
+    clients: OnceLock<Clients>,
+    folder: TempDir,
+}
+
+impl Broker {
+    /// A broker with the settings that all of them have.
+    pub(crate) fn start(name: &str) -> Self {
+        Self::start_with(name, &[])
+    }
+
+    /// The same with lines of `server.properties` that add to the settings or replace them.
+    pub(crate) fn start_with(name: &str, properties: &[(&str, &str)]) -> Self {
+        let folder = new_folder(name);
+        let (port, controller_port) = (Port::reserve(), Port::reserve());
+        write_settings(folder.path(), [&port, &controller_port], properties);
+        format_storage(folder.path());
+        let broker = Self {
+            java: Mutex::new(None),
+            port,
+            _controller_port: controller_port,
+            clients: OnceLock::new(),
+            folder,
+        };
+        broker.restart();
+        broker
+    }
+
+    pub(crate) fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.port.number)
+    }
+
+    /// SIGKILL; nothing happens when it is down already.
+    pub(crate) fn kill(&self) {
+        if let Some(mut java) = self.java().take() {
+            java.kill().unwrap();
+            // Before the process is reaped: a number that is free again may be somebody else's.
+            dismiss_watcher(&mut java);
+            java.wait().unwrap();
+        }
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub(crate) fn stop(&self) {
+        let mut running = self.java();
+        let java = running.as_mut().expect("a broker that is down cannot be stopped");
+        send_signal(java, "TERM");
+        poll_until(STOP_LIMIT, "the broker ends after SIGTERM", || java.try_wait().unwrap());
+        dismiss_watcher(java);
+        *running = None;
+    }
+
+    /// SIGSTOP: connections stay open, nothing is answered.
+    pub(crate) fn pause(&self) {
+        send_signal(self.java().as_ref().expect("a broker that is down cannot pause"), "STOP");
+    }
+
+    /// SIGCONT.
+    pub(crate) fn resume(&self) {
+        send_signal(self.java().as_ref().expect("a broker that is down cannot resume"), "CONT");
+    }
+
+    /// Starts it where it is down, on the same data and ports, and waits until it answers.
+    pub(crate) fn restart(&self) {
+        let mut running = self.java();
+        assert!(running.is_none(), "broker {} runs already", self.bootstrap());
+        let java = running.insert(launch(self.folder.path()));
+        let asking: BaseConsumer = self.client_config().create().unwrap();
+        poll_until(START_LIMIT, "the broker answers", || {
+            let ended = java.try_wait().unwrap();
+            assert!(ended.is_none(), "broker {} ended at its start: {ended:?}", self.bootstrap());
+            // Only a broker that its controller let in is listed.
+            let metadata = asking.fetch_metadata(None, REQUEST_LIMIT).ok()?;
+            (metadata.brokers().len() == 1).then_some(())
+        });
+    }
+
+    /// Creates a topic without replicas and waits until its partitions have a leader.
+    pub(crate) fn create_topic(&self, topic: &str, partitions: i32, configs: &[(&str, &str)]) {
+        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        for (key, value) in configs {
+            new = new.set(key, value);
+        }
+        let results = block_on(self.admin().create_topics([&new], &AdminOptions::new())).unwrap();
+        results.into_iter().for_each(|made| drop(made.unwrap()));
+        self.partitions(topic);
+    }
+
+    /// Deletes a topic and waits until the broker no longer knows it.
+    pub(crate) fn delete_topic(&self, topic: &str) {
+        let results = block_on(self.admin().delete_topics(&[topic], &AdminOptions::new())).unwrap();
+        results.into_iter().for_each(|gone| drop(gone.unwrap()));
+        poll_until(ANSWER_LIMIT, &format!("topic {topic} is gone"), || {
+            let metadata = self.admin().inner().fetch_metadata(Some(topic), REQUEST_LIMIT).ok()?;
+            metadata.topics().iter().all(|t| t.error().is_some()).then_some(())
+        });
+    }
+
+    /// Sets some of a topic's configuration; what was set before stays.
+    pub(crate) fn alter_topic(&self, topic: &str, configs: &[(&str, &str)]) {
+        let mut all = self.topic_configs(topic);
+        all.extend(configs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())));
+        self.replace_topic_configs(topic, &all);
+    }
+
+    /// What is set on the topic itself, without what it inherits.
+    pub(crate) fn topic_configs(&self, topic: &str) -> BTreeMap<String, String> {
+        let asked = [ResourceSpecifier::Topic(topic)];
+        let answer = self.admin().describe_configs(&asked, &AdminOptions::new());
+        let resources = block_on(answer).unwrap().into_iter().map(Result::unwrap);
+        let entries = resources.flat_map(|resource| resource.entries);
+        let own = entries.filter(|entry| entry.source == ConfigSource::DynamicTopic);
+        own.filter_map(|entry| Some((entry.name, entry.value?))).collect()
+    }
+
+    /// Deletes the records of partition 0 that lie before an offset.
+    ///
+    /// Brokers refuse that where the policy is `compact` alone, so `delete` is added for the while,
+    /// and retention, which then would delete old records too, is switched off.
+    pub(crate) fn delete_records(&self, topic: &str, before: i64) {
+        let configs = self.topic_configs(topic);
+        let policy = ("cleanup.policy", "compact,delete");
+        self.alter_topic(topic, &[policy, ("retention.ms", "-1"), ("retention.bytes", "-1")]);
+        let mut ends = TopicPartitionList::new();
+        ends.add_partition_offset(topic, 0, Offset::Offset(before)).unwrap();
+        poll_until(ANSWER_LIMIT, &format!("{topic} may be cut at {before}"), || {
+            let answer = self.admin().delete_records(&ends, &AdminOptions::new());
+            let cut = block_on(answer).unwrap();
+            match cut.elements().iter().find_map(|element| element.error().err()) {
+                None => Some(()),
+                // A log learns of its new policy a moment after the broker has confirmed it.
+                Some(KafkaError::OffsetFetch(RDKafkaErrorCode::PolicyViolation)) => None,
+                Some(error) => panic!("delete records of {topic} before {before}: {error}"),
+            }
+        });
+        self.replace_topic_configs(topic, &configs);
+    }
+
+    /// Writes records in their order, waits for every acknowledgement and returns the offsets.
+    pub(crate) fn produce(&self, topic: &str, records: &[NewRecord]) -> Vec<i64> {
+        let producer = &self.clients().producer;
+        let sent = records.iter().map(|record| {
+            let mut headers = OwnedHeaders::new();
+            for (key, value) in &record.headers {
+                headers = headers.insert(Header { key, value: value.as_ref() });
+            }
+            let message = FutureRecord {
+                topic,
+                partition: None,
+                payload: record.value.as_deref(),
+                key: record.key.as_deref(),
+                timestamp: record.timestamp,
+                headers: Some(headers),
+            };
+            producer.send_result(message).map_err(|(error, _)| error).unwrap()
+        });
+        let acknowledgements: Vec<_> = sent.collect();
+        acknowledgements
+            .into_iter()
+            .map(|acknowledgement| match block_on(acknowledgement).unwrap() {
+                Ok(delivery) => delivery.offset,
+                Err((error, _)) => panic!("produce to {topic} at {}: {error}", self.bootstrap()),
+            })
+            .collect()
+    }
+
+    /// Every record from the log's start to its end, by partition and offset.
+    pub(crate) fn read_all(&self, topic: &str) -> Vec<Record> {
+        let mut open = self.partitions(topic);
+        let mut list = TopicPartitionList::new();
+        for &partition in &open {
+            list.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+        }
+        let mut config = self.client_config();
+        // Registries read uncommitted records too. The end is told, not computed: compaction
+        // leaves gaps, also before the end.
+        config.set("isolation.level", "read_uncommitted").set("enable.partition.eof", "true");
+        let consumer: BaseConsumer = config.create().unwrap();
+        consumer.assign(&list).unwrap();
+        let mut records = Vec::new();
+        poll_until(READ_LIMIT, &format!("{topic} is read to its end"), || {
+            while !open.is_empty() {
+                match consumer.poll(REQUEST_LIMIT)? {
+                    Ok(message) => records.push(Record::from(message)),
+                    Err(KafkaError::PartitionEOF(partition)) => drop(open.remove(&partition)),
+                    Err(error) => panic!("read {topic} at {}: {error}", self.bootstrap()),
+                }
+            }
+            Some(())
+        });
+        records.sort_by_key(|record| (record.partition, record.offset));
+        records
+    }
+
+    /// Log start and end of partition 0.
+    pub(crate) fn watermarks(&self, topic: &str) -> (i64, i64) {
+        self.admin().inner().fetch_watermarks(topic, 0, ANSWER_LIMIT).unwrap()
+    }
+
+    /// Waits until the log cleaner has made `done` true, and returns the records then.
+    ///
+    /// The active segment is never cleaned, and a tombstone only goes when the cleaner passes a
+    /// second time, for which there must be something new to clean. So `roll` is produced at every
+    /// look that was in vain: the first one `segment.ms` after a segment's first opens a new one.
+    #[track_caller]
+    pub(crate) fn wait_compacted(
+        &self,
+        topic: &str,
+        roll: &NewRecord,
+        done: impl Fn(&[Record]) -> bool,
+    ) -> Vec<Record> {
+        poll_until(CLEAN_LIMIT, &format!("{topic} is compacted"), || {
+            let records = self.read_all(topic);
+            if done(&records) {
+                return Some(records);
+            }
+            self.produce(topic, slice::from_ref(roll));
+            None
+        })
+    }
+
+    /// AlterConfigs replaces the whole set, so this also takes back what is not listed.
+    fn replace_topic_configs(&self, topic: &str, configs: &BTreeMap<String, String>) {
+        let mut change = AlterConfig::new(ResourceSpecifier::Topic(topic));
+        for (key, value) in configs {
+            change = change.set(key, value);
+        }
+        let results = block_on(self.admin().alter_configs([&change], &AdminOptions::new()));
+        results.unwrap().into_iter().for_each(|changed| drop(changed.unwrap()));
+        poll_until(ANSWER_LIMIT, &format!("{topic} has its new configuration"), || {
+            (self.topic_configs(topic) == *configs).then_some(())
+        });
+    }
+
+    /// The partitions of a topic, once each has a leader.
+    fn partitions(&self, topic: &str) -> BTreeSet<i32> {
+        poll_until(ANSWER_LIMIT, &format!("topic {topic} has leaders"), || {
+            let metadata = self.admin().inner().fetch_metadata(Some(topic), REQUEST_LIMIT).ok()?;
+            let partitions = metadata.topics().first()?.partitions();
+            let led = partitions.iter().all(|p| p.leader() >= 0 && p.error().is_none());
+            (led && !partitions.is_empty()).then(|| partitions.iter().map(|p| p.id()).collect())
+        })
+    }
+
+    fn admin(&self) -> &AdminClient<DefaultClientContext> {
+        &self.clients().admin
+    }
+
+    fn clients(&self) -> &Clients {
+        self.clients.get_or_init(|| {
+            let mut config = self.client_config();
+            let admin = config.create().unwrap();
+            // Retried writes neither double nor change places.
+            config.set("enable.idempotence", "true").set("linger.ms", "0");
+            // The broker is to refuse what is too much, not its client.
+            config.set("queue.buffering.max.messages", "1000000");
+            config.set("message.max.bytes", "100000000");
+            Clients { admin, producer: config.create().unwrap() }
+        })
+    }
+
+    fn client_config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.bootstrap());
+        // A consumer must have one; nothing is ever committed.
+        config.set("group.id", "harness").set("enable.auto.commit", "false");
+        // The default backs off up to 10 s, which every restart of a broker would then cost.
+        config.set("reconnect.backoff.ms", "20").set("reconnect.backoff.max.ms", "200");
+        config
+    }
+
+    fn java(&self) -> MutexGuard<'_, Option<Child>> {
+        // A test that failed while it held the lock must not keep the broker from being killed.
+        self.java.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.kill();
+        if thread::panicking() {
+            let log = fs::read_to_string(self.folder.path().join("broker.log")).unwrap_or_default();
+            let skipped = log.lines().count().saturating_sub(LOG_LINES_SHOWN);
+            let tail: Vec<_> = log.lines().skip(skipped).collect();
+            eprintln!("broker {} logged last:\n{}", self.bootstrap(), tail.join("\n"));
+        }
+    }
+}
+
+struct Clients {
+    admin: AdminClient<DefaultClientContext>,
+    producer: FutureProducer,
+}
