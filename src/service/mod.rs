@@ -1,4 +1,15 @@
 //! Tasks around the core. This layer knows ports, not brokers.
 
 pub mod clock;
+pub mod compare;
+pub mod definition;
+pub mod ground;
+pub mod pipeline;
 pub mod ports;
+pub mod preflight;
+pub mod rate;
+pub mod reading;
+pub mod state;
+pub mod status;
+pub mod supervisor;
+pub mod worker;

@@ -197,13 +197,13 @@ pub struct LeaseRequest {
 }
 
 /// One Kafka cluster.
-pub trait Cluster: Clone + Send + Sync + 'static {
+pub trait Cluster: Clone + fmt::Debug + Send + Sync + 'static {
     /// How it reads a partition.
-    type Log: Log;
+    type Log: Log + fmt::Debug;
     /// How it writes one.
-    type Appender: Appender;
+    type Appender: Appender + fmt::Debug;
     /// How it gives the right to write.
-    type Lease: Lease;
+    type Lease: Lease + fmt::Debug;
 
     /// The cluster's name in the configuration.
     fn name(&self) -> &str;

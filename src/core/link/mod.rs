@@ -5,6 +5,7 @@
 
 pub mod brake;
 mod decide;
+mod fold;
 mod follow;
 pub mod ledger;
 mod outgoing;

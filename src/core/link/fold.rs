@@ -1,0 +1,77 @@
+//! Reading without deciding: what a record comes to when the whole log is compared at its end.
+
+use super::Link;
+use super::Outcome;
+use super::Verdict;
+use super::Write;
+use crate::core::key::Key;
+use crate::core::link::ledger::Incident;
+use crate::core::link::ledger::WaitFor;
+use crate::core::record::Offset;
+use crate::core::record::Record;
+use crate::core::view::Applied;
+
+impl Link {
+    /// Takes a record of the source into the view and says what it comes to as far as the source
+    /// alone can tell; a plan may find that it has to be written, or held.
+    pub fn fold_source(&mut self, record: &Record) -> Outcome {
+        let mut changed = Vec::new();
+        match self.read_source(record, &mut changed) {
+            Applied::Refused(key, _) => {
+                let copied = key.as_ref().is_none_or(|key| self.copies(key));
+                if !copied && let Some(key) = key {
+                    self.ledger.clear_source(&key);
+                }
+                if copied { Outcome::Incident } else { Outcome::NotSelected }
+            }
+            Applied::Changed if changed.iter().any(|key| self.copies(key)) => Outcome::InSync,
+            Applied::Changed | Applied::Nothing => Outcome::NotSelected,
+        }
+    }
+
+    /// Sets a write aside that can't be made; the key stays as it is until the source says
+    /// something new about it.
+    pub fn set_aside(&mut self, write: &Write, reason: String) {
+        self.not_sent(&write.key);
+        let offset = self.source_offset(&write.key);
+        let incident = Incident { offset, key: write.key.to_string(), reason };
+        let source = match &write.key {
+            Key::Schema(subject, version) => {
+                self.rules.unplace(subject).map(|source| Key::Schema(source, *version))
+            }
+            Key::Config(subject) => self.rules.unplace(subject).map(Key::Config),
+            Key::Context(_)
+            | Key::Mode(_)
+            | Key::DeleteSubject(_)
+            | Key::ClearSubject(_)
+            | Key::Noop => None,
+        };
+        let until = source.map_or(WaitFor::Definition, WaitFor::Source);
+        self.ledger.incident(&write.key, incident, until);
+    }
+}
+
+impl Link {
+    /// The offset of the target's record at a key.
+    #[must_use]
+    pub fn target_offset(&self, key: &Key) -> Option<Offset> {
+        match key {
+            Key::Schema(subject, version) => Some(self.target.schema(subject, *version)?.offset),
+            Key::Config(subject) => {
+                Some(self.target.subject(subject)?.config.as_ref()?.stamp.offset)
+            }
+            Key::Mode(subject) => Some(self.target.subject(subject)?.mode?.stamp.offset),
+            Key::Context(context) => Some(self.target.context(context)?.declared?.offset),
+            Key::DeleteSubject(_) | Key::ClearSubject(_) | Key::Noop => None,
+        }
+    }
+
+    /// The value that the link would write at a key now, made from the source's record behind it.
+    #[must_use]
+    pub fn wanted_value(&self, key: &Key, behind: Option<&Record>) -> Option<Vec<u8>> {
+        let Verdict::Write(writes) = self.decide(key) else { return None };
+        let write = writes.into_iter().rfind(|write| write.key == *key)?;
+        let records = self.outgoing(&write, behind, i64::MAX).ok()?;
+        records.into_iter().next_back()?.value
+    }
+}

@@ -1,0 +1,260 @@
+//! Comparing source and target without writing anything: what `plan` and `verify` are made of.
+
+use crate::core::key::Key;
+use crate::core::link::Halt;
+use crate::core::link::Identity;
+use crate::core::link::Link;
+use crate::core::link::Permissions;
+use crate::core::link::plan::Plan;
+use crate::core::link::plan::PlannedKind;
+use crate::core::record::Offset;
+use crate::core::record::Record;
+use crate::service::definition::LinkDefinition;
+use crate::service::ground::Ground;
+use crate::service::ground::history;
+use crate::service::ground::read_state;
+use crate::service::ground::read_to_end;
+use crate::service::ground::source_claims;
+use crate::service::pipeline::Stop;
+use crate::service::ports::Cluster;
+use crate::service::ports::Fault;
+use crate::service::preflight::Hazard;
+use crate::service::preflight::hazards;
+use crate::service::reading::Fetcher;
+use crate::service::state::Checkpoint;
+use crate::service::state::scope_name;
+
+/// Both sides of a link as they were found, and what a reconciliation would do.
+#[derive(Debug)]
+pub struct Comparison {
+    /// The link with both views, and its ledger of incidents and held keys.
+    pub link: Link,
+    /// What would be written.
+    pub plan: Plan,
+    /// Why nothing of it would be: the link would halt.
+    pub halts: Vec<Halt>,
+    /// The source's end that was read to.
+    pub source_end: Offset,
+    /// The target's end that was read to.
+    pub target_end: Offset,
+    /// What endangers the topics.
+    pub hazards: Vec<Hazard>,
+    /// Where the link's checkpoint stands.
+    pub checkpoint: Option<Checkpoint>,
+    /// The target's topic exists.
+    pub target_exists: bool,
+}
+
+/// Reads both topics afresh, to the ends they have now, and compares. Joins no group, writes nothing.
+///
+/// # Errors
+/// A cluster out of reach, a source topic that does not exist, a right that is missing.
+pub async fn compare<C: Cluster>(
+    source: &C,
+    target: &C,
+    definition: &LinkDefinition,
+) -> Result<Comparison, Stop> {
+    let ground = Ground::survey(source, target, definition).await?;
+    let state = read_state(target, &definition.state_topic).await?;
+    let claims = source_claims(source, definition).await;
+    let rules = &definition.rules;
+    let mut past = history(&state, rules, claims);
+    if definition.adopt && !past.claimed {
+        past.adopted_below = ground.target_end();
+    }
+    let identity = Identity {
+        writer: definition.instance.clone(),
+        epoch: 0,
+        source_cluster: ground.source.cluster_id.clone(),
+        target_cluster: ground.target.cluster_id.clone(),
+    };
+    let permissions =
+        Permissions { adopt: definition.adopt, fence_again: definition.once.fence_again };
+    let mut link = Link::new(rules.clone(), identity, past, permissions);
+    let mut changed = Vec::new();
+    let target_end = read(target, &definition.target_topic, ground.target_end(), |record| {
+        link.read_target(record, &mut changed);
+        changed.clear();
+    })
+    .await?;
+    let source_end = read(source, &definition.source_topic, ground.source_topic.end, |record| {
+        link.fold_source(record);
+    })
+    .await?;
+    let mut halts: Vec<Halt> = link.admit().err().into_iter().collect();
+    let plan = link.plan();
+    let checkpoint = state.checkpoints.get(&scope_name(&rules.scope())).cloned();
+    let suspicions = ground.suspicions(checkpoint.as_ref());
+    let released = definition.once.allow_deletes
+        || definition.allow_deletes_until.is_some_and(|until| {
+            until >= source_end && checkpoint.as_ref().and_then(|c| c.released) != Some(until)
+        });
+    if !released {
+        halts.extend(link.brake(&plan, &suspicions, source_end).err());
+    }
+    Ok(Comparison {
+        hazards: found_hazards(source, target, definition, &ground),
+        target_exists: ground.target_topic.is_some(),
+        link,
+        plan,
+        halts,
+        source_end,
+        target_end,
+        checkpoint,
+    })
+}
+
+fn found_hazards<C: Cluster>(
+    source: &C,
+    target: &C,
+    definition: &LinkDefinition,
+    ground: &Ground,
+) -> Vec<Hazard> {
+    let mut found = hazards(&definition.source_topic, source.name(), &ground.source_topic);
+    if let Some(facts) = &ground.target_topic {
+        found.extend(hazards(&definition.target_topic, target.name(), facts));
+    }
+    found
+}
+
+async fn read<C: Cluster>(
+    cluster: &C,
+    topic: &str,
+    end: Offset,
+    take: impl FnMut(&Record),
+) -> Result<Offset, Fault> {
+    if end == 0 {
+        return Ok(0);
+    }
+    let mut log = cluster.read(topic, 0, 0).await?;
+    read_to_end(&mut log, end, take).await
+}
+
+/// One key in which both sides differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The key in the target.
+    pub key: String,
+    /// `missing`, `extra` or `different`.
+    pub kind: DifferenceKind,
+    /// The fields that differ, where both sides hold the key.
+    pub fields: Vec<FieldDifference>,
+    /// The source's record, where there is one.
+    pub source_offset: Option<Offset>,
+}
+
+/// How a key differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DifferenceKind {
+    /// The source has it, the target has not.
+    Missing,
+    /// The target has it, the source has not.
+    Extra,
+    /// Both have it and it says something else.
+    Different,
+}
+
+impl DifferenceKind {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Extra => "extra",
+            Self::Different => "different",
+        }
+    }
+}
+
+/// A field with another value on each side. Long values are cut, schema text among them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldDifference {
+    /// The field's name.
+    pub field: String,
+    /// As the source would have it.
+    pub wanted: Option<String>,
+    /// As the target has it.
+    pub found: Option<String>,
+}
+
+/// Characters of a field's value that are shown.
+const SHOWN_CHARS: usize = 80;
+
+/// Names every key in which the sides differ; for those that both hold, the fields.
+///
+/// # Errors
+/// Faults of reading single records again.
+pub async fn differences<C: Cluster>(
+    source: &C,
+    target: &C,
+    definition: &LinkDefinition,
+    comparison: &Comparison,
+) -> Result<Vec<Difference>, Stop> {
+    let mut sources = Fetcher::new(source.clone(), &definition.source_topic);
+    let mut targets = Fetcher::new(target.clone(), &definition.target_topic);
+    let mut found = Vec::new();
+    for planned in comparison.plan.changes() {
+        let kind = match planned.kind {
+            PlannedKind::Add => DifferenceKind::Missing,
+            PlannedKind::Alter => DifferenceKind::Different,
+            PlannedKind::Delete => DifferenceKind::Extra,
+        };
+        let mut fields = Vec::new();
+        if kind == DifferenceKind::Different {
+            let wanted = match planned.offset {
+                Some(offset) => sources.fetch(offset).await?,
+                None => None,
+            };
+            let held = match comparison.link.target_offset(&planned.key) {
+                Some(offset) => targets.fetch(offset).await?,
+                None => None,
+            };
+            fields =
+                field_differences(&comparison.link, &planned.key, wanted.as_ref(), held.as_ref());
+        }
+        found.push(Difference {
+            key: planned.key.to_string(),
+            kind,
+            fields,
+            source_offset: planned.offset,
+        });
+    }
+    Ok(found)
+}
+
+fn field_differences(
+    link: &Link,
+    key: &Key,
+    behind: Option<&Record>,
+    held: Option<&Record>,
+) -> Vec<FieldDifference> {
+    let wanted = link.wanted_value(key, behind).unwrap_or_default();
+    let found = held.and_then(|record| record.value.clone()).unwrap_or_default();
+    let parse = |bytes: &[u8]| {
+        serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(bytes)
+            .unwrap_or_default()
+    };
+    let (wanted, found) = (parse(&wanted), parse(&found));
+    let mut names: Vec<&String> = wanted.keys().chain(found.keys()).collect();
+    names.sort();
+    names.dedup();
+    names
+        .into_iter()
+        .filter(|name| !matches!(name.as_str(), "offset" | "ts"))
+        .filter(|name| wanted.get(*name) != found.get(*name))
+        .map(|name| FieldDifference {
+            field: name.clone(),
+            wanted: wanted.get(name).map(shown),
+            found: found.get(name).map(shown),
+        })
+        .collect()
+}
+
+fn shown(value: &serde_json::Value) -> String {
+    let text = value.to_string();
+    if text.chars().count() <= SHOWN_CHARS {
+        return text;
+    }
+    let cut: String = text.chars().take(SHOWN_CHARS).collect();
+    format!("{cut}… ({} bytes)", text.len())
+}

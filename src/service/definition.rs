@@ -1,0 +1,43 @@
+//! A link with everything it needs to run: its rules and the topics it works on.
+
+use crate::core::record::Offset;
+use crate::core::rules::Rules;
+
+/// Our own compacted topic on the target's cluster, where nothing else is configured.
+pub const STATE_TOPIC: &str = "_schema_mirror";
+
+/// How many records a second a target in use is given at most: its registry reads about 35,000 a
+/// second and fails its clients while it lags (measured: Confluent 7.9.5).
+pub const WRITE_RATE_MAX_DEFAULT: u32 = 20_000;
+
+/// A link, ready to run between two clusters.
+#[derive(Debug, Clone)]
+pub struct LinkDefinition {
+    /// What it was told to do.
+    pub rules: Rules,
+    /// The schemas topic that is read.
+    pub source_topic: String,
+    /// The schemas topic that is written.
+    pub target_topic: String,
+    /// Our own topic on the target's cluster.
+    pub state_topic: String,
+    /// Whether topics that are missing are created.
+    pub create_topics: bool,
+    /// Keys of the scope that no link wrote become the link's own at its first start.
+    pub adopt: bool,
+    /// Deletes up to this source offset are released, once.
+    pub allow_deletes_until: Option<Offset>,
+    /// What the operator allows for this start only.
+    pub once: Once,
+    /// This instance's name, as other instances and the records' headers show it.
+    pub instance: String,
+}
+
+/// What an operator allows on the command line for one start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Once {
+    /// Deletes that the brake would stop.
+    pub allow_deletes: bool,
+    /// Setting a fence again that someone lifted.
+    pub fence_again: bool,
+}

@@ -1,0 +1,254 @@
+//! What a link stands on: clusters, topics, and what earlier lives left in our own topic.
+
+use crate::core::link::History;
+use crate::core::link::SourceClaim;
+use crate::core::link::brake::Suspicion;
+use crate::core::record::Offset;
+use crate::core::record::Record;
+use crate::core::rules::Fence;
+use crate::core::rules::Rules;
+use crate::service::definition::LinkDefinition;
+use crate::service::pipeline::Stop;
+use crate::service::ports::Cluster;
+use crate::service::ports::ClusterFacts;
+use crate::service::ports::Fault;
+use crate::service::ports::FaultClass;
+use crate::service::ports::Log;
+use crate::service::ports::TopicFacts;
+use crate::service::preflight::Stops;
+use crate::service::preflight::hazards;
+use crate::service::preflight::schemas_topic_spec;
+use crate::service::state::Checkpoint;
+use crate::service::state::Claim;
+use crate::service::state::State;
+use crate::service::state::scope_name;
+use crate::service::state::topic_spec;
+
+/// Clusters and topics as they were found.
+#[derive(Debug, Clone)]
+pub struct Ground {
+    /// The source's cluster.
+    pub source: ClusterFacts,
+    /// The topic that is read.
+    pub source_topic: TopicFacts,
+    /// The target's cluster.
+    pub target: ClusterFacts,
+    /// The topic that is written; `None` where it does not exist yet.
+    pub target_topic: Option<TopicFacts>,
+}
+
+impl Ground {
+    /// Looks at both clusters and changes nothing.
+    ///
+    /// # Errors
+    /// A cluster out of reach, a source topic that does not exist, a right that is missing.
+    pub async fn survey<C: Cluster>(
+        source: &C,
+        target: &C,
+        link: &LinkDefinition,
+    ) -> Result<Self, Fault> {
+        let (source_facts, target_facts) = tokio::try_join!(source.facts(), target.facts())?;
+        let (source_topic, target_topic) =
+            tokio::try_join!(source.topic(&link.source_topic), target.topic(&link.target_topic))?;
+        let source_topic = source_topic.ok_or_else(|| missing(source, &link.source_topic))?;
+        Ok(Self { source: source_facts, source_topic, target: target_facts, target_topic })
+    }
+
+    /// Whether records are safe in these topics.
+    ///
+    /// # Errors
+    /// [`Stop::Halt`] with the command that mends it.
+    pub fn check<C: Cluster>(
+        &self,
+        source: &C,
+        target: &C,
+        link: &LinkDefinition,
+    ) -> Result<(), Stop> {
+        let name = &link.rules.name;
+        for hazard in hazards(&link.source_topic, source.name(), &self.source_topic) {
+            if hazard.stops == Stops::Yes && self.source_topic.partitions != 1 {
+                return Err(Stop::Halt(format!("source {}: {hazard}", source.name())));
+            }
+            tracing::warn!(link = %name, cluster = source.name(), hazard = %hazard, "topic");
+        }
+        let Some(facts) = &self.target_topic else { return Ok(()) };
+        for hazard in hazards(&link.target_topic, target.name(), facts) {
+            if hazard.stops == Stops::Yes {
+                return Err(Stop::Halt(format!("target {}: {hazard}", target.name())));
+            }
+            tracing::warn!(link = %name, cluster = target.name(), hazard = %hazard, "topic");
+        }
+        Ok(())
+    }
+
+    /// Creates what is missing on the target.
+    ///
+    /// # Errors
+    /// [`Stop::Halt`] where topics may not be created, or the cluster's fault.
+    pub async fn prepare<C: Cluster>(
+        &mut self,
+        target: &C,
+        link: &LinkDefinition,
+    ) -> Result<(), Stop> {
+        if self.target_topic.is_none() {
+            let spec = schemas_topic_spec(&link.target_topic, self.target.brokers);
+            self.target_topic = Some(create(target, link, spec).await?);
+        }
+        if target.topic(&link.state_topic).await?.is_none() {
+            create(target, link, topic_spec(&link.state_topic, self.target.brokers)).await?;
+        }
+        Ok(())
+    }
+
+    /// The first offset of the target's topic that is not written yet.
+    #[must_use]
+    pub fn target_end(&self) -> Offset {
+        self.target_topic.as_ref().map_or(0, |topic| topic.end)
+    }
+
+    /// What makes deletes doubtful: the source is another one than the checkpoint speaks of.
+    #[must_use]
+    pub fn suspicions(&self, checkpoint: Option<&Checkpoint>) -> Vec<Suspicion> {
+        let Some(checkpoint) = checkpoint else { return Vec::new() };
+        let mut found = Vec::new();
+        if checkpoint.source_cluster != self.source.cluster_id {
+            found.push(Suspicion::Recreated {
+                was: format!("cluster {}", checkpoint.source_cluster),
+                is: format!("cluster {}", self.source.cluster_id),
+            });
+        }
+        if let (Some(was), Some(is)) = (&checkpoint.source_topic_id, &self.source_topic.topic_id)
+            && was != is
+        {
+            found.push(Suspicion::Recreated { was: was.clone(), is: is.clone() });
+        }
+        if self.source_topic.end < checkpoint.next {
+            let (end, checkpoint) = (self.source_topic.end, checkpoint.next);
+            found.push(Suspicion::EndBelowCheckpoint { end, checkpoint });
+        }
+        if self.source_topic.start > checkpoint.log_start {
+            let (was, is) = (checkpoint.log_start, self.source_topic.start);
+            found.push(Suspicion::Truncated { was, is });
+        }
+        found
+    }
+}
+
+async fn create<C: Cluster>(
+    target: &C,
+    link: &LinkDefinition,
+    spec: crate::service::ports::TopicSpec,
+) -> Result<TopicFacts, Stop> {
+    if !link.create_topics {
+        return Err(Stop::Halt(format!(
+            "topic {} does not exist at {} and create_topics is false; create it with \
+             {} partitions, --config cleanup.policy=compact",
+            spec.name,
+            target.name(),
+            spec.partitions
+        )));
+    }
+    target.create_topic(&spec).await?;
+    tracing::info!(
+        link = %link.rules.name, cluster = target.name(), topic = %spec.name,
+        partitions = spec.partitions, replication = spec.replication, "topic created"
+    );
+    match target.topic(&spec.name).await? {
+        Some(facts) => Ok(facts),
+        // Its metadata has not reached the broker that was asked.
+        None => {
+            Err(Stop::Fault(Fault { class: FaultClass::Transient, ..missing(target, &spec.name) }))
+        }
+    }
+}
+
+fn missing<C: Cluster>(cluster: &C, topic: &str) -> Fault {
+    Fault {
+        operation: "read",
+        object: format!("topic {topic}"),
+        cluster: cluster.name().to_owned(),
+        cause: "it does not exist".to_owned(),
+        class: FaultClass::Missing,
+    }
+}
+
+/// Reads our own topic; one that does not exist holds nothing.
+///
+/// # Errors
+/// The cluster's fault, or a record of a newer format.
+pub async fn read_state<C: Cluster>(cluster: &C, topic: &str) -> Result<State, Stop> {
+    if cluster.topic(topic).await?.is_none() {
+        return Ok(State::default());
+    }
+    let records = cluster.read_all(topic).await?;
+    State::fold(&records).map_err(|newer| Stop::Halt(newer.to_string()))
+}
+
+/// The claims that links made on our source, if its state topic may be read. It is optional: it only
+/// serves to recognise copies whose header a registry's rewrite lost.
+pub async fn source_claims<C: Cluster>(source: &C, link: &LinkDefinition) -> Vec<SourceClaim> {
+    match read_state(source, &link.state_topic).await {
+        Ok(state) => state
+            .claims
+            .into_values()
+            .map(|claim| SourceClaim { scope: claim.scope, origins: claim.origins })
+            .collect(),
+        Err(stop) => {
+            let reason = match stop {
+                Stop::Fault(fault) => fault.to_string(),
+                Stop::Halt(reason) => reason,
+                Stop::LeaseLost | Stop::Shutdown => String::new(),
+            };
+            tracing::info!(
+                link = %link.rules.name, cluster = source.name(), reason,
+                "claims in the source are not readable; copies that a registry rewrote there are not recognised"
+            );
+            Vec::new()
+        }
+    }
+}
+
+/// What earlier lives of the link left.
+#[must_use]
+pub fn history(state: &State, rules: &Rules, claims: Vec<SourceClaim>) -> History {
+    let claim = own_claim(state, rules);
+    History {
+        claimed: claim.is_some(),
+        unfenced: claim.is_some_and(|claim| !claim.fenced),
+        adopted_below: claim.map_or(0, |claim| claim.adopted_below),
+        source_claims: claims,
+    }
+}
+
+/// The link's own claim on its scope.
+#[must_use]
+pub fn own_claim<'a>(state: &'a State, rules: &Rules) -> Option<&'a Claim> {
+    state.claims.get(&scope_name(&rules.scope())).filter(|claim| claim.link == rules.name)
+}
+
+/// Whether a claim of this link says that it sets a fence.
+#[must_use]
+pub fn is_fenced(rules: &Rules) -> bool {
+    rules.fence != Fence::None
+}
+
+/// Reads a log to an end that was asked for before, record by record.
+///
+/// # Errors
+/// The reader's first fault.
+pub async fn read_to_end<L: Log>(
+    log: &mut L,
+    end: Offset,
+    mut take: impl FnMut(&Record),
+) -> Result<Offset, Fault> {
+    let mut next = 0;
+    while next < end {
+        let batch = log.next().await?;
+        batch.records.iter().for_each(&mut take);
+        next = batch.next;
+        if batch.at_end {
+            break;
+        }
+    }
+    Ok(next)
+}

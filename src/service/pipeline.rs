@@ -1,0 +1,206 @@
+//! Writes on their way to the target, and how far the source is done by them.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::core::record::Offset;
+use crate::core::record::Outgoing;
+use crate::service::ports::Appender;
+use crate::service::ports::Clock;
+use crate::service::ports::Fault;
+use crate::service::ports::Lease;
+use crate::service::ports::LeaseState;
+use crate::service::ports::Progress;
+use crate::service::rate::Rate;
+use crate::service::status::Counts;
+
+/// Why a link can't go on writing.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stop {
+    /// A cluster operation failed.
+    Fault(Fault),
+    /// Another instance may be the writer now.
+    LeaseLost,
+    /// The link stands still until an operator decides; the reason in words.
+    Halt(String),
+    /// It was told to end.
+    Shutdown,
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// How long acknowledgements are waited for when a link ends or reconciles. Longer than an appender
+/// keeps a write before it gives it up (60 s).
+pub const DRAIN_LIMIT: Duration = Duration::from_secs(70);
+
+/// Writes in order: each is sent while the lease holds, and every source offset counts as done only
+/// when all writes that it asked for are acknowledged.
+#[derive(Debug)]
+pub struct Pipeline<A, L, K> {
+    appender: A,
+    lease: L,
+    clock: K,
+    rate: Rate<K>,
+    sent: u64,
+    /// Source offsets that are done when the write with this number is acknowledged.
+    marks: VecDeque<(u64, Offset)>,
+    done_before: Offset,
+}
+
+impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
+    /// A pipeline with nothing on its way.
+    pub fn new(appender: A, lease: L, clock: K, rate: Rate<K>) -> Self {
+        Self { appender, lease, clock, rate, sent: 0, marks: VecDeque::new(), done_before: 0 }
+    }
+
+    /// Whether this instance may write now, by its own clock.
+    #[must_use]
+    pub fn may_write(&self) -> bool {
+        match self.lease.state() {
+            LeaseState::Held { until } => self.clock.monotonic() < until,
+            LeaseState::Standby | LeaseState::Lost(_) => false,
+        }
+    }
+
+    /// Queues a record behind those before it.
+    ///
+    /// # Errors
+    /// The lease is lost, or an earlier write failed.
+    pub async fn send(&mut self, record: Outgoing, counts: &mut Counts) -> Result<(), Stop> {
+        self.rate.take().await;
+        if !self.may_write() {
+            return Err(self.lease_stop());
+        }
+        let deletes = record.value.is_none();
+        self.sent = self.appender.append(record).await?;
+        let count = if deletes { &mut counts.deletions } else { &mut counts.puts };
+        *count = count.saturating_add(1);
+        Ok(())
+    }
+
+    /// Says that everything before a source offset is done once what was sent so far is acknowledged.
+    pub fn mark(&mut self, next: Offset) {
+        if let Some((sent, before)) = self.marks.back_mut()
+            && *sent == self.sent
+        {
+            *before = next;
+            return;
+        }
+        self.marks.push_back((self.sent, next));
+    }
+
+    /// Everything before this source offset is in the target. This is the one place where an offset
+    /// becomes a checkpoint.
+    pub fn done_before(&mut self) -> Offset {
+        let acked = self.appender.progress().acked;
+        while let Some((sent, next)) = self.marks.front().copied()
+            && sent <= acked
+        {
+            self.done_before = next;
+            self.marks.pop_front();
+        }
+        self.done_before
+    }
+
+    /// How far the writes got.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.appender.progress()
+    }
+
+    /// Waits for news: an acknowledgement, a failure, or another state of the lease.
+    ///
+    /// # Errors
+    /// The first write that failed, or the lost lease.
+    pub async fn news(&mut self, seen: &Progress) -> Result<Progress, Stop> {
+        tokio::select! {
+            progress = self.appender.progressed(seen) => match progress.failed {
+                Some(fault) => Err(Stop::Fault(fault)),
+                None => Ok(progress),
+            },
+            state = self.lease.changed() => match state {
+                LeaseState::Held { .. } => Ok(seen.clone()),
+                LeaseState::Standby => Err(Stop::LeaseLost),
+                LeaseState::Lost(fault) => Err(Stop::Fault(fault)),
+            },
+        }
+    }
+
+    /// Waits until everything that was sent is acknowledged.
+    ///
+    /// # Errors
+    /// The first write that failed, or more than [`DRAIN_LIMIT`] without an end.
+    pub async fn drain(&mut self, cluster: &str, topic: &str) -> Result<(), Stop> {
+        let deadline = self.clock.monotonic().saturating_add(DRAIN_LIMIT);
+        let mut progress = self.appender.progress();
+        while progress.acked < self.sent {
+            if let Some(fault) = progress.failed {
+                return Err(Stop::Fault(fault));
+            }
+            let rest = deadline.saturating_sub(self.clock.monotonic());
+            if rest.is_zero() {
+                return Err(Stop::Fault(Fault {
+                    operation: "append to",
+                    object: format!("topic {topic}"),
+                    cluster: cluster.to_owned(),
+                    cause: format!("no acknowledgement within {} s", DRAIN_LIMIT.as_secs()),
+                    class: crate::service::ports::FaultClass::Transient,
+                }));
+            }
+            tokio::select! {
+                news = self.appender.progressed(&progress) => progress = news,
+                () = self.clock.sleep(rest) => {}
+            }
+        }
+        match progress.failed {
+            Some(fault) => Err(Stop::Fault(fault)),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until this instance is the writer; `None` for as long as it takes.
+    ///
+    /// # Errors
+    /// The lease is lost for good, or the limit passed.
+    pub async fn become_writer(
+        lease: &mut L,
+        clock: &K,
+        limit: Option<Duration>,
+    ) -> Result<(), Stop> {
+        let deadline = limit.map(|limit| clock.monotonic().saturating_add(limit));
+        loop {
+            match lease.state() {
+                LeaseState::Held { .. } => return Ok(()),
+                LeaseState::Lost(fault) => return Err(Stop::Fault(fault)),
+                LeaseState::Standby => {}
+            }
+            let rest = deadline.map(|deadline| deadline.saturating_sub(clock.monotonic()));
+            if rest.is_some_and(|rest| rest.is_zero()) {
+                return Err(Stop::LeaseLost);
+            }
+            match rest {
+                None => drop(lease.changed().await),
+                Some(rest) => tokio::select! {
+                    state = lease.changed() => drop(state),
+                    () = clock.sleep(rest) => {}
+                },
+            }
+        }
+    }
+
+    fn lease_stop(&self) -> Stop {
+        match self.lease.state() {
+            LeaseState::Lost(fault) => Stop::Fault(fault),
+            LeaseState::Held { .. } | LeaseState::Standby => Stop::LeaseLost,
+        }
+    }
+
+    /// Says that nothing is on its way any more, so that the lease may pass on at once.
+    pub fn release(&self) {
+        self.lease.drained();
+    }
+}

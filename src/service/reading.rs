@@ -1,0 +1,232 @@
+//! Reading a source: several links share one reader of a topic, so that cost grows with records,
+//! not with links.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::core::record::Offset;
+use crate::core::record::Record;
+use crate::core::record::after;
+use crate::service::ports::Batch;
+use crate::service::ports::Clock;
+use crate::service::ports::Cluster;
+use crate::service::ports::Fault;
+use crate::service::ports::Log;
+
+/// Batches that may wait for a link. One that falls further behind reads alone from there on.
+const WAITING_MAX: usize = 4;
+/// How long the others wait for a slow link before it has to read alone.
+const SLOW_LINK_WAIT: Duration = Duration::from_secs(5);
+/// How long the first link waits for the others before the shared reading begins.
+const JOIN_WAIT: Duration = Duration::from_secs(5);
+/// Links that may ask to join at once.
+const JOINS_MAX: usize = 1024;
+
+type Shared = Result<Arc<Batch>, Fault>;
+
+/// Where links ask to read a source together.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    joins: mpsc::Sender<mpsc::Sender<Shared>>,
+}
+
+impl Reading {
+    /// Prepares a shared reading of a topic from its start for so many links. It begins when all of
+    /// them have joined, or some time after the first; links that come later read alone.
+    pub fn prepare<C: Cluster, K: Clock>(
+        cluster: C,
+        topic: String,
+        links: usize,
+        clock: K,
+    ) -> Self {
+        let (joins, joined) = mpsc::channel(JOINS_MAX);
+        tokio::spawn(share(cluster, topic, links, clock, joined));
+        Self { joins }
+    }
+
+    /// Joins the shared reading, or reads alone where it has begun already.
+    pub async fn join<C: Cluster>(&self, cluster: C, topic: &str) -> SourceStream<C> {
+        let (feed, shared) = mpsc::channel(WAITING_MAX);
+        let joined = self.joins.send(feed).await.is_ok();
+        SourceStream {
+            cluster,
+            topic: topic.to_owned(),
+            shared: joined.then_some(shared),
+            own: None,
+            next: 0,
+        }
+    }
+}
+
+async fn share<C: Cluster, K: Clock>(
+    cluster: C,
+    topic: String,
+    links: usize,
+    clock: K,
+    mut joined: mpsc::Receiver<mpsc::Sender<Shared>>,
+) {
+    let mut feeds = Vec::new();
+    let Some(first) = joined.recv().await else { return };
+    feeds.push(first);
+    let deadline = clock.monotonic().saturating_add(JOIN_WAIT);
+    while feeds.len() < links {
+        let rest = deadline.saturating_sub(clock.monotonic());
+        tokio::select! {
+            feed = joined.recv() => match feed {
+                Some(feed) => feeds.push(feed),
+                None => break,
+            },
+            () = clock.sleep(rest) => break,
+        }
+    }
+    // From here on whoever asks is turned away and reads alone.
+    joined.close();
+    let mut log = match cluster.read(&topic, 0, 0).await {
+        Ok(log) => log,
+        Err(fault) => {
+            for feed in feeds {
+                // A link that is gone needs no news.
+                drop(feed.send(Err(fault.clone())).await);
+            }
+            return;
+        }
+    };
+    while !feeds.is_empty() {
+        let batch: Shared = log.next().await.map(Arc::new);
+        let mut kept = Vec::with_capacity(feeds.len());
+        for feed in feeds {
+            let sent = tokio::select! {
+                sent = feed.send(batch.clone()) => sent.is_ok(),
+                () = clock.sleep(SLOW_LINK_WAIT) => false,
+            };
+            if sent {
+                kept.push(feed);
+            }
+        }
+        feeds = kept;
+    }
+}
+
+/// A link's stream of its source: shared while it keeps up, alone otherwise.
+#[derive(Debug)]
+pub struct SourceStream<C: Cluster> {
+    cluster: C,
+    topic: String,
+    shared: Option<mpsc::Receiver<Shared>>,
+    own: Option<C::Log>,
+    next: Offset,
+}
+
+impl<C: Cluster> SourceStream<C> {
+    /// A stream of its own.
+    pub fn alone(cluster: C, topic: &str) -> Self {
+        Self { cluster, topic: topic.to_owned(), shared: None, own: None, next: 0 }
+    }
+
+    /// The next run of records. Safe to cancel.
+    ///
+    /// # Errors
+    /// The reader's faults.
+    pub async fn next(&mut self) -> Shared {
+        if let Some(shared) = &mut self.shared {
+            match shared.recv().await {
+                Some(batch) => {
+                    if let Ok(batch) = &batch {
+                        self.next = batch.next;
+                    }
+                    return batch;
+                }
+                None => self.shared = None,
+            }
+        }
+        if self.own.is_none() {
+            self.own = Some(self.cluster.read(&self.topic, 0, self.next).await?);
+        }
+        match &mut self.own {
+            Some(log) => {
+                let batch = log.next().await?;
+                self.next = batch.next;
+                Ok(Arc::new(batch))
+            }
+            None => Ok(Arc::new(Batch { next: self.next, ..Batch::default() })),
+        }
+    }
+}
+
+/// Reads single records again, by offset.
+#[derive(Debug)]
+pub struct Fetcher<C: Cluster> {
+    cluster: C,
+    topic: String,
+    log: Option<C::Log>,
+    records: std::vec::IntoIter<Record>,
+    /// The offset after the last record that was taken out of `records`.
+    passed: Offset,
+    /// The offset after the last record that the reader gave.
+    read_to: Offset,
+    at_end: bool,
+}
+
+/// A gap up to this many offsets is read through; a longer one is jumped over.
+const READ_THROUGH_MAX: Offset = 2_000;
+
+impl<C: Cluster> Fetcher<C> {
+    /// A fetcher that has read nothing yet.
+    pub fn new(cluster: C, topic: &str) -> Self {
+        Self {
+            cluster,
+            topic: topic.to_owned(),
+            log: None,
+            records: Vec::new().into_iter(),
+            passed: 0,
+            read_to: 0,
+            at_end: false,
+        }
+    }
+
+    /// The record at an offset; `None` where compaction took it: then the key has a newer one.
+    ///
+    /// # Errors
+    /// The reader's faults.
+    pub async fn fetch(&mut self, offset: Offset) -> Result<Option<Record>, Fault> {
+        let far = offset.saturating_sub(self.read_to) > READ_THROUGH_MAX;
+        if self.log.is_none() {
+            self.log = Some(self.cluster.read(&self.topic, 0, offset).await?);
+            self.jump(offset);
+        } else if offset < self.passed || (offset >= self.read_to && (far || self.at_end)) {
+            if let Some(log) = &mut self.log {
+                log.seek(offset).await?;
+            }
+            self.jump(offset);
+        }
+        loop {
+            for record in self.records.by_ref() {
+                self.passed = after(record.offset);
+                if record.offset == offset {
+                    return Ok(Some(record));
+                }
+                if record.offset > offset {
+                    // It may be asked for next: seek back to it then.
+                    return Ok(None);
+                }
+            }
+            if self.read_to > offset || self.at_end {
+                return Ok(None);
+            }
+            let Some(log) = &mut self.log else { return Ok(None) };
+            let batch = log.next().await?;
+            self.read_to = batch.next;
+            self.at_end = batch.at_end;
+            self.records = batch.records.into_iter();
+        }
+    }
+
+    fn jump(&mut self, offset: Offset) {
+        self.records = Vec::new().into_iter();
+        self.passed = offset;
+        self.read_to = offset;
+        self.at_end = false;
+    }
+}

@@ -1,0 +1,270 @@
+//! What a link keeps in our own topic on the target's cluster: its claim on a scope and its
+//! checkpoint. Losing them loses evidence, never schemas.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::core::record::Offset;
+use crate::core::record::Outgoing;
+use crate::core::record::Record;
+use crate::core::rules::Scope;
+use crate::core::value::Digest;
+use crate::service::ports::TopicSpec;
+
+/// Partitions of our topic: each scope belongs to one, whose owner in the group may write it.
+pub const PARTITIONS: i32 = 64;
+
+/// The format of the records below. A record of a newer one stops us: we might misread it.
+pub const FORMAT: u32 = 1;
+
+/// A link's claim on a part of the target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// See [`FORMAT`].
+    pub format: u32,
+    /// The link.
+    pub link: String,
+    /// What it owns.
+    pub scope: Scope,
+    /// The id of the cluster that it reads.
+    pub source_cluster: String,
+    /// The id of the topic that it reads, where the broker tells it.
+    pub source_topic_id: Option<String>,
+    /// Ids of the clusters whose records it brings.
+    pub origins: BTreeSet<String>,
+    /// The instance that writes, or wrote last.
+    pub writer: String,
+    /// Grows with every change of writer.
+    pub epoch: u64,
+    /// Whether a fence stands on the scope.
+    pub fenced: bool,
+    /// Records of the scope below this target offset were adopted.
+    pub adopted_below: Offset,
+}
+
+/// How far a link is: everything before `next` is in the target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// See [`FORMAT`].
+    pub format: u32,
+    /// The link.
+    pub link: String,
+    /// The id of the cluster that was read.
+    pub source_cluster: String,
+    /// The id of the topic that was read, where the broker tells it.
+    pub source_topic_id: Option<String>,
+    /// Everything before this source offset is in the target.
+    pub next: Offset,
+    /// The first offset that the source's log held.
+    pub log_start: Offset,
+    /// Fingerprint of the link's definition.
+    pub definition: String,
+    /// The last release of deletes that was used.
+    pub released: Option<Offset>,
+}
+
+/// What our topic holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State {
+    /// Claims by scope.
+    pub claims: BTreeMap<String, Claim>,
+    /// Checkpoints by scope.
+    pub checkpoints: BTreeMap<String, Checkpoint>,
+}
+
+/// Why our topic can't be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the state topic holds a record of format {format}, this release knows {FORMAT}: \
+     a newer schema-mirror wrote it; run that one"
+)]
+pub struct NewerFormat {
+    /// The format that was found.
+    pub format: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StateKey {
+    kind: String,
+    scope: String,
+}
+
+impl State {
+    /// Folds the records of our topic, in the order of each partition. Records that nobody of us
+    /// wrote are passed over.
+    ///
+    /// # Errors
+    /// A record of a newer format.
+    pub fn fold(records: &[Record]) -> Result<Self, NewerFormat> {
+        let mut state = Self::default();
+        for record in records {
+            let Some(key) = record.key.as_deref().and_then(|key| serde_json::from_slice(key).ok())
+            else {
+                continue;
+            };
+            state.take(key, record.value.as_deref())?;
+        }
+        Ok(state)
+    }
+
+    fn take(&mut self, key: StateKey, value: Option<&[u8]>) -> Result<(), NewerFormat> {
+        let Some(value) = value else {
+            match key.kind.as_str() {
+                "claim" => drop(self.claims.remove(&key.scope)),
+                "checkpoint" => drop(self.checkpoints.remove(&key.scope)),
+                _ => {}
+            }
+            return Ok(());
+        };
+        if let Ok(any) = serde_json::from_slice::<serde_json::Value>(value)
+            && let Some(format) = any.get("format").and_then(serde_json::Value::as_u64)
+            && format > u64::from(FORMAT)
+        {
+            return Err(NewerFormat { format });
+        }
+        match key.kind.as_str() {
+            "claim" => {
+                if let Ok(claim) = serde_json::from_slice(value) {
+                    self.claims.insert(key.scope, claim);
+                }
+            }
+            "checkpoint" => {
+                if let Ok(checkpoint) = serde_json::from_slice(value) {
+                    self.checkpoints.insert(key.scope, checkpoint);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Claims of other links that share keys with this one's scope.
+    #[must_use]
+    pub fn rivals(&self, link: &str, source_cluster: &str, scope: &Scope) -> Vec<&Claim> {
+        self.claims
+            .values()
+            .filter(|claim| claim.link != link || claim.source_cluster != source_cluster)
+            .filter(|claim| claim.scope.overlaps(scope))
+            .collect()
+    }
+}
+
+impl Claim {
+    /// The record that makes the claim.
+    #[must_use]
+    pub fn record(&self) -> Outgoing {
+        put("claim", &self.scope, serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// The record that takes the claim back.
+    #[must_use]
+    pub fn withdrawal(&self) -> Outgoing {
+        Outgoing { key: key("claim", &self.scope), ..Outgoing::default() }
+    }
+}
+
+impl Checkpoint {
+    /// The record that keeps the checkpoint.
+    #[must_use]
+    pub fn record(&self, scope: &Scope) -> Outgoing {
+        put("checkpoint", scope, serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
+fn put(kind: &str, scope: &Scope, value: Vec<u8>) -> Outgoing {
+    Outgoing { key: key(kind, scope), value: Some(value), ..Outgoing::default() }
+}
+
+fn key(kind: &str, scope: &Scope) -> Vec<u8> {
+    let key = StateKey { kind: kind.to_owned(), scope: scope_name(scope) };
+    serde_json::to_vec(&key).unwrap_or_default()
+}
+
+/// A scope as one line: the name under which its claim and checkpoint stand.
+#[must_use]
+pub fn scope_name(scope: &Scope) -> String {
+    scope.to_string()
+}
+
+/// The partition that a scope belongs to.
+#[must_use]
+pub fn partition_of(scope: &Scope, partitions: usize) -> i32 {
+    let digest = format!("{:?}", Digest::of(scope_name(scope).as_bytes()));
+    let number = digest.get(..8).and_then(|hex| u32::from_str_radix(hex, 16).ok()).unwrap_or(0);
+    let partitions = u32::try_from(partitions).unwrap_or(1).max(1);
+    i32::try_from(number.checked_rem(partitions).unwrap_or(0)).unwrap_or(0)
+}
+
+/// The group whose member may write a scope. One for each scope: instances with different links
+/// never wait for each other.
+#[must_use]
+pub fn group_of(state_topic: &str, scope: &Scope) -> String {
+    let digest = format!("{:?}", Digest::of(scope_name(scope).as_bytes()));
+    format!("{}-{}", state_topic.trim_start_matches('_'), digest.get(..12).unwrap_or(&digest))
+}
+
+/// Our topic as it is created.
+#[must_use]
+pub fn topic_spec(name: &str, brokers: usize) -> TopicSpec {
+    TopicSpec {
+        name: name.to_owned(),
+        partitions: PARTITIONS,
+        replication: i32::try_from(brokers.clamp(1, 3)).unwrap_or(1),
+        settings: vec![("cleanup.policy".to_owned(), "compact".to_owned())],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(link: &str, pattern: &str) -> Claim {
+        Claim {
+            format: FORMAT,
+            link: link.into(),
+            scope: Scope { patterns: vec![pattern.into()], below: None },
+            source_cluster: "A".into(),
+            source_topic_id: None,
+            origins: BTreeSet::new(),
+            writer: "w".into(),
+            epoch: 1,
+            fenced: true,
+            adopted_below: 0,
+        }
+    }
+
+    fn stored(outgoing: Outgoing) -> Record {
+        Record { key: Some(outgoing.key), value: outgoing.value, ..Record::default() }
+    }
+
+    #[test]
+    fn a_claim_is_read_back_and_taken_back() {
+        let own = claim("l", ":.a:*");
+        let state = State::fold(&[stored(own.record())]).unwrap();
+        assert_eq!(state.claims.get(":.a:*"), Some(&own));
+        let state = State::fold(&[stored(own.record()), stored(own.withdrawal())]).unwrap();
+        assert_eq!(state, State::default());
+    }
+
+    #[test]
+    fn overlapping_claims_of_other_links_are_rivals() {
+        let records =
+            [stored(claim("one", ":.a:*").record()), stored(claim("two", ":.b:*").record())];
+        let state = State::fold(&records).unwrap();
+        let scope = Scope { patterns: vec![":.a:*".into()], below: None };
+        let rivals: Vec<_> =
+            state.rivals("three", "A", &scope).iter().map(|claim| claim.link.clone()).collect();
+        assert_eq!(rivals, ["one"]);
+        assert!(state.rivals("one", "A", &scope).is_empty());
+    }
+
+    #[test]
+    fn a_newer_format_stops_us() {
+        let mut newer = claim("l", "*");
+        newer.format = 2;
+        assert_eq!(State::fold(&[stored(newer.record())]), Err(NewerFormat { format: 2 }));
+    }
+}

@@ -1,0 +1,156 @@
+//! What a link is doing, for whoever watches.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use crate::core::link::Outcome;
+use crate::core::record::Offset;
+
+/// Where a link is in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// It looks at clusters and topics.
+    Preflight,
+    /// It waits until it is the writer of its scope.
+    Standby,
+    /// It reads the target.
+    ReadingTarget,
+    /// It reads the source.
+    ReadingSource,
+    /// It brings the target to what the source says.
+    Reconciling,
+    /// It copies a source straight through into an empty scope.
+    CatchingUp,
+    /// It follows both logs.
+    Running,
+    /// It waits for something outside to come back.
+    Waiting(String),
+    /// It stands still until an operator decides.
+    Halted(String),
+    /// It has done what it was asked for.
+    Done,
+}
+
+impl Phase {
+    /// One word for logs.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Preflight => "preflight",
+            Self::Standby => "standby",
+            Self::ReadingTarget => "reading_target",
+            Self::ReadingSource => "reading_source",
+            Self::Reconciling => "reconciling",
+            Self::CatchingUp => "catching_up",
+            Self::Running => "running",
+            Self::Waiting(_) => "waiting",
+            Self::Halted(_) => "halted",
+            Self::Done => "done",
+        }
+    }
+
+    /// The reason for standing still, or waiting.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Waiting(reason) | Self::Halted(reason) => reason,
+            Self::Preflight
+            | Self::Standby
+            | Self::ReadingTarget
+            | Self::ReadingSource
+            | Self::Reconciling
+            | Self::CatchingUp
+            | Self::Running
+            | Self::Done => "",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// What became of the records that were read, and what was written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Records of the source, by what became of them. Their sum is what was read.
+    pub outcomes: BTreeMap<Outcome, u64>,
+    /// Puts that the target acknowledged or still has under way.
+    pub puts: u64,
+    /// Deletions likewise.
+    pub deletions: u64,
+}
+
+impl Counts {
+    /// Counts a record.
+    pub fn outcome(&mut self, outcome: Outcome) {
+        let count = self.outcomes.entry(outcome).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// So many records that seemed in sync came to something else.
+    pub fn shift(&mut self, records: u64, outcome: Outcome) {
+        let moved = records.min(self.of(Outcome::InSync));
+        for (from, delta) in [(Outcome::InSync, false), (outcome, true)] {
+            let count = self.outcomes.entry(from).or_default();
+            *count = if delta { count.saturating_add(moved) } else { count.saturating_sub(moved) };
+        }
+    }
+
+    /// Records with this outcome.
+    #[must_use]
+    pub fn of(&self, outcome: Outcome) -> u64 {
+        self.outcomes.get(&outcome).copied().unwrap_or(0)
+    }
+
+    /// Records of the source that were read.
+    #[must_use]
+    pub fn read(&self) -> u64 {
+        self.outcomes.values().sum()
+    }
+
+    /// Records written to the target.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.puts.saturating_add(self.deletions)
+    }
+}
+
+/// A link as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// What it has done since it started.
+    pub counts: Counts,
+    /// Everything before this source offset was read.
+    pub source_next: Offset,
+    /// The source's end, when it was last seen.
+    pub source_end: Offset,
+    /// Everything before this source offset is in the target.
+    pub done_before: Offset,
+    /// Incidents that stand.
+    pub incidents: usize,
+    /// Keys that are held.
+    pub held: usize,
+    /// Time from the start to the first write or comparison, spent waiting for the lease.
+    pub joined_after: Duration,
+}
+
+impl Default for Status {
+    fn default() -> Self {
+        Self {
+            phase: Phase::Preflight,
+            counts: Counts::default(),
+            source_next: 0,
+            source_end: 0,
+            done_before: 0,
+            incidents: 0,
+            held: 0,
+            joined_after: Duration::ZERO,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! All links of a process: each in its own task, sources read together, targets' rates shared.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::service::definition::LinkDefinition;
+use crate::service::ports::Clock;
+use crate::service::ports::Cluster;
+use crate::service::rate::Rate;
+use crate::service::reading::Reading;
+use crate::service::status::Status;
+use crate::service::worker::End;
+use crate::service::worker::Goal;
+use crate::service::worker::Worker;
+
+/// A link with its clusters, before it runs.
+#[derive(Debug, Clone)]
+pub struct Assignment<C> {
+    /// What it does.
+    pub definition: LinkDefinition,
+    /// Where it reads.
+    pub source: C,
+    /// Where it writes.
+    pub target: C,
+    /// Records a second that the target is given at most; `None` is unlimited.
+    pub write_rate_max: Option<u32>,
+}
+
+/// Links at work.
+#[derive(Debug)]
+pub struct Fleet {
+    links: JoinSet<(usize, End)>,
+    statuses: Vec<(String, watch::Receiver<Status>)>,
+    shutdown: watch::Sender<bool>,
+}
+
+impl Fleet {
+    /// Starts every link.
+    pub fn start<C: Cluster, K: Clock>(
+        assignments: Vec<Assignment<C>>,
+        clock: &K,
+        goal: Goal,
+    ) -> Self {
+        let (shutdown, told) = watch::channel(false);
+        let mut links = JoinSet::new();
+        let mut statuses = Vec::new();
+        let mut rates: BTreeMap<String, Rate<K>> = BTreeMap::new();
+        let readings = readings(&assignments, clock);
+        for (place, assignment) in assignments.into_iter().enumerate() {
+            let rate = rates
+                .entry(assignment.target.name().to_owned())
+                .or_insert_with(|| Rate::new(clock.clone(), assignment.write_rate_max))
+                .clone();
+            let (status, seen) = watch::channel(Status::default());
+            statuses.push((assignment.definition.rules.name.clone(), seen));
+            let source = source_of(&assignment);
+            let worker = Worker {
+                definition: Arc::new(assignment.definition),
+                source: assignment.source,
+                target: assignment.target,
+                clock: clock.clone(),
+                rate,
+                reading: readings.get(&source).cloned(),
+                goal,
+                status: Arc::new(status),
+            };
+            let told = told.clone();
+            links.spawn(async move { (place, worker.run(told).await) });
+        }
+        Self { links, statuses, shutdown }
+    }
+
+    /// What each link is doing, in the order in which they were given.
+    #[must_use]
+    pub fn statuses(&self) -> &[(String, watch::Receiver<Status>)] {
+        &self.statuses
+    }
+
+    /// Tells every link to end once what is on its way has arrived.
+    pub fn shut_down(&self) {
+        self.shutdown.send_replace(true);
+    }
+
+    /// Waits for every link to end. Safe to cancel and to call again.
+    pub async fn join(&mut self, ends: &mut BTreeMap<usize, End>) {
+        while let Some(ended) = self.links.join_next().await {
+            match ended {
+                Ok((place, end)) => drop(ends.insert(place, end)),
+                Err(panic) => {
+                    tracing::error!(reason = %panic, "a link's task ended without a word");
+                }
+            }
+        }
+    }
+}
+
+/// The reading that links share, by source. Only several links of one topic need one.
+fn readings<C: Cluster, K: Clock>(
+    assignments: &[Assignment<C>],
+    clock: &K,
+) -> BTreeMap<(String, String), Reading> {
+    let mut counts: BTreeMap<(String, String), (usize, &C)> = BTreeMap::new();
+    for assignment in assignments {
+        let (count, _) = counts.entry(source_of(assignment)).or_insert((0, &assignment.source));
+        *count = count.saturating_add(1);
+    }
+    counts
+        .into_iter()
+        .filter(|(_, (count, _))| *count > 1)
+        .map(|(source, (count, cluster))| {
+            let reading = Reading::prepare(cluster.clone(), source.1.clone(), count, clock.clone());
+            (source, reading)
+        })
+        .collect()
+}
+
+fn source_of<C: Cluster>(assignment: &Assignment<C>) -> (String, String) {
+    (assignment.source.name().to_owned(), assignment.definition.source_topic.clone())
+}

@@ -1,0 +1,75 @@
+//! One pass: a source read straight through into a scope that is empty.
+
+use super::life::Life;
+use super::tail::CHECKPOINT_EVERY;
+use crate::core::key::Key;
+use crate::core::link::Change;
+use crate::core::link::Pace;
+use crate::core::link::Write;
+use crate::core::record::Offset;
+use crate::core::record::Record;
+use crate::service::pipeline::Stop;
+use crate::service::ports::Clock;
+use crate::service::ports::Cluster;
+use crate::service::status::Phase;
+
+impl<C: Cluster, K: Clock> Life<C, K> {
+    /// Copies the source up to `end`, record by record as it is read. What needs an earlier record's
+    /// value, as a DELETE_SUBJECT does, is brought up at the end.
+    pub(super) async fn catch_up(&mut self, end: Offset) -> Result<Offset, Stop> {
+        self.worker.enter(Phase::CatchingUp);
+        let opening = self.link.opening();
+        let writes = self.link.decide_again(opening);
+        self.write(writes, None).await?;
+        let mut later = Vec::new();
+        let mut next = 0;
+        let mut kept_at = self.worker.clock.monotonic();
+        while next < end {
+            let batch = self.source.next().await?;
+            for record in batch.records.iter().filter(|record| record.offset < end) {
+                self.copy(record, &mut later).await?;
+            }
+            next = batch.next.min(end);
+            self.show(next, end);
+            if later.is_empty() {
+                self.pipeline.mark(next);
+            }
+            let now = self.worker.clock.monotonic();
+            if now.saturating_sub(kept_at) >= CHECKPOINT_EVERY {
+                kept_at = now;
+                self.keep_checkpoint(None).await?;
+            }
+            if batch.at_end {
+                break;
+            }
+        }
+        later.sort();
+        later.dedup();
+        let writes = self.link.decide_again(later);
+        self.write(writes, None).await?;
+        self.pipeline.mark(next);
+        Ok(next)
+    }
+
+    async fn copy(&mut self, record: &Record, later: &mut Vec<Key>) -> Result<(), Stop> {
+        let step = match self.link.follow_source(record, Pace::CatchingUp) {
+            Ok(step) => step,
+            Err(halt) => return Err(Stop::Halt(halt.to_string())),
+        };
+        self.counts.outcome(step.outcome);
+        for write in step.writes {
+            if is_elsewhere(&write, record) {
+                self.link.not_sent(&write.key);
+                later.push(write.key);
+            } else {
+                self.write(vec![write], Some(record)).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a write takes its value from another record than this one.
+fn is_elsewhere(write: &Write, record: &Record) -> bool {
+    matches!(&write.change, Change::Schema { offset, .. } if *offset != record.offset)
+}

@@ -1,0 +1,279 @@
+//! One life of a link: from its preflight to the first thing that ends it.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::Goal;
+use super::Worker;
+use super::wait_for;
+use crate::core::link::Identity;
+use crate::core::link::Link;
+use crate::core::link::Permissions;
+use crate::core::record::Offset;
+use crate::service::ground::Ground;
+use crate::service::ground::history;
+use crate::service::ground::is_fenced;
+use crate::service::ground::own_claim;
+use crate::service::ground::read_state;
+use crate::service::ground::read_to_end;
+use crate::service::ground::source_claims;
+use crate::service::pipeline::Pipeline;
+use crate::service::pipeline::Stop;
+use crate::service::ports::Appender;
+use crate::service::ports::Clock;
+use crate::service::ports::Cluster;
+use crate::service::ports::Fault;
+use crate::service::ports::FaultClass;
+use crate::service::ports::LeaseRequest;
+use crate::service::reading::Fetcher;
+use crate::service::reading::SourceStream;
+use crate::service::state::Checkpoint;
+use crate::service::state::Claim;
+use crate::service::state::FORMAT;
+use crate::service::state::State;
+use crate::service::state::group_of;
+use crate::service::state::partition_of;
+use crate::service::status::Counts;
+use crate::service::status::Phase;
+
+/// A one-shot run waits so long to become the writer: a session time-out (6 s), the group's first
+/// rebalance (3 s by default), and some room.
+const WRITER_LIMIT: Duration = Duration::from_secs(20);
+
+/// A link that became the writer of its scope.
+#[derive(Debug)]
+pub(super) struct Life<C: Cluster, K: Clock> {
+    pub(super) worker: Worker<C, K>,
+    pub(super) ground: Ground,
+    pub(super) link: Link,
+    pub(super) pipeline: Pipeline<C::Appender, C::Lease, K>,
+    pub(super) source: SourceStream<C>,
+    pub(super) fetcher: Fetcher<C>,
+    /// Where the claim and the checkpoint are kept.
+    pub(super) keeper: C::Appender,
+    pub(super) claim: Claim,
+    pub(super) checkpoint: Option<Checkpoint>,
+    pub(super) counts: Counts,
+    /// The target's log was read to here.
+    pub(super) target_next: Offset,
+    /// The target takes no larger record.
+    pub(super) message_bytes_max: usize,
+}
+
+impl<C: Cluster, K: Clock> Worker<C, K> {
+    /// Lives until something ends it. `Ok` means that a backfill is complete.
+    pub(super) async fn life(&mut self, shutdown: watch::Receiver<bool>) -> Result<(), Stop> {
+        let mut signal = shutdown.clone();
+        let begun = tokio::select! {
+            begun = self.begin() => begun?,
+            () = wait_for(&mut signal) => return Err(Stop::Shutdown),
+        };
+        begun.live(shutdown).await
+    }
+
+    async fn begin(&mut self) -> Result<Box<Life<C, K>>, Stop> {
+        self.enter(Phase::Preflight);
+        let definition = std::sync::Arc::clone(&self.definition);
+        let mut ground = Ground::survey(&self.source, &self.target, &definition).await?;
+        ground.check(&self.source, &self.target, &definition)?;
+        ground.prepare(&self.target, &definition).await?;
+        // A topic that was just created is looked at like any other.
+        ground.check(&self.source, &self.target, &definition)?;
+
+        self.enter(Phase::Standby);
+        let waited = self.clock.monotonic();
+        let scope = definition.rules.scope();
+        let partitions = self.target.topic(&definition.state_topic).await?;
+        let partition = partition_of(&scope, partitions.map_or(1, |topic| topic.partitions));
+        let lease = self.become_writer(partition).await?;
+        let joined_after = self.clock.monotonic().saturating_sub(waited);
+        self.status.send_modify(|status| status.joined_after = joined_after);
+
+        let (keeper, claim, state) = self.claim(&ground, partition).await?;
+        let checkpoint = state.checkpoints.get(&crate::service::state::scope_name(&scope)).cloned();
+        let claims = source_claims(&self.source, &definition).await;
+        let mut past = history(&state, &definition.rules, claims);
+        past.adopted_below = claim.adopted_below;
+        let identity = Identity {
+            writer: definition.instance.clone(),
+            epoch: claim.epoch,
+            source_cluster: ground.source.cluster_id.clone(),
+            target_cluster: ground.target.cluster_id.clone(),
+        };
+        let permissions =
+            Permissions { adopt: definition.adopt, fence_again: definition.once.fence_again };
+        let mut link = Link::new(definition.rules.clone(), identity, past, permissions);
+
+        self.enter(Phase::ReadingTarget);
+        // Whoever wrote before may have written until its lease ended: the end is asked for now.
+        let target_topic = self.target.topic(&definition.target_topic).await?;
+        ground.target_topic = target_topic;
+        let mut target_log = self.target.read(&definition.target_topic, 0, 0).await?;
+        let mut changed = Vec::new();
+        let target_next = read_to_end(&mut target_log, ground.target_end(), |record| {
+            link.read_target(record, &mut changed);
+            changed.clear();
+        })
+        .await?;
+        drop(target_log);
+        link.admit().map_err(|halt| Stop::Halt(halt.to_string()))?;
+
+        let appender = self.target.append_to(&definition.target_topic, 0).await?;
+        let source = match &self.reading {
+            Some(reading) => reading.join(self.source.clone(), &definition.source_topic).await,
+            None => SourceStream::alone(self.source.clone(), &definition.source_topic),
+        };
+        let settings = ground.target_topic.as_ref().and_then(|topic| topic.settings.as_ref().ok());
+        let bytes_max = settings.and_then(|settings| settings.max_message_bytes);
+        Ok(Box::new(Life {
+            fetcher: Fetcher::new(self.source.clone(), &definition.source_topic),
+            pipeline: Pipeline::new(appender, lease, self.clock.clone(), self.rate.clone()),
+            source,
+            keeper,
+            claim,
+            checkpoint,
+            counts: self.status.borrow().counts.clone(),
+            target_next,
+            message_bytes_max: bytes_max
+                .and_then(|max| usize::try_from(max).ok())
+                .unwrap_or(usize::MAX),
+            worker: self.clone(),
+            ground,
+            link,
+        }))
+    }
+
+    async fn become_writer(&self, partition: i32) -> Result<C::Lease, Stop> {
+        let definition = &self.definition;
+        let group = group_of(&definition.state_topic, &definition.rules.scope());
+        let instance = (self.goal == Goal::Follow).then(|| definition.instance.clone());
+        if self.goal == Goal::Backfill {
+            self.refuse_beside_a_writer(&group).await?;
+        }
+        let request =
+            LeaseRequest { group, topic: definition.state_topic.clone(), partition, instance };
+        let mut lease = self.target.lease(&request).await?;
+        let limit = (self.goal == Goal::Backfill).then_some(WRITER_LIMIT);
+        match Pipeline::<C::Appender, C::Lease, K>::become_writer(&mut lease, &self.clock, limit)
+            .await
+        {
+            Ok(()) => Ok(lease),
+            Err(Stop::LeaseLost) => Err(self.beside_a_writer("another instance").into()),
+            Err(stop) => Err(stop),
+        }
+    }
+
+    /// A backfill beside a living writer would take the lease from it for a moment.
+    async fn refuse_beside_a_writer(&self, group: &str) -> Result<(), Stop> {
+        match self.target.members(group).await {
+            Ok(members) => match members.first() {
+                Some(writer) => Err(self.beside_a_writer(writer).into()),
+                None => Ok(()),
+            },
+            // Where the cluster does not tell, joining the group does.
+            Err(fault) if fault.class == FaultClass::Unsupported => Ok(()),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    fn beside_a_writer(&self, writer: &str) -> Fault {
+        Fault {
+            operation: "become the writer of",
+            object: format!("scope {}", self.definition.rules.scope()),
+            cluster: self.target.name().to_owned(),
+            cause: format!("it has a living writer: {writer}"),
+            class: FaultClass::NotPermitted,
+        }
+    }
+
+    /// Claims the scope before its first write. Links whose scopes overlap are refused, both named.
+    async fn claim(
+        &self,
+        ground: &Ground,
+        partition: i32,
+    ) -> Result<(C::Appender, Claim, State), Stop> {
+        let definition = &self.definition;
+        let rules = &definition.rules;
+        let scope = rules.scope();
+        let state = read_state(&self.target, &definition.state_topic).await?;
+        let old = own_claim(&state, rules);
+        self.refuse_rivals(&state, ground)?;
+        let adopted_below = match old {
+            Some(claim) => claim.adopted_below,
+            None if definition.adopt => ground.target_end(),
+            None => 0,
+        };
+        let mut origins = old.map(|claim| claim.origins.clone()).unwrap_or_default();
+        origins.insert(ground.source.cluster_id.clone());
+        let claim = Claim {
+            format: FORMAT,
+            link: rules.name.clone(),
+            scope: scope.clone(),
+            source_cluster: ground.source.cluster_id.clone(),
+            source_topic_id: ground.source_topic.topic_id.clone(),
+            origins,
+            writer: definition.instance.clone(),
+            epoch: old.map_or(0, |claim| claim.epoch).saturating_add(1),
+            fenced: is_fenced(rules),
+            adopted_below,
+        };
+        let mut keeper = self.target.append_to(&definition.state_topic, partition).await?;
+        keep(&mut keeper, claim.record(), &self.clock).await?;
+        // Someone else may have claimed at the same moment: whoever sees the other steps back.
+        let state_now = read_state(&self.target, &definition.state_topic).await?;
+        if let Err(stop) = self.refuse_rivals(&state_now, ground) {
+            if old.is_none() {
+                keep(&mut keeper, claim.withdrawal(), &self.clock).await?;
+            }
+            return Err(stop);
+        }
+        Ok((keeper, claim, state))
+    }
+
+    fn refuse_rivals(&self, state: &State, ground: &Ground) -> Result<(), Stop> {
+        let rules = &self.definition.rules;
+        let scope = rules.scope();
+        let rivals = state.rivals(&rules.name, &ground.source.cluster_id, &scope);
+        let taken_over = |claim: &Claim| {
+            claim.scope == scope && (self.definition.adopt || claim.link == rules.name)
+        };
+        match rivals.into_iter().find(|claim| !taken_over(claim)) {
+            None => Ok(()),
+            Some(rival) => Err(Stop::Halt(format!(
+                "links {} and {} would write the same keys of {}: {} claims {}, {} wants {scope}. \
+                 Give one of them another context or other subjects; if {} is gone for good and its \
+                 scope is the same, adopt: true takes it over",
+                rules.name,
+                rival.link,
+                self.target.name(),
+                rival.link,
+                rival.scope,
+                rules.name,
+                rival.link,
+            ))),
+        }
+    }
+}
+
+/// Appends to our own topic and waits for the acknowledgement.
+pub(super) async fn keep<A: Appender, K: Clock>(
+    keeper: &mut A,
+    record: crate::core::record::Outgoing,
+    clock: &K,
+) -> Result<(), Stop> {
+    let number = keeper.append(record).await?;
+    let deadline = clock.monotonic().saturating_add(super::super::pipeline::DRAIN_LIMIT);
+    let mut progress = keeper.progress();
+    while progress.acked < number {
+        if let Some(fault) = progress.failed {
+            return Err(Stop::Fault(fault));
+        }
+        let rest = deadline.saturating_sub(clock.monotonic());
+        tokio::select! {
+            news = keeper.progressed(&progress) => progress = news,
+            () = clock.sleep(rest) => return Err(Stop::LeaseLost),
+        }
+    }
+    Ok(())
+}

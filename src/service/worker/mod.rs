@@ -1,0 +1,201 @@
+//! One link at work: preflight → become the writer → read the target → read the source → reconcile
+//! → follow both.
+
+mod catch_up;
+mod life;
+mod reconcile;
+mod tail;
+mod writing;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::service::definition::LinkDefinition;
+use crate::service::pipeline::Stop;
+use crate::service::ports::Clock;
+use crate::service::ports::Cluster;
+use crate::service::ports::Fault;
+use crate::service::ports::FaultClass;
+use crate::service::rate::Rate;
+use crate::service::reading::Reading;
+use crate::service::status::Phase;
+use crate::service::status::Status;
+
+/// What a link is run for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// For good.
+    Follow,
+    /// To the source's end as it was at the start.
+    Backfill,
+}
+
+/// How a link ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// It did what it was asked for, or was told to end and has drained.
+    Done,
+    /// It stands still until an operator decides.
+    Halted(String),
+    /// It could not tell: a cluster is out of reach, a right is missing, another instance writes.
+    GaveUp(String),
+    /// Our fault.
+    Panicked(String),
+}
+
+/// One-shot commands wait so long for a cluster (rulings 26).
+pub const ONE_SHOT_LIMIT: Duration = Duration::from_secs(60);
+/// A pause between two tries begins here and doubles.
+const PAUSE_MIN: Duration = Duration::from_millis(500);
+/// It grows no longer than this.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// A link and everything it works with.
+#[derive(Debug, Clone)]
+pub struct Worker<C: Cluster, K: Clock> {
+    /// What it does.
+    pub definition: Arc<LinkDefinition>,
+    /// Where it reads.
+    pub source: C,
+    /// Where it writes.
+    pub target: C,
+    /// Time.
+    pub clock: K,
+    /// The target's write rate.
+    pub rate: Rate<K>,
+    /// The reading that it shares with other links, if there are any.
+    pub reading: Option<Reading>,
+    /// What it is run for.
+    pub goal: Goal,
+    /// Where it says what it does.
+    pub status: Arc<watch::Sender<Status>>,
+}
+
+impl<C: Cluster, K: Clock> Worker<C, K> {
+    /// Runs the link until its end. A panic in it becomes a halted link.
+    pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) -> End {
+        let name = self.definition.rules.name.clone();
+        let mut pause = PAUSE_MIN;
+        let started = self.clock.monotonic();
+        loop {
+            let mut life = self.clone();
+            let signal = shutdown.clone();
+            let lived = tokio::spawn(async move { life.life(signal).await }).await;
+            // Later lives read alone: the shared reading has moved on.
+            self.reading = None;
+            let stop = match lived {
+                Ok(Ok(())) => return self.end(End::Done, Phase::Done),
+                Ok(Err(stop)) => stop,
+                Err(panic) => {
+                    let why = format!("a fault of schema-mirror itself: {panic}");
+                    tracing::error!(link = %name, reason = %why, "halted");
+                    return self.end(End::Panicked(why.clone()), Phase::Halted(why));
+                }
+            };
+            if self.ran_for_long() {
+                pause = PAUSE_MIN;
+            }
+            match self.after(stop, started) {
+                After::End(end, phase) => {
+                    if self.goal == Goal::Follow && matches!(phase, Phase::Halted(_)) {
+                        self.enter(phase);
+                        wait_for(&mut shutdown).await;
+                        return end;
+                    }
+                    return self.end(end, phase);
+                }
+                After::Again => {}
+                After::Pause(reason) => {
+                    self.enter(Phase::Waiting(reason));
+                    tokio::select! {
+                        () = self.clock.sleep(pause) => {}
+                        () = wait_for(&mut shutdown) => return self.end(End::Done, Phase::Done),
+                    }
+                    pause = pause.saturating_mul(2).min(PAUSE_MAX);
+                }
+            }
+        }
+    }
+
+    fn after(&self, stop: Stop, started: Duration) -> After {
+        match stop {
+            Stop::Shutdown => After::End(End::Done, Phase::Done),
+            Stop::Halt(reason) => After::End(End::Halted(reason.clone()), Phase::Halted(reason)),
+            Stop::LeaseLost if self.goal == Goal::Follow => After::Again,
+            Stop::LeaseLost => {
+                let reason = "another instance became the writer of the scope".to_owned();
+                After::End(End::GaveUp(reason.clone()), Phase::Halted(reason))
+            }
+            Stop::Fault(fault) => self.after_fault(&fault, started),
+        }
+    }
+
+    /// A fault waits where waiting may mend it; a command for once gives up after its limit.
+    fn after_fault(&self, fault: &Fault, started: Duration) -> After {
+        let reason = fault.to_string();
+        let waits = match (fault.class, self.goal) {
+            (FaultClass::Transient | FaultClass::OutOfRange, Goal::Follow) => true,
+            (FaultClass::Missing | FaultClass::NotPermitted, Goal::Follow) => true,
+            (FaultClass::Transient | FaultClass::OutOfRange, Goal::Backfill) => {
+                self.clock.monotonic().saturating_sub(started) < ONE_SHOT_LIMIT
+            }
+            (FaultClass::Missing | FaultClass::NotPermitted, Goal::Backfill) => false,
+            (FaultClass::TooLarge | FaultClass::Unsupported | FaultClass::Permanent, _) => {
+                return After::End(End::Halted(reason.clone()), Phase::Halted(reason));
+            }
+        };
+        if waits {
+            After::Pause(reason)
+        } else {
+            After::End(End::GaveUp(reason.clone()), Phase::Halted(reason))
+        }
+    }
+
+    /// Says where the link is now; once for each change.
+    pub(super) fn enter(&self, phase: Phase) {
+        let changed = self.status.send_if_modified(|status| {
+            let other = status.phase != phase;
+            status.phase = phase.clone();
+            other
+        });
+        if !changed {
+            return;
+        }
+        let link = &self.definition.rules.name;
+        match &phase {
+            Phase::Halted(reason) => tracing::error!(link = %link, reason = %reason, "halted"),
+            Phase::Waiting(reason) => tracing::warn!(link = %link, reason = %reason, "waiting"),
+            Phase::Preflight
+            | Phase::Standby
+            | Phase::ReadingTarget
+            | Phase::ReadingSource
+            | Phase::Reconciling
+            | Phase::CatchingUp
+            | Phase::Running
+            | Phase::Done => tracing::info!(link = %link, "{}", phase.word()),
+        }
+    }
+
+    fn end(&self, end: End, phase: Phase) -> End {
+        self.enter(phase);
+        end
+    }
+
+    fn ran_for_long(&self) -> bool {
+        self.status.borrow().phase == Phase::Running
+    }
+}
+
+enum After {
+    End(End, Phase),
+    Again,
+    Pause(String),
+}
+
+/// Waits until the signal to end is given, or nobody can give it any more.
+pub(super) async fn wait_for(shutdown: &mut watch::Receiver<bool>) {
+    // The sender is gone only when the process ends.
+    drop(shutdown.wait_for(|told| *told).await);
+}

@@ -1,0 +1,109 @@
+//! Two passes: the whole source first, then what the target lacks, in order.
+
+use super::life::Life;
+use crate::core::key::Key;
+use crate::core::link::Outcome;
+use crate::core::link::plan::Plan;
+use crate::core::link::plan::Planned;
+use crate::core::record::Offset;
+use crate::core::record::Record;
+use crate::service::pipeline::Stop;
+use crate::service::ports::Clock;
+use crate::service::ports::Cluster;
+use crate::service::status::Phase;
+
+/// Records of the source that were read ahead of where the comparison stops.
+pub(super) type Ahead = Vec<Record>;
+
+impl<C: Cluster, K: Clock> Life<C, K> {
+    /// Reads the source up to `end` without deciding anything. Records behind it are given back.
+    pub(super) async fn fold(&mut self, end: Offset) -> Result<(Offset, Ahead), Stop> {
+        self.worker.enter(Phase::ReadingSource);
+        let mut ahead = Vec::new();
+        let mut next = 0;
+        while next < end {
+            let batch = self.source.next().await?;
+            for record in &batch.records {
+                if record.offset < end {
+                    let outcome = self.link.fold_source(record);
+                    self.counts.outcome(outcome);
+                } else {
+                    ahead.push(record.clone());
+                }
+            }
+            next = batch.next.min(end);
+            self.show(next, end);
+            if batch.at_end {
+                break;
+            }
+        }
+        Ok((next, ahead))
+    }
+
+    /// Brings the target to what the source says at `next`. `released` are deletes that the operator
+    /// allowed.
+    pub(super) async fn reconcile(&mut self, next: Offset, released: bool) -> Result<(), Stop> {
+        self.worker.enter(Phase::Reconciling);
+        let plan = self.link.plan();
+        if !released {
+            let suspicions = self.ground.suspicions(self.checkpoint.as_ref());
+            self.link
+                .brake(&plan, &suspicions, next)
+                .map_err(|halt| Stop::Halt(halt.to_string()))?;
+        }
+        self.count_plan(&plan);
+        let link = &self.worker.definition.rules.name;
+        tracing::info!(
+            link = %link,
+            in_sync = plan.in_sync,
+            puts = plan.puts.len().saturating_add(plan.opening.len()),
+            deletions = plan.frees.len().saturating_add(plan.deletions.len()),
+            incidents = self.link.ledger().incidents().count(),
+            held = self.link.ledger().held().count(),
+            "planned"
+        );
+        self.carry_out(plan).await?;
+        self.pipeline.mark(next);
+        Ok(())
+    }
+
+    async fn carry_out(&mut self, plan: Plan) -> Result<(), Stop> {
+        let Plan { opening, frees, puts, deletions, .. } = plan;
+        self.decide_in_order(opening).await?;
+        for planned in frees {
+            let write = self.link.free(&planned.key);
+            self.write(vec![write], None).await?;
+        }
+        self.decide_in_order(puts).await?;
+        self.decide_in_order(deletions).await
+    }
+
+    /// Decides the planned keys again, one by one: what was sent before counts already.
+    async fn decide_in_order(&mut self, planned: Vec<Planned>) -> Result<(), Stop> {
+        for planned in planned {
+            let writes = self.link.decide_again(vec![planned.key]);
+            self.write(writes, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Records that a plan writes, or holds, are not in sync after all.
+    fn count_plan(&mut self, plan: &Plan) {
+        let written = plan.puts.iter().filter(|planned| planned.offset.is_some()).count();
+        let held = self.link.ledger().held().count();
+        let taken = self
+            .link
+            .ledger()
+            .incidents()
+            .filter(|(about, incident)| {
+                matches!(about, crate::core::link::ledger::About::Target(Key::Schema(..)))
+                    && incident.offset.is_some()
+            })
+            .count();
+        for (count, outcome) in
+            [(written, Outcome::Written), (held, Outcome::Held), (taken, Outcome::Incident)]
+        {
+            self.counts.shift(u64::try_from(count).unwrap_or(0), outcome);
+        }
+    }
+}

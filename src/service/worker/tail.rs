@@ -1,0 +1,330 @@
+//! Following both logs, and the ways out.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::Goal;
+use super::life::Life;
+use super::reconcile::Ahead;
+use super::wait_for;
+use crate::core::link::Pace;
+use crate::core::record::Offset;
+use crate::core::record::Record;
+use crate::service::ground::read_to_end;
+use crate::service::pipeline::Stop;
+use crate::service::ports::Batch;
+use crate::service::ports::Clock;
+use crate::service::ports::Cluster;
+use crate::service::ports::Fault;
+use crate::service::ports::FaultClass;
+use crate::service::ports::Log;
+use crate::service::ports::Progress;
+use crate::service::status::Phase;
+
+/// A checkpoint that moved is kept this often.
+pub(super) const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+/// Topics are asked this often whether they are still the ones that were read.
+const TOPIC_CHECK_EVERY: Duration = Duration::from_secs(5);
+/// How long a link that is told to end waits for what is on its way. Shorter than the 30 s after
+/// which supervisors kill.
+const DRAIN_ON_SHUTDOWN: Duration = Duration::from_secs(20);
+
+/// What happened while both logs were followed. Everything that can is in this list.
+enum Event {
+    Source(Result<std::sync::Arc<Batch>, Fault>),
+    Target(Result<Batch, Fault>),
+    Writes(Result<Progress, Stop>),
+    Tick,
+    Shutdown,
+}
+
+/// What the tail remembers between events.
+struct Tail {
+    next: Offset,
+    end: Offset,
+    /// When reading the source began to fail.
+    away_since: Option<Duration>,
+    checkpoint_at: Duration,
+    topics_at: Duration,
+}
+
+impl<C: Cluster, K: Clock> Life<C, K> {
+    /// Brings the target up, then follows; a backfill ends where the source ended at its start.
+    pub(super) async fn live(mut self, shutdown: watch::Receiver<bool>) -> Result<(), Stop> {
+        let mut signal = shutdown.clone();
+        let end = self.ground.source_topic.end;
+        let until = self.release();
+        let (next, ahead) = tokio::select! {
+            brought = self.bring_up(end, until) => brought?,
+            () = wait_for(&mut signal) => return self.leave().await,
+        };
+        if self.worker.goal == Goal::Backfill {
+            return self.finish(next, end).await;
+        }
+        let outcome = self.follow(next, ahead, shutdown).await;
+        match outcome {
+            Err(Stop::Shutdown) => self.leave().await,
+            other => other,
+        }
+    }
+
+    /// The offset up to which deletes are released, where such a release was not used yet.
+    fn release(&self) -> Option<Offset> {
+        let used = self.checkpoint.as_ref().and_then(|checkpoint| checkpoint.released);
+        self.worker.definition.allow_deletes_until.filter(|until| used != Some(*until))
+    }
+
+    async fn bring_up(
+        &mut self,
+        end: Offset,
+        until: Option<Offset>,
+    ) -> Result<(Offset, Ahead), Stop> {
+        if self.link.scope_is_empty() && self.link.can_stream() {
+            let next = self.catch_up(end).await?;
+            return Ok((next, Vec::new()));
+        }
+        let stop_at = until.map_or(end, |until| until.min(end));
+        let (next, ahead) = self.fold(stop_at).await?;
+        let released = until.is_some() || self.worker.definition.once.allow_deletes;
+        self.reconcile(next, released).await?;
+        if until.is_some() {
+            self.drain().await?;
+            self.keep_checkpoint(until).await?;
+        }
+        Ok((next, ahead))
+    }
+
+    async fn drain(&mut self) -> Result<(), Stop> {
+        let topic = self.worker.definition.target_topic.clone();
+        self.pipeline.drain(self.worker.target.name(), &topic).await
+    }
+
+    /// The end of a backfill: everything acknowledged, and nothing of someone else's in between that
+    /// was not looked at.
+    async fn finish(&mut self, next: Offset, end: Offset) -> Result<(), Stop> {
+        self.drain().await?;
+        self.look_at_others().await?;
+        self.drain().await?;
+        self.keep_checkpoint(None).await?;
+        self.show(next.max(end), end);
+        self.pipeline.release();
+        Ok(())
+    }
+
+    /// Reads what others wrote to the target since it was read. Offsets of our own that follow each
+    /// other without a gap prove that there is nothing.
+    async fn look_at_others(&mut self) -> Result<Offset, Stop> {
+        let progress = self.pipeline.progress();
+        let from = match progress.first {
+            Some(first) if progress.gapless && first == self.target_next => progress.next,
+            Some(_) | None => self.target_next,
+        };
+        let topic = self.worker.definition.target_topic.clone();
+        let end = self.worker.target.topic(&topic).await?.map_or(0, |facts| facts.end);
+        if end <= from {
+            return Ok(from);
+        }
+        let mut log = self.worker.target.read(&topic, 0, from).await?;
+        let mut others = Vec::new();
+        let next = read_to_end(&mut log, end, |record| {
+            if !self.link.is_echo(record) {
+                others.push(record.clone());
+            }
+        })
+        .await?;
+        for record in others {
+            self.take_target(&record).await?;
+        }
+        Ok(next)
+    }
+
+    async fn follow(
+        &mut self,
+        next: Offset,
+        ahead: Ahead,
+        mut shutdown: watch::Receiver<bool>,
+    ) -> Result<(), Stop> {
+        self.drain().await?;
+        self.keep_checkpoint(None).await?;
+        let from = self.look_at_others().await?;
+        let topic = self.worker.definition.target_topic.clone();
+        let mut target_log = self.worker.target.read(&topic, 0, from).await?;
+        let now = self.worker.clock.monotonic();
+        let mut tail =
+            Tail { next, end: next, away_since: None, checkpoint_at: now, topics_at: now };
+        for record in &ahead {
+            self.take_source(record).await?;
+            tail.next = crate::core::record::after(record.offset);
+        }
+        self.show(tail.next, tail.next);
+        self.worker.enter(Phase::Running);
+        let mut progress = self.pipeline.progress();
+        loop {
+            let clock = self.worker.clock.clone();
+            let event = tokio::select! {
+                biased;
+                () = wait_for(&mut shutdown) => Event::Shutdown,
+                batch = self.source.next() => Event::Source(batch),
+                batch = target_log.next() => Event::Target(batch),
+                news = self.pipeline.news(&progress) => Event::Writes(news),
+                () = clock.sleep(CHECKPOINT_EVERY) => Event::Tick,
+            };
+            match event {
+                Event::Shutdown => return Err(Stop::Shutdown),
+                Event::Source(Ok(batch)) => self.take_batch(&batch, &mut tail).await?,
+                Event::Source(Err(fault)) => self.source_fault(fault, &mut tail)?,
+                Event::Target(Ok(batch)) => {
+                    for record in &batch.records {
+                        if !self.link.is_echo(record) {
+                            self.take_target(record).await?;
+                        }
+                    }
+                }
+                Event::Target(Err(fault)) => self.target_fault(fault)?,
+                Event::Writes(news) => progress = news?,
+                Event::Tick => {}
+            }
+            self.every_so_often(&mut tail).await?;
+        }
+    }
+
+    async fn take_batch(&mut self, batch: &Batch, tail: &mut Tail) -> Result<(), Stop> {
+        if let Some(since) = tail.away_since.take() {
+            self.after_absence(since)?;
+            self.worker.enter(Phase::Running);
+        }
+        for record in batch.records.iter().filter(|record| record.offset >= tail.next) {
+            self.take_source(record).await?;
+        }
+        tail.next = tail.next.max(batch.next);
+        tail.end = tail.end.max(tail.next);
+        self.pipeline.mark(tail.next);
+        self.show(tail.next, tail.end);
+        Ok(())
+    }
+
+    async fn take_source(&mut self, record: &Record) -> Result<(), Stop> {
+        let pace = Pace::Live(self.worker.clock.monotonic());
+        let step =
+            self.link.follow_source(record, pace).map_err(|halt| Stop::Halt(halt.to_string()))?;
+        self.counts.outcome(step.outcome);
+        self.write(step.writes, Some(record)).await
+    }
+
+    async fn take_target(&mut self, record: &Record) -> Result<(), Stop> {
+        let writes =
+            self.link.follow_target(record).map_err(|halt| Stop::Halt(halt.to_string()))?;
+        for write in &writes {
+            tracing::warn!(
+                link = %self.worker.definition.rules.name, key = %write.key, offset = record.offset,
+                reason = write.reason, "drift: someone else wrote into the scope; restoring"
+            );
+        }
+        self.write(writes, None).await
+    }
+
+    /// A source that was away for long may have lost tombstones meanwhile: everything is compared
+    /// again (rulings 11).
+    fn after_absence(&self, since: Duration) -> Result<(), Stop> {
+        let settings = self.ground.source_topic.settings.as_ref().ok();
+        let retention_ms = settings.and_then(|settings| settings.delete_retention_ms);
+        let retention_ms = retention_ms.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(86_400_000);
+        let away = self.worker.clock.monotonic().saturating_sub(since);
+        if away < Duration::from_millis(retention_ms / 2) {
+            return Ok(());
+        }
+        Err(Stop::Fault(Fault {
+            operation: "follow",
+            object: format!("topic {}", self.worker.definition.source_topic),
+            cluster: self.worker.source.name().to_owned(),
+            cause: "it was away for half its delete.retention.ms; comparing everything again"
+                .to_owned(),
+            class: FaultClass::Transient,
+        }))
+    }
+
+    fn source_fault(&self, fault: Fault, tail: &mut Tail) -> Result<(), Stop> {
+        if fault.class != FaultClass::Transient {
+            return Err(Stop::Fault(fault));
+        }
+        let now = self.worker.clock.monotonic();
+        tail.away_since.get_or_insert(now);
+        self.worker.enter(Phase::Waiting(fault.to_string()));
+        Ok(())
+    }
+
+    fn target_fault(&self, fault: Fault) -> Result<(), Stop> {
+        if fault.class == FaultClass::Transient {
+            tracing::warn!(link = %self.worker.definition.rules.name, reason = %fault, "target away");
+            return Ok(());
+        }
+        Err(Stop::Fault(fault))
+    }
+
+    async fn every_so_often(&mut self, tail: &mut Tail) -> Result<(), Stop> {
+        let now = self.worker.clock.monotonic();
+        if now.saturating_sub(tail.checkpoint_at) >= CHECKPOINT_EVERY {
+            tail.checkpoint_at = now;
+            self.keep_checkpoint(None).await?;
+        }
+        if now.saturating_sub(tail.topics_at) >= TOPIC_CHECK_EVERY {
+            tail.topics_at = now;
+            self.check_topics(tail).await?;
+        }
+        Ok(())
+    }
+
+    /// Both topics have to be those that were read: one that was deleted and created again would
+    /// go on under the same name.
+    async fn check_topics(&mut self, tail: &mut Tail) -> Result<(), Stop> {
+        let definition = std::sync::Arc::clone(&self.worker.definition);
+        if let Ok(Some(facts)) = self.worker.source.topic(&definition.source_topic).await {
+            tail.end = facts.end;
+            self.show(tail.next, facts.end);
+            let other_id = facts.topic_id != self.ground.source_topic.topic_id;
+            if other_id || facts.end < tail.next {
+                return Err(replaced(self.worker.source.name(), &definition.source_topic));
+            }
+        }
+        if let Ok(Some(facts)) = self.worker.target.topic(&definition.target_topic).await {
+            let known = self.ground.target_topic.as_ref();
+            if known.is_some_and(|known| known.topic_id != facts.topic_id) {
+                return Err(replaced(self.worker.target.name(), &definition.target_topic));
+            }
+        }
+        Ok(())
+    }
+
+    /// Told to end: what is on its way is waited for, and the checkpoint kept.
+    async fn leave(&mut self) -> Result<(), Stop> {
+        let clock = self.worker.clock.clone();
+        let drained = tokio::select! {
+            drained = self.drain() => drained.is_ok(),
+            () = clock.sleep(DRAIN_ON_SHUTDOWN) => false,
+        };
+        if drained {
+            self.keep_checkpoint(None).await?;
+        } else {
+            tracing::warn!(
+                link = %self.worker.definition.rules.name,
+                limit_s = DRAIN_ON_SHUTDOWN.as_secs(),
+                "not everything was acknowledged in time; the next start compares everything"
+            );
+        }
+        self.pipeline.release();
+        Err(Stop::Shutdown)
+    }
+}
+
+fn replaced(cluster: &str, topic: &str) -> Stop {
+    Stop::Fault(Fault {
+        operation: "follow",
+        object: format!("topic {topic}"),
+        cluster: cluster.to_owned(),
+        cause:
+            "it is another topic than the one that was read: deleted and created again, or cut off"
+                .to_owned(),
+        class: FaultClass::Transient,
+    })
+}
