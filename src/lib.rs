@@ -6,5 +6,8 @@
 //! `core` decides and knows no I/O; `kafka` alone names rdkafka; `service` runs links through
 //! ports; `config` and `cli` are edges.
 
+pub mod cli;
+pub mod config;
 pub mod core;
+pub mod kafka;
 pub mod service;

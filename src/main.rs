@@ -1,3 +1,7 @@
 //! The schema-mirror binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(schema_mirror::cli::main(std::env::args_os()))
+}

@@ -159,7 +159,9 @@ impl Pattern {
                 (ContextChoice::parse(context).map_err(refuse)?, name)
             }
         };
-        let name = NameChoice::parse(name, given.starts_with(':')).map_err(refuse)?;
+        // Behind a context nothing means everything: ":.staging:" is ":.staging:*".
+        let name = if name.is_empty() && given.starts_with(':') { "*" } else { name };
+        let name = NameChoice::parse(name).map_err(refuse)?;
         Ok(Self { spelled: given.to_owned(), context, name })
     }
 
@@ -193,8 +195,8 @@ impl ContextChoice {
 }
 
 impl NameChoice {
-    fn parse(given: &str, behind_context: bool) -> Result<Self, String> {
-        if given == "*" || (given.is_empty() && behind_context) {
+    fn parse(given: &str) -> Result<Self, String> {
+        if given == "*" {
             return Ok(Self::All);
         }
         if given.is_empty() {

@@ -1,12 +1,8 @@
 //! JSON as registries write it: objects whose fields stay the bytes they were.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::ops::Range;
 
-use serde::Deserializer as _;
-use serde::de::MapAccess;
-use serde::de::Visitor;
 use serde_json::value::RawValue;
 
 /// Appends `text` as a JSON string with the bytes that Jackson writes: short escapes, upper-case
@@ -14,28 +10,35 @@ use serde_json::value::RawValue;
 /// (measured: odd-records 1.15).
 pub fn push_jackson_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    for c in text.chars() {
-        match c {
-            '"' => out.extend_from_slice(br#"\""#),
-            '\\' => out.extend_from_slice(br"\\"),
-            '\u{8}' => out.extend_from_slice(br"\b"),
-            '\u{c}' => out.extend_from_slice(br"\f"),
-            '\n' => out.extend_from_slice(br"\n"),
-            '\r' => out.extend_from_slice(br"\r"),
-            '\t' => out.extend_from_slice(br"\t"),
-            _ if u32::from(c) < 0x20 || u32::from(c) > 0xFFFF => {
-                let mut units = [0u16; 2];
-                for unit in c.encode_utf16(&mut units) {
-                    out.extend_from_slice(format!("\\u{unit:04X}").as_bytes());
-                }
-            }
-            _ => {
-                let mut utf8 = [0u8; 4];
-                out.extend_from_slice(c.encode_utf8(&mut utf8).as_bytes());
-            }
-        }
+    if text.bytes().all(|byte| (0x20..0xF0).contains(&byte) && byte != b'"' && byte != b'\\') {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        text.chars().for_each(|c| push_escaped(out, c, 0xFFFF));
     }
     out.push(b'"');
+}
+
+/// Appends one character, escaped where it has to be, or lies beyond `raw_max`.
+fn push_escaped(out: &mut Vec<u8>, c: char, raw_max: u32) {
+    match c {
+        '"' => out.extend_from_slice(br#"\""#),
+        '\\' => out.extend_from_slice(br"\\"),
+        '\u{8}' => out.extend_from_slice(br"\b"),
+        '\u{c}' => out.extend_from_slice(br"\f"),
+        '\n' => out.extend_from_slice(br"\n"),
+        '\r' => out.extend_from_slice(br"\r"),
+        '\t' => out.extend_from_slice(br"\t"),
+        _ if u32::from(c) < 0x20 || u32::from(c) > raw_max => {
+            let mut units = [0u16; 2];
+            for unit in c.encode_utf16(&mut units) {
+                out.extend_from_slice(format!("\\u{unit:04X}").as_bytes());
+            }
+        }
+        _ => {
+            let mut utf8 = [0u8; 4];
+            out.extend_from_slice(c.encode_utf8(&mut utf8).as_bytes());
+        }
+    }
 }
 
 /// Why bytes are not a JSON object.
@@ -45,8 +48,13 @@ pub enum JsonFault {
     #[error("it is not UTF-8")]
     Encoding,
     /// Not JSON, or no object.
-    #[error("{0}")]
-    Syntax(String),
+    #[error("{what} at byte {at}")]
+    Syntax {
+        /// What is wrong.
+        what: &'static str,
+        /// Where.
+        at: usize,
+    },
 }
 
 /// Where a field's name and value stand in the bytes it was read from.
@@ -54,6 +62,8 @@ pub enum JsonFault {
 pub struct Field {
     name: Range<usize>,
     value: Range<usize>,
+    /// The value is a string with an escape that could be spelled in another way.
+    is_odd: bool,
 }
 
 impl Field {
@@ -68,25 +78,98 @@ impl Field {
     pub fn raw<'a>(&self, bytes: &'a [u8]) -> &'a str {
         slice(bytes, &self.value)
     }
+
+    /// Where its value stands.
+    pub(super) fn place(&self) -> Range<usize> {
+        self.value.clone()
+    }
+
+    /// The field's name in the text it was read from.
+    pub(super) fn name_in<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
+        string(text.get(self.name.clone())?)
+    }
+
+    /// The field's value in the text it was read from.
+    pub(super) fn value_in<'a>(&self, text: &'a str) -> Raw<'a> {
+        Raw { text: text.get(self.value.clone()).unwrap_or_default(), is_odd: self.is_odd }
+    }
+}
+
+/// A value as it was written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Raw<'a> {
+    pub(super) text: &'a str,
+    is_odd: bool,
+}
+
+impl<'a> Raw<'a> {
+    /// The one form that all spellings of a JSON string have in common: escaped where JSON asks for
+    /// it and nowhere else, without its quotes. Text that stands so already, as nearly all does, is
+    /// not touched. A lone surrogate has no other spelling and stays as it stands.
+    pub(super) fn plain_string(self) -> Cow<'a, str> {
+        let inner = self.text.strip_prefix('"').and_then(|inner| inner.strip_suffix('"'));
+        let inner = inner.unwrap_or_default();
+        if !self.is_odd {
+            return Cow::Borrowed(inner);
+        }
+        let Ok(text) = serde_json::from_str::<String>(self.text) else {
+            return Cow::Borrowed(inner);
+        };
+        let mut out = Vec::with_capacity(inner.len());
+        text.chars().for_each(|c| push_escaped(&mut out, c, u32::MAX));
+        String::from_utf8(out).map_or(Cow::Borrowed(inner), Cow::Owned)
+    }
 }
 
 /// An object whose fields are known by place; the bytes stay with whoever holds them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Object {
     fields: Vec<Field>,
+    /// Where it ends; text may follow.
+    length: usize,
 }
 
 impl Object {
     /// Finds the fields of the object that `bytes` begin with. Text behind it is ignored, as
-    /// Jackson's reader ignores it.
+    /// Jackson's reader ignores it. Every record passes through here, so strings are walked once and
+    /// nothing is unescaped.
     ///
     /// # Errors
     /// The bytes are not UTF-8 or do not begin with a JSON object.
     pub fn parse(bytes: &[u8]) -> Result<Self, JsonFault> {
         let text = std::str::from_utf8(bytes).map_err(|_| JsonFault::Encoding)?;
-        let mut reader = serde_json::Deserializer::from_str(text);
-        let visitor = FieldVisitor { base: text.as_ptr().addr() };
-        reader.deserialize_map(visitor).map_err(|fault| JsonFault::Syntax(fault.to_string()))
+        Self::parse_text(text)
+    }
+
+    pub(super) fn parse_text(text: &str) -> Result<Self, JsonFault> {
+        let mut scanner = Scanner { text, at: 0 };
+        scanner.expect(b'{', "no JSON object begins")?;
+        let mut fields = Vec::with_capacity(8);
+        scanner.blanks();
+        if scanner.peek() == Some(b'}') {
+            return Ok(Self { fields, length: scanner.at.saturating_add(1) });
+        }
+        loop {
+            scanner.blanks();
+            let (name, _) = scanner.string()?;
+            scanner.expect(b':', "no colon stands behind a name")?;
+            scanner.blanks();
+            let (value, is_odd) = scanner.value()?;
+            fields.push(Field { name, value, is_odd });
+            scanner.blanks();
+            match scanner.peek() {
+                Some(b',') => scanner.at = scanner.at.saturating_add(1),
+                Some(b'}') => {
+                    return Ok(Self { fields, length: scanner.at.saturating_add(1) });
+                }
+                Some(_) | None => return Err(scanner.fault("neither , nor } ends a field")),
+            }
+        }
+    }
+
+    /// How many bytes it takes; text may stand behind it.
+    pub(super) fn length(&self) -> usize {
+        self.length
     }
 
     /// The fields in their order; a name may occur twice.
@@ -96,31 +179,105 @@ impl Object {
     }
 }
 
-struct FieldVisitor {
-    base: usize,
+struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
 }
 
-impl FieldVisitor {
-    fn range(&self, raw: &RawValue) -> Range<usize> {
-        let start = raw.get().as_ptr().addr().saturating_sub(self.base);
-        start..start.saturating_add(raw.get().len())
-    }
-}
-
-impl<'de> Visitor<'de> for FieldVisitor {
-    type Value = Object;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
+impl<'a> Scanner<'a> {
+    fn fault(&self, what: &'static str) -> JsonFault {
+        JsonFault::Syntax { what, at: self.at }
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
-        let mut fields = Vec::with_capacity(8);
-        while let Some(name) = map.next_key::<&RawValue>()? {
-            let value = map.next_value::<&RawValue>()?;
-            fields.push(Field { name: self.range(name), value: self.range(value) });
+    fn rest(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.rest().first().copied()
+    }
+
+    fn blanks(&mut self) {
+        let blank = |byte: &&u8| matches!(**byte, b' ' | b'\n' | b'\t' | b'\r');
+        self.at = self.at.saturating_add(self.rest().iter().take_while(blank).count());
+    }
+
+    fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), JsonFault> {
+        self.blanks();
+        if self.peek() != Some(byte) {
+            return Err(self.fault(what));
         }
-        Ok(Object { fields })
+        self.at = self.at.saturating_add(1);
+        Ok(())
+    }
+
+    fn take(&mut self, length: usize) -> Range<usize> {
+        let start = self.at;
+        self.at = start.saturating_add(length);
+        start..self.at
+    }
+
+    /// A string with its quotes, and whether it holds an escape that could be spelled otherwise.
+    fn string(&mut self) -> Result<(Range<usize>, bool), JsonFault> {
+        let (length, is_odd) =
+            measure_string(self.rest()).ok_or_else(|| self.fault("no string stands"))?;
+        Ok((self.take(length), is_odd))
+    }
+
+    fn value(&mut self) -> Result<(Range<usize>, bool), JsonFault> {
+        let rest = self.rest();
+        let range = match rest.first() {
+            Some(b'"') => return self.string(),
+            Some(b't') if rest.starts_with(b"true") => self.take(4),
+            Some(b'n') if rest.starts_with(b"null") => self.take(4),
+            Some(b'f') if rest.starts_with(b"false") => self.take(5),
+            Some(b'1'..=b'9') => {
+                let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                match rest.get(digits) {
+                    Some(b',' | b'}') => self.take(digits),
+                    Some(_) | None => self.other_value()?,
+                }
+            }
+            Some(_) | None => self.other_value()?,
+        };
+        Ok((range, false))
+    }
+
+    fn other_value(&mut self) -> Result<Range<usize>, JsonFault> {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>();
+        match values.next() {
+            Some(Ok(raw)) => Ok(self.take(raw.get().len())),
+            Some(Err(_)) | None => Err(self.fault("no value stands")),
+        }
+    }
+}
+
+/// The length of the string that `bytes` begin with, quotes counted, and whether it holds an escape
+/// of what could stand for itself, or be escaped otherwise; `None` where no string stands.
+fn measure_string(bytes: &[u8]) -> Option<(usize, bool)> {
+    let mut rest = bytes.iter();
+    let mut is_odd = false;
+    if rest.next() != Some(&b'"') {
+        return None;
+    }
+    loop {
+        match *rest.next()? {
+            b'"' => return Some((bytes.len().checked_sub(rest.len())?, is_odd)),
+            b'\\' => match *rest.next()? {
+                b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't' => {}
+                b'/' => is_odd = true,
+                b'u' => {
+                    is_odd = true;
+                    for _ in 0..4 {
+                        rest.next().filter(|digit| digit.is_ascii_hexdigit())?;
+                    }
+                }
+                _ => return None,
+            },
+            0..0x20 => return None,
+            _ => {}
+        }
     }
 }
 
@@ -176,6 +333,48 @@ mod tests {
     fn what_is_no_object_is_refused() {
         for bytes in [&b"[1]"[..], b"null", b"", b"{\"a\":", b"hello", b"{\"a\":1,}", b"\xff{}"] {
             assert!(Object::parse(bytes).is_err(), "{bytes:?}");
+        }
+    }
+
+    #[track_caller]
+    fn check_plain(one: &str, other: &str) {
+        assert_eq!(plain(one), plain(other), "{one} {other}");
+    }
+
+    fn plain(string: &str) -> String {
+        let object = format!("{{\"a\":{string}}}");
+        let parsed = Object::parse(object.as_bytes()).unwrap();
+        parsed.fields()[0].value_in(&object).plain_string().into_owned()
+    }
+
+    #[test]
+    fn spellings_of_one_string_have_one_plain_form() {
+        check_plain(r#""\u0061/\u00fc""#, "\"a\\/ü\"");
+        check_plain(r#""\uD83D\uDE00""#, "\"😀\"");
+        check_plain(r#""\u0022\u005c\u000a""#, r#""\"\\\n""#);
+        check_plain(r#""\u001f""#, r#""\u001F""#);
+        assert_ne!(plain(r#""\\u0061""#), plain(r#""a""#));
+        assert_ne!(plain(r#""\\/""#), plain(r#""/""#));
+    }
+
+    #[test]
+    fn what_serde_json_refuses_is_refused() {
+        for bytes in [
+            &br#"{"a":01}"#[..],
+            br#"{"a":"\x"}"#,
+            br#"{"a":"\u12g4"}"#,
+            b"{\"a\":\"\t\"}",
+            br#"{"a":tru}"#,
+            br#"{"a" 1}"#,
+            br#"{"a":1 "b":2}"#,
+            br#"{a:1}"#,
+            br#"{"a":-}"#,
+            br#"{"a":1e}"#,
+            br#"{,}"#,
+            br#"{"a":}"#,
+            br#"{"a":[1,]}"#,
+        ] {
+            assert!(Object::parse(bytes).is_err(), "{}", String::from_utf8_lossy(bytes));
         }
     }
 }

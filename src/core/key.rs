@@ -4,11 +4,11 @@
 //! and [`Key::canonical`] is the only writer: Jackson's bytes in the order that Confluent has used
 //! since 5.2.5 (SCHEMA) and 5.3.0 (the others).
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde_json::Value;
-
 use crate::core::json::push_jackson_string;
+use crate::core::json::string;
 use crate::core::subject::ContextName;
 use crate::core::subject::Subject;
 
@@ -179,12 +179,13 @@ pub fn read_key(bytes: &[u8]) -> KeyReading {
         Ok(fields) => fields,
         Err(reason) => return KeyReading::Unreadable(reason),
     };
-    let kind = match &fields.keytype {
-        Some(Value::String(kind)) => kind.as_str(),
-        Some(_) => return KeyReading::Unreadable("its keytype is not a string".to_owned()),
-        None => return KeyReading::Unreadable("it has no keytype".to_owned()),
+    let Some(raw) = fields.keytype else {
+        return KeyReading::Unreadable("it has no keytype".to_owned());
     };
-    match kind {
+    let Some(kind) = string(raw) else {
+        return KeyReading::Unreadable("its keytype is not a string".to_owned());
+    };
+    match &*kind {
         "NOOP" => KeyReading::Known(Key::Noop),
         "SCHEMA" => read_schema_key(&fields),
         "CONFIG" => read_setting_key(&fields, Key::Config),
@@ -204,8 +205,8 @@ pub fn read_key(bytes: &[u8]) -> KeyReading {
     }
 }
 
-fn read_schema_key(fields: &KeyFields) -> KeyReading {
-    match fields.magic.as_ref().map(integer) {
+fn read_schema_key(fields: &KeyFields<'_>) -> KeyReading {
+    match fields.magic.map(integer) {
         None | Some(Some(0 | 1)) => {}
         Some(_) => return KeyReading::Unreadable("its magic is neither 0 nor 1".to_owned()),
     }
@@ -213,7 +214,7 @@ fn read_schema_key(fields: &KeyFields) -> KeyReading {
         if let Some(defect) = subject.defect() {
             return KeyReading::Misread(None, defect.to_owned());
         }
-        let Some(wire) = &fields.version else {
+        let Some(wire) = fields.version.filter(|raw| *raw != "null") else {
             return KeyReading::Misread(None, "its key has no version".to_owned());
         };
         match integer(wire).map(|number| (number, Version::new(number))) {
@@ -226,7 +227,7 @@ fn read_schema_key(fields: &KeyFields) -> KeyReading {
     })
 }
 
-fn read_setting_key(fields: &KeyFields, key: fn(Subject) -> Key) -> KeyReading {
+fn read_setting_key(fields: &KeyFields<'_>, key: fn(Subject) -> Key) -> KeyReading {
     match fields.subject_text() {
         Err(reason) => KeyReading::Unreadable(reason),
         // Stored under a name that no look-up asks for (odd-records 1.20).
@@ -238,11 +239,12 @@ fn read_setting_key(fields: &KeyFields, key: fn(Subject) -> Key) -> KeyReading {
     }
 }
 
-fn read_context_key(fields: &KeyFields) -> KeyReading {
-    match (&fields.tenant, &fields.context) {
-        (Some(Value::String(tenant)), Some(Value::String(name))) if tenant == "default" => {
+fn read_context_key(fields: &KeyFields<'_>) -> KeyReading {
+    let name = fields.context.and_then(string);
+    match (fields.tenant.and_then(string), name) {
+        (Some(tenant), Some(name)) if tenant == "default" => {
             if name.starts_with('.') {
-                KeyReading::Known(Key::Context(ContextName::from_record(name)))
+                KeyReading::Known(Key::Context(ContextName::from_record(&name)))
             } else {
                 KeyReading::Misread(None, format!("context {name:?} has no leading dot"))
             }
@@ -254,24 +256,25 @@ fn read_context_key(fields: &KeyFields) -> KeyReading {
     }
 }
 
-/// The fields that keys have; others are ignored, as a registry ignores them.
+/// The fields that keys have, as they were written; others are ignored, as a registry ignores them.
 #[derive(Debug, Default)]
-struct KeyFields {
-    keytype: Option<Value>,
-    subject: Option<Value>,
-    version: Option<Value>,
-    magic: Option<Value>,
-    tenant: Option<Value>,
-    context: Option<Value>,
+struct KeyFields<'a> {
+    keytype: Option<&'a str>,
+    subject: Option<&'a str>,
+    version: Option<&'a str>,
+    magic: Option<&'a str>,
+    tenant: Option<&'a str>,
+    context: Option<&'a str>,
 }
 
-impl KeyFields {
-    fn read(bytes: &[u8]) -> Result<Self, String> {
+impl<'a> KeyFields<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self, String> {
         let object = crate::core::json::Object::parse(bytes)
             .map_err(|fault| format!("its key is no JSON object: {fault}"))?;
         let mut fields = Self::default();
         for field in object.fields() {
-            let slot = match field.name(bytes).as_deref() {
+            let name = field.name(bytes);
+            let slot = match name.as_deref() {
                 Some("keytype") => &mut fields.keytype,
                 Some("subject") => &mut fields.subject,
                 Some("version") => &mut fields.version,
@@ -280,23 +283,21 @@ impl KeyFields {
                 Some("context") => &mut fields.context,
                 Some(_) | None => continue,
             };
-            let text = field.raw(bytes);
             if slot.is_some() {
-                return Err(format!("its key has {:?} twice", field.name(bytes)));
+                return Err(format!("its key has {:?} twice", name.unwrap_or_default()));
             }
-            let value = serde_json::from_str(text).map_err(|fault| {
-                format!("its key holds text that cannot be represented: {fault}")
-            })?;
-            *slot = Some(value);
+            *slot = Some(field.raw(bytes));
         }
         Ok(fields)
     }
 
-    fn subject_text(&self) -> Result<Option<String>, String> {
-        match &self.subject {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) if text.is_empty() => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
+    fn subject_text(&self) -> Result<Option<Cow<'a, str>>, String> {
+        match self.subject {
+            None | Some("null" | "\"\"") => Ok(None),
+            Some(raw) if raw.starts_with('"') => match string(raw) {
+                Some(text) => Ok(Some(text)),
+                None => Err("its subject holds text that cannot be represented".to_owned()),
+            },
             Some(_) => Err("its subject is not a string".to_owned()),
         }
     }
@@ -315,10 +316,7 @@ impl KeyFields {
 }
 
 /// Jackson reads `"1"` as 1 where an int is wanted (measured: key-version-string).
-fn integer(value: &Value) -> Option<i64> {
-    match value {
-        Value::Number(number) => number.as_i64(),
-        Value::String(text) => text.trim().parse().ok(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    }
+fn integer(raw: &str) -> Option<i64> {
+    let digits = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(raw);
+    digits.trim().parse().ok()
 }

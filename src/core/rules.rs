@@ -1,6 +1,7 @@
 //! What a link was told to do: its definition, apart from clusters and connections.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::core::filter::SubjectFilter;
 use crate::core::subject::ContextName;
@@ -151,7 +152,7 @@ impl Rules {
     #[must_use]
     pub fn place(&self, source: &Subject) -> Option<Subject> {
         let context = self.place_context(&source.context)?;
-        Some(Subject { context, name: source.name.clone() })
+        Some(Subject { context, name: Arc::clone(&source.name) })
     }
 
     /// The target's context for one of the source. This is the one place that puts a context on a
@@ -175,7 +176,7 @@ impl Rules {
             Placement::Into(context) => context.unjoin(&target.context)?,
             Placement::Same => target.context.clone(),
         };
-        self.filter.touches(&context).then(|| Subject { context, name: target.name.clone() })
+        self.filter.touches(&context).then(|| Subject { context, name: Arc::clone(&target.name) })
     }
 
     /// Whether the link owns this subject of the target and may write and delete it. With a context
@@ -189,6 +190,25 @@ impl Rules {
             }
             Placement::Same => self.filter.selects(target),
         }
+    }
+
+    /// The context of the target that belongs to the link from its first start, whatever the source
+    /// holds: the one it is given, or the default one where it takes all of that.
+    #[must_use]
+    pub fn own_context(&self) -> Option<ContextName> {
+        match &self.placement {
+            Placement::Into(context) => Some(context.clone()),
+            Placement::Same => {
+                Some(ContextName::default_context()).filter(|own| self.filter.selects_whole(own))
+            }
+        }
+    }
+
+    /// Whether the link can own some subjects of a context and not others: only without a context
+    /// of its own.
+    #[must_use]
+    pub fn owns_parts(&self) -> bool {
+        self.placement == Placement::Same
     }
 
     /// Whether the link owns the whole context in the target.

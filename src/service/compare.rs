@@ -5,6 +5,7 @@ use crate::core::link::Halt;
 use crate::core::link::Identity;
 use crate::core::link::Link;
 use crate::core::link::Permissions;
+use crate::core::link::inherit::OtherLevel;
 use crate::core::link::plan::Plan;
 use crate::core::link::plan::PlannedKind;
 use crate::core::record::Offset;
@@ -15,13 +16,16 @@ use crate::service::ground::history;
 use crate::service::ground::read_state;
 use crate::service::ground::read_to_end;
 use crate::service::ground::source_claims;
+use crate::service::ground::with_context;
 use crate::service::pipeline::Stop;
 use crate::service::ports::Cluster;
 use crate::service::ports::Fault;
+use crate::service::ports::FaultClass;
 use crate::service::preflight::Hazard;
 use crate::service::preflight::hazards;
 use crate::service::reading::Fetcher;
 use crate::service::state::Checkpoint;
+use crate::service::state::State;
 use crate::service::state::scope_name;
 
 /// Both sides of a link as they were found, and what a reconciliation would do.
@@ -37,6 +41,8 @@ pub struct Comparison {
     pub source_end: Offset,
     /// The target's end that was read to.
     pub target_end: Offset,
+    /// Subjects that inherit another level in the target.
+    pub other_levels: Vec<OtherLevel>,
     /// What endangers the topics.
     pub hazards: Vec<Hazard>,
     /// Where the link's checkpoint stands.
@@ -55,7 +61,12 @@ pub async fn compare<C: Cluster>(
     definition: &LinkDefinition,
 ) -> Result<Comparison, Stop> {
     let ground = Ground::survey(source, target, definition).await?;
-    let state = read_state(target, &definition.state_topic).await?;
+    let state = match read_state(target, &definition.state_topic).await {
+        // What the link wrote is told by its headers then; claims and checkpoint are not known.
+        Err(Stop::Fault(fault)) if fault.class == FaultClass::NotPermitted => State::default(),
+        state => state?,
+    };
+    let definition = &with_context(definition, &ground.source.cluster_id, &state)?;
     let claims = source_claims(source, definition).await;
     let rules = &definition.rules;
     let mut past = history(&state, rules, claims);
@@ -85,15 +96,14 @@ pub async fn compare<C: Cluster>(
     let plan = link.plan();
     let checkpoint = state.checkpoints.get(&scope_name(&rules.scope())).cloned();
     let suspicions = ground.suspicions(checkpoint.as_ref());
-    let released = definition.once.allow_deletes
-        || definition.allow_deletes_until.is_some_and(|until| {
-            until >= source_end && checkpoint.as_ref().and_then(|c| c.released) != Some(until)
-        });
+    let released =
+        definition.once.allow_deletes || ground.release(definition, checkpoint.as_ref()).is_some();
     if !released {
         halts.extend(link.brake(&plan, &suspicions, source_end).err());
     }
     Ok(Comparison {
         hazards: found_hazards(source, target, definition, &ground),
+        other_levels: link.other_levels(),
         target_exists: ground.target_topic.is_some(),
         link,
         plan,

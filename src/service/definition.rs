@@ -15,12 +15,16 @@ pub const WRITE_RATE_MAX_DEFAULT: u32 = 20_000;
 pub struct LinkDefinition {
     /// What it was told to do.
     pub rules: Rules,
+    /// Who names the context.
+    pub context: ContextNamedBy,
     /// The schemas topic that is read.
     pub source_topic: String,
     /// The schemas topic that is written.
     pub target_topic: String,
     /// Our own topic on the target's cluster.
     pub state_topic: String,
+    /// The topic of that kind on the source's cluster, where other links keep their claims.
+    pub source_state_topic: String,
     /// Whether topics that are missing are created.
     pub create_topics: bool,
     /// Keys of the scope that no link wrote become the link's own at its first start.
@@ -31,6 +35,15 @@ pub struct LinkDefinition {
     pub once: Once,
     /// This instance's name, as other instances and the records' headers show it.
     pub instance: String,
+}
+
+/// Who names a link's context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContextNamedBy {
+    /// The configuration: the rules have it.
+    Configuration,
+    /// The source's cluster: the rules get it when the cluster tells its id.
+    SourceCluster,
 }
 
 /// What an operator allows on the command line for one start.

@@ -6,7 +6,11 @@ use crate::core::link::brake::Suspicion;
 use crate::core::record::Offset;
 use crate::core::record::Record;
 use crate::core::rules::Fence;
+use crate::core::rules::Placement;
 use crate::core::rules::Rules;
+use crate::core::subject::ContextName;
+use crate::core::subject::Subject;
+use crate::service::definition::ContextNamedBy;
 use crate::service::definition::LinkDefinition;
 use crate::service::pipeline::Stop;
 use crate::service::ports::Cluster;
@@ -65,6 +69,17 @@ impl Ground {
         link: &LinkDefinition,
     ) -> Result<(), Stop> {
         let name = &link.rules.name;
+        for (cluster, topic, facts) in [
+            (source.name(), &link.source_topic, Some(&self.source_topic)),
+            (target.name(), &link.target_topic, self.target_topic.as_ref()),
+        ] {
+            if let Some(Err(reason)) = facts.map(|facts| &facts.settings) {
+                tracing::info!(
+                    link = %name, cluster, topic = %topic, reason = %reason,
+                    "the topic's settings can't be read, so they are not checked"
+                );
+            }
+        }
         for hazard in hazards(&link.source_topic, source.name(), &self.source_topic) {
             if hazard.stops == Stops::Yes && self.source_topic.partitions != 1 {
                 return Err(Stop::Halt(format!("source {}: {hazard}", source.name())));
@@ -98,6 +113,25 @@ impl Ground {
             create(target, link, topic_spec(&link.state_topic, self.target.brokers)).await?;
         }
         Ok(())
+    }
+
+    /// The offset up to which the operator's file releases deletes, where that counts: it was not
+    /// used yet, and it is the one that the brake named, of the same topic (rulings 27).
+    #[must_use]
+    pub fn release(
+        &self,
+        link: &LinkDefinition,
+        checkpoint: Option<&Checkpoint>,
+    ) -> Option<Offset> {
+        let until = link.allow_deletes_until?;
+        let Some(checkpoint) = checkpoint else {
+            return (until <= self.source_topic.end).then_some(until);
+        };
+        let counts = match &checkpoint.braked {
+            Some(braked) => braked.offset == until && braked.topic_id == self.source_topic.topic_id,
+            None => until >= checkpoint.next && until <= self.source_topic.end,
+        };
+        (counts && checkpoint.released != Some(until)).then_some(until)
     }
 
     /// The first offset of the target's topic that is not written yet.
@@ -162,7 +196,8 @@ async fn create<C: Cluster>(
     }
 }
 
-fn missing<C: Cluster>(cluster: &C, topic: &str) -> Fault {
+/// The fault of a topic that does not exist.
+pub(super) fn missing<C: Cluster>(cluster: &C, topic: &str) -> Fault {
     Fault {
         operation: "read",
         object: format!("topic {topic}"),
@@ -187,7 +222,7 @@ pub async fn read_state<C: Cluster>(cluster: &C, topic: &str) -> Result<State, S
 /// The claims that links made on our source, if its state topic may be read. It is optional: it only
 /// serves to recognise copies whose header a registry's rewrite lost.
 pub async fn source_claims<C: Cluster>(source: &C, link: &LinkDefinition) -> Vec<SourceClaim> {
-    match read_state(source, &link.state_topic).await {
+    match read_state(source, &link.source_state_topic).await {
         Ok(state) => state
             .claims
             .into_values()
@@ -206,6 +241,31 @@ pub async fn source_claims<C: Cluster>(source: &C, link: &LinkDefinition) -> Vec
             Vec::new()
         }
     }
+}
+
+/// The definition with the context that `auto` means: the one of the link's first start, else one
+/// named after the source's cluster (rulings 5).
+///
+/// # Errors
+/// [`Stop::Halt`] where the cluster's id is no name for a context.
+pub fn with_context(
+    link: &LinkDefinition,
+    source_cluster: &str,
+    state: &State,
+) -> Result<LinkDefinition, Stop> {
+    if link.context == ContextNamedBy::Configuration {
+        return Ok(link.clone());
+    }
+    let claimed = state.claims.values().find(|claim| claim.link == link.rules.name);
+    let first = claimed.and_then(|claim| claim.scope.patterns.first());
+    let context = match first.map(|pattern| Subject::parse(pattern).context) {
+        Some(context) if !context.is_default() => context,
+        Some(_) | None => ContextName::new(source_cluster)
+            .map_err(|fault| Stop::Halt(format!("context auto: {fault}; name one in the file")))?,
+    };
+    let mut link = link.clone();
+    link.rules.placement = Placement::Into(context);
+    Ok(link)
 }
 
 /// What earlier lives of the link left.

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod compare;
 pub mod definition;
 pub mod ground;
+pub mod inspect;
 pub mod pipeline;
 pub mod ports;
 pub mod preflight;

@@ -118,6 +118,7 @@ impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
     /// The first write that failed, or the lost lease.
     pub async fn news(&mut self, seen: &Progress) -> Result<Progress, Stop> {
         tokio::select! {
+            biased;
             progress = self.appender.progressed(seen) => match progress.failed {
                 Some(fault) => Err(Stop::Fault(fault)),
                 None => Ok(progress),
@@ -127,6 +128,17 @@ impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
                 LeaseState::Standby => Err(Stop::LeaseLost),
                 LeaseState::Lost(fault) => Err(Stop::Fault(fault)),
             },
+        }
+    }
+
+    /// Waits until this instance may not write any more, and says why. Safe to cancel.
+    pub async fn lease_ends(&mut self) -> Stop {
+        loop {
+            match self.lease.changed().await {
+                LeaseState::Held { .. } => {}
+                LeaseState::Standby => return Stop::LeaseLost,
+                LeaseState::Lost(fault) => return Stop::Fault(fault),
+            }
         }
     }
 
@@ -152,6 +164,7 @@ impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
                 }));
             }
             tokio::select! {
+                biased;
                 news = self.appender.progressed(&progress) => progress = news,
                 () = self.clock.sleep(rest) => {}
             }
@@ -185,6 +198,7 @@ impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
             match rest {
                 None => drop(lease.changed().await),
                 Some(rest) => tokio::select! {
+                    biased;
                     state = lease.changed() => drop(state),
                     () = clock.sleep(rest) => {}
                 },

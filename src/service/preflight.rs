@@ -116,6 +116,15 @@ fn setting_hazards(
             stops: Stops::Yes,
         });
     }
+    if replication > 1 && settings.min_insync_replicas == i64::try_from(replication).ok() {
+        found.push(Hazard {
+            what: format!(
+                "topic {topic} has min.insync.replicas={replication} of {replication} replicas: no registration while one broker is down"
+            ),
+            mend: alter(&format!("min.insync.replicas={}", replication.saturating_sub(1))),
+            stops: Stops::No,
+        });
+    }
     if let Some(most) = settings.max_message_bytes
         && most < MESSAGE_BYTES_LEAST
     {
@@ -127,6 +136,27 @@ fn setting_hazards(
             stops: Stops::No,
         });
     }
+}
+
+/// A single copy where the cluster could hold more: the broker that is lost takes all schemas along.
+#[must_use]
+pub fn replication_hazard(
+    topic: &str,
+    bootstrap: &str,
+    replication: usize,
+    brokers: usize,
+) -> Option<Hazard> {
+    if replication != 1 || brokers <= 1 {
+        return None;
+    }
+    let what = format!(
+        "topic {topic} has one replica on a cluster of {brokers} brokers: with that broker all schemas are lost"
+    );
+    let mend = format!(
+        "write a plan with {} replicas and run: kafka-reassign-partitions.sh --bootstrap-server {bootstrap} --reassignment-json-file PLAN --execute",
+        brokers.min(3)
+    );
+    Some(Hazard { what, mend, stops: Stops::No })
 }
 
 /// A broker's default for `max.message.bytes`, less some room.
@@ -174,5 +204,19 @@ mod tests {
     fn what_would_lose_schemas_is_named_with_the_command_that_mends_it() {
         check(&facts("delete", 1), &["--add-config cleanup.policy=compact"]);
         check(&facts("compact,delete", 2), &["2 partitions", "retention.ms=604800000"]);
+    }
+
+    #[test]
+    fn replicas_are_neither_too_few_nor_all_needed() {
+        let mut all_needed = facts("compact", 1);
+        all_needed.replication = 3;
+        check(&all_needed, &[]);
+        if let Ok(settings) = &mut all_needed.settings {
+            settings.min_insync_replicas = Some(3);
+        }
+        check(&all_needed, &["--add-config min.insync.replicas=2"]);
+        assert!(replication_hazard("_schemas", "b:9092", 1, 3).is_some());
+        assert_eq!(replication_hazard("_schemas", "b:9092", 1, 1), None);
+        assert_eq!(replication_hazard("_schemas", "b:9092", 2, 3), None);
     }
 }

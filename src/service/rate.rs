@@ -11,6 +11,9 @@ use crate::service::ports::Clock;
 /// allows it to lag (500 ms).
 const BURST: Duration = Duration::from_millis(200);
 
+/// A writer that waits goes on when so much of the burst is paid for.
+const REST: Duration = Duration::from_millis(100);
+
 /// Gives leave to write, so many records a second over all links to one target in this process.
 #[derive(Debug, Clone)]
 pub struct Rate<K> {
@@ -40,7 +43,7 @@ impl<K: Clock> Rate<K> {
         };
         let ahead = paid_until.saturating_sub(now);
         if ahead > BURST {
-            self.clock.sleep(ahead.saturating_sub(BURST / 2)).await;
+            self.clock.sleep(ahead.saturating_sub(REST)).await;
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::core::record::Offset;
 use crate::core::record::Record;
@@ -13,6 +14,7 @@ use crate::service::ports::Batch;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
 use crate::service::ports::Fault;
+use crate::service::ports::FaultClass;
 use crate::service::ports::Log;
 
 /// Batches that may wait for a link. One that falls further behind reads alone from there on.
@@ -55,6 +57,7 @@ impl Reading {
             topic: topic.to_owned(),
             shared: joined.then_some(shared),
             own: None,
+            opening: None,
             next: 0,
         }
     }
@@ -74,6 +77,7 @@ async fn share<C: Cluster, K: Clock>(
     while feeds.len() < links {
         let rest = deadline.saturating_sub(clock.monotonic());
         tokio::select! {
+            biased;
             feed = joined.recv() => match feed {
                 Some(feed) => feeds.push(feed),
                 None => break,
@@ -98,6 +102,7 @@ async fn share<C: Cluster, K: Clock>(
         let mut kept = Vec::with_capacity(feeds.len());
         for feed in feeds {
             let sent = tokio::select! {
+                biased;
                 sent = feed.send(batch.clone()) => sent.is_ok(),
                 () = clock.sleep(SLOW_LINK_WAIT) => false,
             };
@@ -116,13 +121,21 @@ pub struct SourceStream<C: Cluster> {
     topic: String,
     shared: Option<mpsc::Receiver<Shared>>,
     own: Option<C::Log>,
+    /// The way to a reader of its own; kept, so that being cancelled loses nothing.
+    opening: Option<JoinHandle<Result<C::Log, Fault>>>,
     next: Offset,
 }
 
 impl<C: Cluster> SourceStream<C> {
     /// A stream of its own.
     pub fn alone(cluster: C, topic: &str) -> Self {
-        Self { cluster, topic: topic.to_owned(), shared: None, own: None, next: 0 }
+        Self { cluster, topic: topic.to_owned(), shared: None, own: None, opening: None, next: 0 }
+    }
+
+    /// Everything before this offset was given.
+    #[must_use]
+    pub fn read_to(&self) -> Offset {
+        self.next
     }
 
     /// The next run of records. Safe to cancel.
@@ -142,7 +155,7 @@ impl<C: Cluster> SourceStream<C> {
             }
         }
         if self.own.is_none() {
-            self.own = Some(self.cluster.read(&self.topic, 0, self.next).await?);
+            self.open().await?;
         }
         match &mut self.own {
             Some(log) => {
@@ -152,6 +165,25 @@ impl<C: Cluster> SourceStream<C> {
             }
             None => Ok(Arc::new(Batch { next: self.next, ..Batch::default() })),
         }
+    }
+}
+
+impl<C: Cluster> SourceStream<C> {
+    async fn open(&mut self) -> Result<(), Fault> {
+        let opening = self.opening.get_or_insert_with(|| {
+            let (cluster, topic, next) = (self.cluster.clone(), self.topic.clone(), self.next);
+            tokio::spawn(async move { cluster.read(&topic, 0, next).await })
+        });
+        let opened = opening.await;
+        self.opening = None;
+        self.own = Some(opened.map_err(|panic| Fault {
+            operation: "read",
+            object: format!("topic {}", self.topic),
+            cluster: self.cluster.name().to_owned(),
+            cause: panic.to_string(),
+            class: FaultClass::Permanent,
+        })??);
+        Ok(())
     }
 }
 

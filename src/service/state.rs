@@ -64,6 +64,18 @@ pub struct Checkpoint {
     pub definition: String,
     /// The last release of deletes that was used.
     pub released: Option<Offset>,
+    /// The brake that halted the link last: a release has to name it.
+    #[serde(default)]
+    pub braked: Option<Braked>,
+}
+
+/// Where the brake halted a link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Braked {
+    /// The source's topic then, where the broker tells its id.
+    pub topic_id: Option<String>,
+    /// The offset that a release has to name.
+    pub offset: Offset,
 }
 
 /// What our topic holds.

@@ -85,6 +85,12 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// The writes alone: a new life reads the source from its start again.
+    #[must_use]
+    pub fn written_only(&self) -> Self {
+        Self { outcomes: BTreeMap::new(), ..self.clone() }
+    }
+
     /// Counts a record.
     pub fn outcome(&mut self, outcome: Outcome) {
         let count = self.outcomes.entry(outcome).or_default();

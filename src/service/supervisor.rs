@@ -34,7 +34,7 @@ pub struct Assignment<C> {
 pub struct Fleet {
     links: JoinSet<(usize, End)>,
     statuses: Vec<(String, watch::Receiver<Status>)>,
-    shutdown: watch::Sender<bool>,
+    shutdowns: Vec<watch::Sender<bool>>,
 }
 
 impl Fleet {
@@ -44,7 +44,7 @@ impl Fleet {
         clock: &K,
         goal: Goal,
     ) -> Self {
-        let (shutdown, told) = watch::channel(false);
+        let mut shutdowns = Vec::new();
         let mut links = JoinSet::new();
         let mut statuses = Vec::new();
         let mut rates: BTreeMap<String, Rate<K>> = BTreeMap::new();
@@ -66,11 +66,13 @@ impl Fleet {
                 reading: readings.get(&source).cloned(),
                 goal,
                 status: Arc::new(status),
+                once_used: Arc::default(),
             };
-            let told = told.clone();
+            let (shutdown, told) = watch::channel(false);
+            shutdowns.push(shutdown);
             links.spawn(async move { (place, worker.run(told).await) });
         }
-        Self { links, statuses, shutdown }
+        Self { links, statuses, shutdowns }
     }
 
     /// What each link is doing, in the order in which they were given.
@@ -81,7 +83,9 @@ impl Fleet {
 
     /// Tells every link to end once what is on its way has arrived.
     pub fn shut_down(&self) {
-        self.shutdown.send_replace(true);
+        for shutdown in &self.shutdowns {
+            shutdown.send_replace(true);
+        }
     }
 
     /// Waits for every link to end. Safe to cancel and to call again.

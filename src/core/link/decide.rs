@@ -25,6 +25,15 @@ pub struct Write {
     pub change: Change,
     /// Why, in words.
     pub reason: &'static str,
+    /// Other bytes under which the key stands in the target's log: tombstoned with it, or it would
+    /// come back after compaction.
+    pub spellings: Vec<Vec<u8>>,
+}
+
+impl Write {
+    pub(super) fn new(key: &Key, change: Change, reason: &'static str) -> Self {
+        Self { key: key.clone(), change, reason, spellings: Vec::new() }
+    }
 }
 
 /// What becomes of a key.
@@ -75,7 +84,7 @@ impl Link {
         if !self.owns_key(key) {
             return Verdict::NotSelected;
         }
-        if let Key::Schema(subject, _) | Key::Config(subject) = key
+        if let Key::Schema(subject, _) | Key::Config(subject) | Key::Mode(subject) = key
             && let Some(open) = self.opened_to_clients(subject)
         {
             let offset = self.source_offset(key).unwrap_or_default();
@@ -89,7 +98,7 @@ impl Link {
             }
             Wanted::Context => match key.context().and_then(|context| self.target.context(context))
             {
-                Some(view) if view.declared.is_some() => Verdict::InSync,
+                Some(view) if view.declared.is_some() && !self.is_marred(key) => Verdict::InSync,
                 Some(_) | None => {
                     write(key, Change::Context, "the context has no record of its own")
                 }
@@ -103,7 +112,12 @@ impl Link {
                 Key::Schema(subject, version) => {
                     self.decide_schema(subject, *version, held, references)
                 }
-                _ => Verdict::NotSelected,
+                Key::Context(_)
+                | Key::Mode(_)
+                | Key::Config(_)
+                | Key::DeleteSubject(_)
+                | Key::ClearSubject(_)
+                | Key::Noop => Verdict::NotSelected,
             },
         }
     }
@@ -126,7 +140,7 @@ impl Link {
     pub(super) fn target_holder(&self, key: &Key) -> Option<Origin> {
         match key {
             Key::Context(context) => Some(self.target.context(context)?.declared?.origin),
-            Key::Mode(subject) => Some(self.target.subject(subject)?.mode?.stamp.origin),
+            Key::Mode(subject) => Some(self.target.subject(subject)?.mode.as_ref()?.stamp.origin),
             Key::Config(subject) => {
                 Some(self.target.subject(subject)?.config.as_ref()?.stamp.origin)
             }
@@ -135,11 +149,25 @@ impl Link {
         }
     }
 
+    /// Whether the log says something else about a key than a registry's memory: its newest record
+    /// can't be read, or it stands there under other bytes, too.
+    fn is_marred(&self, key: &Key) -> bool {
+        (!self.damaged.is_empty() && self.damaged.contains(key))
+            || (!self.unsent.is_empty() && self.unsent.contains(key))
+            || self.target.has_other_spellings(key)
+    }
+
     /// Only what the link wrote, or adopted, is ever deleted.
     fn decide_absent(&self, key: &Key) -> Verdict {
         let gone = "the source does not hold it";
+        if self.unsent.contains(key) {
+            return write(key, Change::Delete, gone);
+        }
         match (self.target_holder(key), key) {
             (Some(Origin::Ours), _) => write(key, Change::Delete, gone),
+            (None, _) if self.target.has_other_spellings(key) => {
+                write(key, Change::Delete, "compaction would bring another spelling of it back")
+            }
             (Some(_), Key::Schema(..) | Key::Config(_)) => self.foreign(key),
             (Some(_) | None, _) => self.decide_loser(key).unwrap_or(Verdict::InSync),
         }
@@ -160,13 +188,20 @@ impl Link {
         Verdict::Incident(incident, WaitFor::Definition)
     }
 
+    /// Whether the link wrote the record, rather than adopted it.
+    pub(super) fn set_itself(&self, origin: Origin, offset: Offset) -> bool {
+        origin == Origin::Ours && offset >= self.history.adopted_below
+    }
+
     /// A mode that fences is kept even where it is another one than asked for; a lifted fence halts
     /// the link before anything is decided, see `start`.
     fn decide_mode(&self, key: &Key, mode: Mode) -> Verdict {
-        let held = key.subject().and_then(|subject| self.target.subject(subject)?.mode);
+        let held = key.subject().and_then(|subject| self.target.subject(subject)?.mode.as_ref());
         match held {
-            Some(held) if held.mode == mode => Verdict::InSync,
-            Some(held) if held.mode.fences() && held.stamp.origin != Origin::Ours => {
+            Some(held) if held.mode == mode && !self.is_marred(key) => Verdict::InSync,
+            Some(held)
+                if held.mode.fences() && !self.set_itself(held.stamp.origin, held.stamp.offset) =>
+            {
                 Verdict::InSync
             }
             Some(_) | None => {
@@ -184,7 +219,9 @@ impl Link {
         let held = key.subject().and_then(|subject| self.target.subject(subject)?.config.as_ref());
         let wanted = read_config(&value).ok().map(|config| config.meaning);
         match held {
-            Some(held) if Some(held.value.meaning) == wanted => Verdict::InSync,
+            Some(held) if Some(held.value.meaning) == wanted && !self.is_marred(key) => {
+                Verdict::InSync
+            }
             Some(held) => {
                 let change = Change::Config { value, behind };
                 self.drifted(key, held.stamp.origin, write(key, change, "the settings differ"))
@@ -204,7 +241,10 @@ impl Link {
         let held = self.target.schema(subject, version);
         let context = self.target.context(&subject.context);
         let lost = context.is_some_and(|view| view.has_loser(&subject.name, version));
-        if !lost && held.is_some_and(|held| same(held, wanted, references.as_deref())) {
+        if !lost
+            && held.is_some_and(|held| same(held, wanted, references.as_deref()))
+            && !self.is_marred(&key)
+        {
             return Verdict::InSync;
         }
         let mut writes = Vec::new();
@@ -234,7 +274,7 @@ impl Link {
         let change =
             Change::Schema { offset: wanted.offset, held: Box::new(wanted.clone()), references };
         let origin = held.map_or(Origin::Ours, |held| held.origin);
-        writes.push(Write { key: key.clone(), change, reason });
+        writes.push(Write::new(&key, change, reason));
         self.drifted(&key, origin, Verdict::Write(writes))
     }
 
@@ -288,11 +328,11 @@ fn wanted_context(holder: &Key) -> crate::core::subject::ContextName {
 }
 
 fn write(key: &Key, change: Change, reason: &'static str) -> Verdict {
-    Verdict::Write(vec![Write { key: key.clone(), change, reason }])
+    Verdict::Write(vec![Write::new(key, change, reason)])
 }
 
 fn delete(key: &Key, reason: &'static str) -> Write {
-    Write { key: key.clone(), change: Change::Delete, reason }
+    Write::new(key, Change::Delete, reason)
 }
 
 /// Whether two versions mean the same; the source's references in the spelling they get.

@@ -19,9 +19,6 @@ impl Link {
         match self.read_source(record, &mut changed) {
             Applied::Refused(key, _) => {
                 let copied = key.as_ref().is_none_or(|key| self.copies(key));
-                if !copied && let Some(key) = key {
-                    self.ledger.clear_source(&key);
-                }
                 if copied { Outcome::Incident } else { Outcome::NotSelected }
             }
             Applied::Changed if changed.iter().any(|key| self.copies(key)) => Outcome::InSync,
@@ -52,6 +49,11 @@ impl Link {
 }
 
 impl Link {
+    /// What was set aside since this was last asked, for the log.
+    pub fn take_fresh(&mut self) -> Vec<(&'static str, String, String)> {
+        self.ledger.take_fresh()
+    }
+
     /// The offset of the target's record at a key.
     #[must_use]
     pub fn target_offset(&self, key: &Key) -> Option<Offset> {
@@ -60,7 +62,7 @@ impl Link {
             Key::Config(subject) => {
                 Some(self.target.subject(subject)?.config.as_ref()?.stamp.offset)
             }
-            Key::Mode(subject) => Some(self.target.subject(subject)?.mode?.stamp.offset),
+            Key::Mode(subject) => Some(self.target.subject(subject)?.mode.as_ref()?.stamp.offset),
             Key::Context(context) => Some(self.target.context(context)?.declared?.offset),
             Key::DeleteSubject(_) | Key::ClearSubject(_) | Key::Noop => None,
         }

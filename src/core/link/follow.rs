@@ -1,74 +1,111 @@
 //! Subjects that are taken because something chosen points to them (rulings 19).
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use super::Link;
+use crate::core::key::Key;
 use crate::core::subject::Subject;
-use crate::core::view::SubjectView;
 
 impl Link {
-    /// Finds what the chosen subjects point to outside the filter, and what those point to. Returns
-    /// the subjects of the source that came in or went out. A subject that the source does not hold
-    /// yet is followed from the moment it does.
-    pub(super) fn follow_again(&mut self) -> Vec<Subject> {
+    /// Finds what the chosen subjects point to outside the filter, and what those point to. A
+    /// subject that the source does not hold yet is followed from the moment it does.
+    pub(super) fn follow_again(&mut self) {
         if !self.follows() {
-            return Vec::new();
+            return;
         }
-        let before = std::mem::take(&mut self.followed);
+        self.pointing.clear();
+        self.followed.clear();
         let mut open = Vec::new();
         for (context, view) in self.source.contexts() {
-            for (name, held) in view.subjects() {
-                let subject = Subject { context: context.clone(), name: name.clone() };
+            for (name, _) in view.subjects() {
+                let subject = Subject { context: context.clone(), name: Arc::clone(name) };
                 if self.rules.filter.selects(&subject) {
-                    self.pointed_to(&subject, held, &mut open);
+                    open.push(subject);
                 }
             }
         }
-        self.close(open);
-        before.symmetric_difference(&self.followed).cloned().collect()
+        while let Some(subject) = open.pop() {
+            open.extend(self.point(&subject));
+        }
     }
 
-    /// The same for one subject that is copied and says something new. Returns what came in.
+    /// The same where one subject says something new. Returns the subjects of the source that came
+    /// in or went out.
     pub(super) fn follow_from(&mut self, subject: &Subject) -> Vec<Subject> {
         if !self.follows() || !self.selects(subject) {
             return Vec::new();
         }
-        let mut open = Vec::new();
-        if let Some(held) = self.source.subject(subject) {
-            self.pointed_to(subject, held, &mut open);
+        let before = self.pointing.get(subject).cloned().unwrap_or_default();
+        let mut moved = Vec::new();
+        let mut open = self.point(subject);
+        while let Some(came) = open.pop() {
+            open.extend(self.point(&came));
+            moved.push(came);
         }
-        self.close(open)
+        let now = self.pointing.get(subject);
+        if before.iter().any(|was| now.is_none_or(|now| !now.contains(was))) {
+            moved.extend(self.drop_unreachable());
+        }
+        moved
     }
 
-    fn close(&mut self, mut open: Vec<Subject>) -> Vec<Subject> {
-        let mut came = Vec::new();
-        while let Some(subject) = open.pop() {
-            if self.selects(&subject) {
-                continue;
-            }
-            if let Some(held) = self.source.subject(&subject) {
-                self.pointed_to(&subject, held, &mut open);
-            }
-            self.followed.insert(subject.clone());
-            came.push(subject);
+    /// Notes what a subject points to outside the filter. Returns what is followed from now on.
+    fn point(&mut self, subject: &Subject) -> Vec<Subject> {
+        let outside = self.pointed_to(subject);
+        let came: Vec<Subject> =
+            outside.iter().filter(|to| self.followed.insert((*to).clone())).cloned().collect();
+        if outside.is_empty() {
+            self.pointing.remove(subject);
+        } else {
+            self.pointing.insert(subject.clone(), outside);
         }
         came
     }
 
-    /// The subjects that a subject's schemas and alias mean, where their context is mapped.
-    fn pointed_to(&self, subject: &Subject, held: &SubjectView, into: &mut Vec<Subject>) {
-        for version in held.versions() {
-            for reference in version.references.as_deref().unwrap_or_default() {
-                let pointer = self.reference(subject, &reference.subject);
-                if pointer.spelled.is_some() {
-                    into.push(pointer.means);
+    /// Takes out what nothing chosen leads to any more.
+    fn drop_unreachable(&mut self) -> Vec<Subject> {
+        let filter = &self.rules.filter;
+        let mut open: Vec<&Subject> =
+            self.pointing.keys().filter(|subject| filter.selects(subject)).collect();
+        let mut reached = BTreeSet::new();
+        while let Some(subject) = open.pop() {
+            for to in self.pointing.get(subject).into_iter().flatten() {
+                if reached.insert(to.clone()) {
+                    open.push(to);
                 }
             }
         }
-        let alias = held.config.as_ref().and_then(|config| config.value.alias.as_deref());
-        if let Some(alias) = alias {
-            let pointer = self.alias(subject, alias);
-            if pointer.spelled.is_some() {
-                into.push(pointer.means);
-            }
+        let gone: Vec<Subject> = self.followed.difference(&reached).cloned().collect();
+        for subject in &gone {
+            self.pointing.remove(subject);
         }
+        self.followed = reached;
+        gone
+    }
+
+    /// The subjects outside the filter that a subject's schemas and alias mean, where their context
+    /// is mapped.
+    fn pointed_to(&self, subject: &Subject) -> BTreeSet<Subject> {
+        let Some(held) = self.source.subject(subject) else { return BTreeSet::new() };
+        let references = held
+            .versions()
+            .iter()
+            .flat_map(|version| version.references.as_deref().unwrap_or_default())
+            .map(|reference| self.reference(subject, &reference.subject));
+        let alias = held.config.as_ref().and_then(|config| config.value.alias.as_deref());
+        references
+            .chain(alias.map(|alias| self.alias(subject, alias)))
+            .filter(|pointer| pointer.spelled.is_some())
+            .map(|pointer| pointer.means)
+            .filter(|means| !self.rules.filter.selects(means))
+            .collect()
+    }
+
+    /// Shows the incidents of those subjects of the source that are copied now.
+    pub(super) fn show_faults(&mut self) {
+        let chosen: BTreeSet<Key> =
+            self.ledger.faulty().filter(|key| self.copies(key)).cloned().collect();
+        self.ledger.choose(&chosen);
     }
 }

@@ -42,6 +42,8 @@ pub enum WaitFor {
     Id(ContextName, i32),
     /// Another state of a key of the source.
     Source(Key),
+    /// A subject of the source to have versions, or none.
+    Subject(Subject),
     /// Another mode of a subject of the target.
     Mode(Subject),
     /// Another definition of the link.
@@ -75,13 +77,33 @@ pub struct Drift {
 #[derive(Debug, Default)]
 pub struct Ledger {
     incidents: BTreeMap<About, Incident>,
+    /// Keys of the source whose newest record can't be copied, chosen by the link or not: a filter
+    /// that follows references may choose them later.
+    faulty: BTreeMap<Key, Incident>,
     held: BTreeMap<Key, Held>,
     waiting: BTreeMap<WaitFor, BTreeSet<Key>>,
     drift: BTreeMap<Key, Drift>,
     remarks: BTreeMap<Key, String>,
+    /// What was set aside since it was last asked for, for the log.
+    fresh: Vec<(&'static str, String, String)>,
 }
 
+/// So many keys set aside are kept for the log at once; the rest is counted.
+const FRESH_MAX: usize = 50;
+
 impl Ledger {
+    /// What was set aside since this was last asked: `incident` or `held`, the key, the reason. At
+    /// most a screenful.
+    pub fn take_fresh(&mut self) -> Vec<(&'static str, String, String)> {
+        std::mem::take(&mut self.fresh)
+    }
+
+    fn note_fresh(&mut self, word: &'static str, key: &str, reason: &str) {
+        if self.fresh.len() < FRESH_MAX {
+            self.fresh.push((word, key.to_owned(), reason.to_owned()));
+        }
+    }
+
     /// The incidents that stand.
     pub fn incidents(&self) -> impl Iterator<Item = (&About, &Incident)> {
         self.incidents.iter()
@@ -105,7 +127,7 @@ impl Ledger {
     /// Whether the newest record of this key of the source can't be copied.
     #[must_use]
     pub fn is_faulty(&self, source: &Key) -> bool {
-        !self.incidents.is_empty() && self.incidents.contains_key(&About::Source(source.clone()))
+        !self.faulty.is_empty() && self.faulty.contains_key(source)
     }
 
     /// Whether a key of the target can't be brought to what the source says.
@@ -114,29 +136,68 @@ impl Ledger {
         !self.incidents.is_empty() && self.incidents.contains_key(&About::Target(target.clone()))
     }
 
-    pub(super) fn source_record(&mut self, record: &Record, applied: &Applied, changed: &[Key]) {
+    /// Takes note of what came of a record of the source. `chosen` says whether the link copies its
+    /// key.
+    pub(super) fn source_record(
+        &mut self,
+        record: &Record,
+        applied: &Applied,
+        changed: &[Key],
+        chosen: impl FnOnce(&Key) -> bool,
+    ) {
         if let Applied::Refused(key, reason) = applied {
-            let about = match key {
-                Some(key) => About::Source(key.clone()),
-                None => About::Unreadable(Digest::of(record.key.as_deref().unwrap_or_default())),
-            };
             let shown = key.as_ref().map_or_else(|| preview(record.key.as_deref()), Key::to_string);
             let incident =
                 Incident { offset: Some(record.offset), key: shown, reason: reason.clone() };
-            self.incidents.insert(about, incident);
+            self.note_fresh("incident", &incident.key, &incident.reason);
+            let Some(key) = key else {
+                let digest = Digest::of(record.key.as_deref().unwrap_or_default());
+                self.incidents.insert(About::Unreadable(digest), incident);
+                return;
+            };
+            if chosen(key) {
+                self.incidents.insert(About::Source(key.clone()), incident.clone());
+            }
+            self.faulty.insert(key.clone(), incident);
             return;
         }
-        if self.incidents.is_empty() {
-            return;
+        if !self.faulty.is_empty() {
+            for key in changed {
+                self.forget_fault(key);
+            }
+            // An event changes no key, or others than its own.
+            if changed.len() != 1
+                && let KeyReading::Known(key) = read_key(record.key.as_deref().unwrap_or_default())
+            {
+                self.forget_fault(&key);
+            }
         }
-        for key in changed {
-            self.incidents.remove(&About::Source(key.clone()));
+        if let Some((About::Unreadable(_), _)) = self.incidents.last_key_value() {
+            let digest = Digest::of(record.key.as_deref().unwrap_or_default());
+            self.incidents.remove(&About::Unreadable(digest));
         }
-        let bytes = record.key.as_deref().unwrap_or_default();
-        if let KeyReading::Known(key) = read_key(bytes) {
-            self.incidents.remove(&About::Source(key));
+    }
+
+    fn forget_fault(&mut self, source: &Key) {
+        if self.faulty.remove(source).is_some() {
+            self.incidents.remove(&About::Source(source.clone()));
         }
-        self.incidents.remove(&About::Unreadable(Digest::of(bytes)));
+    }
+
+    /// The keys of the source that the link copies are others now.
+    pub(super) fn choose(&mut self, chosen: &BTreeSet<Key>) {
+        self.incidents
+            .retain(|about, _| !matches!(about, About::Source(key) if !chosen.contains(key)));
+        for key in chosen {
+            if let Some(incident) = self.faulty.get(key) {
+                self.incidents.insert(About::Source(key.clone()), incident.clone());
+            }
+        }
+    }
+
+    /// The keys of the source whose newest record can't be copied.
+    pub(super) fn faulty(&self) -> impl Iterator<Item = &Key> {
+        self.faulty.keys()
     }
 
     /// Everything about the target is about to be decided again.
@@ -145,13 +206,6 @@ impl Ledger {
         self.held.clear();
         self.waiting.clear();
         self.remarks.clear();
-    }
-
-    /// A key of the source says nothing bad any more, though nothing changed by it.
-    pub(super) fn clear_source(&mut self, key: &Key) {
-        if !self.incidents.is_empty() {
-            self.incidents.remove(&About::Source(key.clone()));
-        }
     }
 
     pub(super) fn settle(&mut self, key: &Key) {
@@ -169,12 +223,18 @@ impl Ledger {
     }
 
     pub(super) fn incident(&mut self, key: &Key, incident: Incident, until: WaitFor) {
+        if self.incidents.get(&About::Target(key.clone())) != Some(&incident) {
+            self.note_fresh("incident", &incident.key, &incident.reason);
+        }
         self.settle(key);
         self.incidents.insert(About::Target(key.clone()), incident);
         self.waiting.entry(until).or_default().insert(key.clone());
     }
 
     pub(super) fn hold(&mut self, key: &Key, held: Held) {
+        if self.held.get(key) != Some(&held) {
+            self.note_fresh("held", &key.to_string(), &held.reason);
+        }
         self.settle(key);
         self.waiting.entry(held.until.clone()).or_default().insert(key.clone());
         self.held.insert(key.clone(), held);
@@ -189,6 +249,13 @@ impl Ledger {
         }
     }
 
+    /// The same for what waits for any version of a subject of the source.
+    pub(super) fn release_subject(&mut self, source: &Subject, into: &mut Vec<Key>) {
+        if !self.waiting.is_empty() {
+            self.release(&WaitFor::Subject(source.clone()), into);
+        }
+    }
+
     /// Whether a key of the target waits for something.
     #[must_use]
     pub fn is_held(&self, target: &Key) -> bool {
@@ -197,20 +264,29 @@ impl Ledger {
 
     /// The ids of a context that keys wait for.
     pub(super) fn awaited_ids(&self, context: &ContextName) -> Vec<(ContextName, i32)> {
+        let first = WaitFor::Id(context.clone(), i32::MIN);
         self.waiting
-            .keys()
-            .filter_map(|cause| match cause {
+            .range(first..)
+            .map_while(|(cause, _)| match cause {
                 WaitFor::Id(of, id) if of == context => Some((of.clone(), *id)),
-                WaitFor::Id(..) | WaitFor::Source(_) | WaitFor::Mode(_) | WaitFor::Definition => {
-                    None
-                }
+                WaitFor::Id(..)
+                | WaitFor::Source(_)
+                | WaitFor::Subject(_)
+                | WaitFor::Mode(_)
+                | WaitFor::Definition => None,
             })
             .collect()
     }
 
-    pub(super) fn remark(&mut self, key: &Key, remark: Option<String>) {
+    /// What an operator should know of a key that is copied, and what may change that.
+    pub(super) fn remark(&mut self, key: &Key, remark: Option<(String, Option<WaitFor>)>) {
         match remark {
-            Some(remark) => drop(self.remarks.insert(key.clone(), remark)),
+            Some((remark, until)) => {
+                self.remarks.insert(key.clone(), remark);
+                if let Some(until) = until {
+                    self.waiting.entry(until).or_default().insert(key.clone());
+                }
+            }
             None if self.remarks.is_empty() => {}
             None => drop(self.remarks.remove(key)),
         }

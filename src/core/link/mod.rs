@@ -7,6 +7,7 @@ pub mod brake;
 mod decide;
 mod fold;
 mod follow;
+pub mod inherit;
 pub mod ledger;
 mod outgoing;
 pub mod plan;
@@ -17,6 +18,7 @@ mod wanted;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 pub use self::decide::Change;
 pub use self::decide::Verdict;
@@ -28,9 +30,11 @@ pub use self::tail::Step;
 use crate::core::entry::Entry;
 use crate::core::entry::Reader;
 use crate::core::key::Key;
+use crate::core::key::Version;
 use crate::core::link::brake::Brake;
 use crate::core::link::ledger::Ledger;
 use crate::core::provenance::Provenance;
+use crate::core::record::Header;
 use crate::core::record::Offset;
 use crate::core::record::Record;
 use crate::core::rules::Dialect;
@@ -101,6 +105,16 @@ pub struct Link {
     target_reader: Reader,
     /// Subjects outside the filter that are taken because something chosen points to them.
     followed: BTreeSet<Subject>,
+    /// What copied subjects point to outside the filter.
+    pointing: BTreeMap<Subject, BTreeSet<Subject>>,
+    /// Keys of the target whose write was decided and could not be made: what stands there is not
+    /// what the view says.
+    unsent: BTreeSet<Key>,
+    /// Keys of the target whose newest record no registry reads: it keeps the state it had, until
+    /// compaction and a restart take it away.
+    damaged: BTreeSet<Key>,
+    /// Keys of the target to be decided again before anything else is.
+    pending: Vec<Key>,
     /// Contexts of the target whose CONTEXT, MODE and CONFIG were decided before their first schema.
     opened: BTreeSet<ContextName>,
     /// The way that settings took to our source, where a link copied them there.
@@ -111,6 +125,18 @@ pub struct Link {
     target_next: Offset,
     ledger: Ledger,
     brake: Brake,
+    /// The header of records that were made in the source's own cluster: nearly all.
+    plain_header: Header,
+    /// The newest record of the source, if naming another subject is all that its value needs:
+    /// nearly all are written before the next one is read.
+    at_hand: Option<AtHand>,
+}
+
+#[derive(Debug)]
+struct AtHand {
+    offset: Offset,
+    deleted: bool,
+    subject_at: Range<usize>,
 }
 
 impl Link {
@@ -124,12 +150,17 @@ impl Link {
     ) -> Self {
         let brake = Brake::new(rules.delete_limit);
         let origins = BTreeSet::from([identity.source_cluster.clone()]);
+        let plain_header = outgoing::header(&rules, &identity, Vec::new());
         Self {
             source_reader: Reader::new(rules.source_dialect),
             target_reader: Reader::new(Dialect::Confluent),
             source: View::new(Side::Source),
             target: View::new(Side::Target),
             followed: BTreeSet::new(),
+            pointing: BTreeMap::new(),
+            unsent: BTreeSet::new(),
+            damaged: BTreeSet::new(),
+            pending: Vec::new(),
             opened: BTreeSet::new(),
             config_paths: BTreeMap::new(),
             origins,
@@ -140,7 +171,15 @@ impl Link {
             history,
             permissions,
             brake,
+            plain_header,
+            at_hand: None,
         }
+    }
+
+    /// The lease under which the link writes began.
+    pub fn lease_began(&mut self, epoch: u64) {
+        self.identity.epoch = epoch;
+        self.plain_header = outgoing::header(&self.rules, &self.identity, Vec::new());
     }
 
     /// The link's definition.
@@ -177,7 +216,7 @@ impl Link {
     /// source whose state may be another one now.
     pub fn read_source(&mut self, record: &Record, changed: &mut Vec<Key>) -> Applied {
         let reading = self.source_reader.read(record);
-        let origin = self.source_origin(record, reading.entry.subject());
+        let origin = self.source_origin(record, &reading.entry);
         let stamp = Stamp { offset: record.offset, timestamp_ms: record.timestamp_ms, origin };
         if let Entry::Config(subject, _) = &reading.entry {
             match Provenance::of(&record.headers) {
@@ -187,8 +226,25 @@ impl Link {
                 None => drop(self.config_paths.remove(subject)),
             }
         }
+        self.at_hand =
+            match &reading.entry {
+                Entry::Schema(_, _, Some(said)) => said.subject_at.clone().map(|subject_at| {
+                    AtHand { offset: record.offset, deleted: said.deleted, subject_at }
+                }),
+                Entry::Schema(_, _, None)
+                | Entry::Config(..)
+                | Entry::Mode(..)
+                | Entry::Context(..)
+                | Entry::DeleteSubject(..)
+                | Entry::ClearSubject(_)
+                | Entry::Nothing
+                | Entry::Faulty(..) => None,
+            };
+        let before = changed.len();
         let applied = self.source.apply(&reading.entry, stamp, changed);
-        self.ledger.source_record(record, &applied, changed);
+        let Self { ledger, rules, followed, .. } = self;
+        let new = changed.get(before..).unwrap_or_default();
+        ledger.source_record(record, &applied, new, |key| copies(rules, followed, key));
         applied
     }
 
@@ -199,12 +255,38 @@ impl Link {
         let reading = self.target_reader.read(record);
         let origin = self.target_origin(record);
         let stamp = Stamp { offset: record.offset, timestamp_ms: record.timestamp_ms, origin };
-        if let (false, Some(bytes)) = (reading.canonical, record.key.as_deref())
+        let faulty = matches!(reading.entry, Entry::Faulty(..));
+        if (!reading.canonical || faulty || !self.damaged.is_empty())
             && let Some((key, exists)) = reading.entry.state_key()
         {
-            self.target.note_spelling(&key, bytes, exists);
+            if !reading.canonical {
+                let bytes = record.key.as_deref().unwrap_or_default();
+                if exists {
+                    self.target.note_spelling(&key, bytes);
+                } else {
+                    self.target.forget_spelling(&key, bytes);
+                }
+            }
+            if faulty {
+                self.damaged.insert(key);
+            } else {
+                self.damaged.remove(&key);
+            }
+        }
+        if let Entry::Schema(subject, version, None) = &reading.entry
+            && let Some(orphan) = self.orphan(subject, *version)
+        {
+            changed.push(orphan);
         }
         self.target.apply(&reading.entry, stamp, changed)
+    }
+
+    /// Notes the version that loses its id with this one, and has to be written again.
+    fn orphan(&mut self, subject: &Subject, version: Version) -> Option<Key> {
+        let orphan = self.target.orphan_of(subject, version)?;
+        let key = Key::Schema(subject.clone(), orphan);
+        self.damaged.insert(key.clone());
+        Some(key)
     }
 
     /// Whether the record is one that this instance wrote under its present lease, coming back.
@@ -229,7 +311,7 @@ impl Link {
     /// Nothing that came through the target's cluster goes back to it. The header says where a
     /// record came from; where a registry rewrote the record and the header is lost, the claims of
     /// the links that write our source do (rulings 21).
-    fn source_origin(&mut self, record: &Record, subject: Option<&Subject>) -> Origin {
+    fn source_origin(&mut self, record: &Record, entry: &Entry) -> Origin {
         match Provenance::of(&record.headers) {
             Some(provenance) if provenance.path.contains(&self.identity.target_cluster) => {
                 Origin::Loop
@@ -238,15 +320,33 @@ impl Link {
                 self.origins.extend(provenance.path);
                 Origin::OtherLink
             }
+            None if self.history.source_claims.is_empty() => Origin::Registry,
             None => {
+                let subject = if let Entry::Context(context, _) = entry {
+                    Some(Subject::of_context(context))
+                } else {
+                    entry.subject().cloned()
+                };
                 let came_back = subject.is_some_and(|subject| {
                     self.history.source_claims.iter().any(|claim| {
                         claim.origins.contains(&self.identity.target_cluster)
-                            && claim.scope.contains(subject)
+                            && claim.scope.contains(&subject)
                     })
                 });
                 if came_back { Origin::Loop } else { Origin::Registry }
             }
         }
+    }
+}
+
+/// Whether records of this key of the source are the link's business at all.
+fn copies(rules: &Rules, followed: &BTreeSet<Subject>, source: &Key) -> bool {
+    match source {
+        Key::Schema(subject, _) | Key::Config(subject) | Key::DeleteSubject(subject) => {
+            rules.filter.selects(subject) || followed.contains(subject)
+        }
+        Key::Context(context) => rules.filter.touches(context),
+        // Modes of the source's subjects are not copied, nor are the events that clear memory.
+        Key::Mode(_) | Key::ClearSubject(_) | Key::Noop => false,
     }
 }

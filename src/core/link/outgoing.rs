@@ -1,22 +1,27 @@
 //! Writes as records: the only place that makes the bytes that a link appends.
 
 use super::Change;
+use super::Identity;
 use super::Link;
 use super::Write;
 use crate::core::entry::Entry;
 use crate::core::json::push_jackson_string;
 use crate::core::key::Key;
 use crate::core::provenance::Provenance;
+use crate::core::record::Header;
 use crate::core::record::Outgoing;
 use crate::core::record::Record;
+use crate::core::rules::Rules;
 use crate::core::subject::Subject;
 use crate::core::value::Edit;
 use crate::core::value::Mode;
 use crate::core::value::SchemaValue;
 use crate::core::value::edited;
 use crate::core::value::read_config;
+use crate::core::value::resubjected;
 use crate::core::view::Origin;
 use crate::core::view::Stamp;
+use crate::core::view::VersionView;
 
 impl Link {
     /// The records that make a write: first the key under every other spelling that stands in the
@@ -41,22 +46,15 @@ impl Link {
             Change::Mode(mode) => Some(mode_value(&write.key, *mode)),
             Change::Config { value, .. } => Some(value.clone()),
             Change::Schema { held, references, .. } => {
-                let subject = write.key.subject().map(Subject::spelled);
-                let edit = Edit {
-                    subject,
-                    deleted: Some(held.deleted),
-                    references: references.clone(),
-                    ..Edit::default()
-                };
                 let record = behind.ok_or("the source's record is not at hand")?;
-                Some(edited(record.value.as_deref().unwrap_or_default(), &edit)?)
+                Some(self.schema_value(&write.key, record, held, references.as_deref())?)
             }
         };
         let header = self.header_of(write, behind);
         let timestamp_ms = timestamp_of(write, behind).map(|then| then.min(wall_ms));
-        let mut records: Vec<Outgoing> = self
-            .target
-            .other_spellings(&write.key)
+        let mut records: Vec<Outgoing> = write
+            .spellings
+            .iter()
             .map(|key| Outgoing {
                 key: key.clone(),
                 value: None,
@@ -71,12 +69,16 @@ impl Link {
 
     /// Takes a write into the target's view when it is sent, so that what follows counts with it.
     /// A write that fails later makes the link read the target again.
-    pub fn sent(&mut self, write: &Write) {
+    /// The write gets the other spellings of its key, which it takes away.
+    pub(super) fn sent(&mut self, write: &mut Write) {
         let stamp = Stamp { offset: self.target_next, timestamp_ms: None, origin: Origin::Ours };
         self.target_next = crate::core::record::after(self.target_next);
-        let spellings: Vec<_> = self.target.other_spellings(&write.key).cloned().collect();
-        for bytes in spellings {
-            self.target.note_spelling(&write.key, &bytes, false);
+        write.spellings.extend(self.target.take_spellings(&write.key));
+        if !self.unsent.is_empty() {
+            self.unsent.remove(&write.key);
+        }
+        if !self.damaged.is_empty() {
+            self.damaged.remove(&write.key);
         }
         if matches!(write.change, Change::Mode(_)) {
             self.history.unfenced = false;
@@ -90,6 +92,7 @@ impl Link {
                     meaning: held.meaning,
                     references: held.references.clone(),
                     remark: None,
+                    subject_at: None,
                 };
                 if let (Some(own), Some(spelled)) = (&mut said.references, references) {
                     for (reference, subject) in own.iter_mut().zip(spelled) {
@@ -110,12 +113,40 @@ impl Link {
             }
             (Key::DeleteSubject(_) | Key::ClearSubject(_) | Key::Noop, _) => Entry::Nothing,
         };
+        if let Entry::Schema(subject, version, None) = &entry
+            && let Some(orphan) = self.orphan(subject, *version)
+        {
+            self.pending.push(orphan);
+        }
         let mut changed = Vec::new();
         self.target.apply(&entry, stamp, &mut changed);
     }
 
-    fn header_of(&self, write: &Write, behind: Option<&Record>) -> crate::core::record::Header {
-        let mut path = match (&write.change, behind) {
+    fn schema_value(
+        &self,
+        key: &Key,
+        behind: &Record,
+        held: &VersionView,
+        references: Option<&[String]>,
+    ) -> Result<Vec<u8>, String> {
+        let bytes = behind.value.as_deref().unwrap_or_default();
+        let subject = key.subject().map(Subject::spelled);
+        let at_hand = self.at_hand.as_ref().filter(|at_hand| {
+            at_hand.offset == behind.offset
+                && at_hand.deleted == held.deleted
+                && references.is_none()
+        });
+        if let (Some(at_hand), Some(subject)) = (at_hand, &subject)
+            && let Some(value) = resubjected(bytes, &at_hand.subject_at, subject)
+        {
+            return Ok(value);
+        }
+        let references = references.map(<[String]>::to_vec);
+        edited(bytes, &Edit { subject, deleted: Some(held.deleted), references, ..Edit::default() })
+    }
+
+    fn header_of(&self, write: &Write, behind: Option<&Record>) -> Header {
+        let path = match (&write.change, behind) {
             (Change::Schema { .. } | Change::Delete, Some(record)) => {
                 Provenance::of(&record.headers)
                     .map(|provenance| provenance.path)
@@ -124,14 +155,10 @@ impl Link {
             (Change::Config { behind: Some(_), .. }, _) => self.config_path(&write.key),
             (_, _) => Vec::new(),
         };
-        path.push(self.identity.source_cluster.clone());
-        let provenance = Provenance {
-            link: self.rules.name.clone(),
-            writer: self.identity.writer.clone(),
-            epoch: self.identity.epoch,
-            path,
-        };
-        provenance.header()
+        if path.is_empty() {
+            return self.plain_header.clone();
+        }
+        header(&self.rules, &self.identity, path)
     }
 
     fn config_path(&self, target: &Key) -> Vec<String> {
@@ -141,6 +168,18 @@ impl Link {
             .cloned()
             .unwrap_or_default()
     }
+}
+
+/// The header of a record that came along `path` to the source's cluster.
+pub(super) fn header(rules: &Rules, identity: &Identity, mut path: Vec<String>) -> Header {
+    path.push(identity.source_cluster.clone());
+    let provenance = Provenance {
+        link: rules.name.clone(),
+        writer: identity.writer.clone(),
+        epoch: identity.epoch,
+        path,
+    };
+    provenance.header()
 }
 
 fn timestamp_of(write: &Write, behind: Option<&Record>) -> Option<i64> {

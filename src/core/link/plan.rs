@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::Change;
 use super::Halt;
@@ -88,6 +89,12 @@ impl Link {
     pub fn plan(&mut self) -> Plan {
         self.follow_again();
         self.ledger.begin_plan();
+        self.show_faults();
+        self.opened = self
+            .scope_contexts()
+            .into_iter()
+            .filter(|context| self.rules.owns_context(context) && self.uses(context))
+            .collect();
         let mut draft = Draft::default();
         for context in self.scope_contexts() {
             let own = Subject::of_context(&context);
@@ -117,7 +124,7 @@ impl Link {
         suspicions: &[Suspicion],
         source_end: Offset,
     ) -> Result<(), Halt> {
-        if !plan.takes_away() {
+        if !plan.takes_away() && plan.frees.is_empty() {
             return Ok(());
         }
         let emptied = (plan.source_live == 0 && plan.deleted > 0).then_some(Suspicion::Emptied);
@@ -135,7 +142,15 @@ impl Link {
     /// Decides a key again and says what to write for it; the ledger keeps what can't be.
     pub fn settle(&mut self, key: &Key) -> Vec<Write> {
         match self.decide(key) {
-            Verdict::InSync | Verdict::NotSelected => {
+            Verdict::InSync => {
+                self.ledger.settle(key);
+                // Whoever wrote it: what we would write now is the link's own (rulings 3).
+                if self.is_chosen(key) {
+                    self.target.take_over(key);
+                }
+                Vec::new()
+            }
+            Verdict::NotSelected => {
                 self.ledger.settle(key);
                 Vec::new()
             }
@@ -215,7 +230,7 @@ impl Link {
         for context in self.scope_contexts() {
             let Some(view) = self.target.context(&context) else { continue };
             for (name, held) in view.subjects().filter(|(_, held)| held.is_live()) {
-                let subject = Subject { context: context.clone(), name: name.clone() };
+                let subject = Subject { context: context.clone(), name: Arc::clone(name) };
                 if !self.owns(&subject) {
                     continue;
                 }
@@ -240,7 +255,8 @@ impl Link {
             .filter(|(context, name, held)| {
                 held.versions().iter().any(live)
                     && self.rules.place_context(context).is_some()
-                    && self.selects(&Subject::new(context, name))
+                    && self
+                        .selects(&Subject { context: (*context).clone(), name: Arc::clone(name) })
             })
             .count()
     }
@@ -251,11 +267,11 @@ impl Link {
         for (context, view) in self.source.contexts() {
             let Some(placed) = self.rules.place_context(context) else { continue };
             for (name, held) in view.subjects() {
-                let source = Subject { context: context.clone(), name: name.clone() };
+                let source = Subject { context: context.clone(), name: Arc::clone(name) };
                 if source.is_context() || !self.selects(&source) {
                     continue;
                 }
-                let target = Subject { context: placed.clone(), name: name.clone() };
+                let target = Subject { context: placed.clone(), name: Arc::clone(name) };
                 if self.fences_subjects(&placed) {
                     keys.push(Key::Mode(target.clone()));
                 }
@@ -355,17 +371,35 @@ impl Link {
         order.into_iter().filter_map(|place| slots.get_mut(place)?.take()).collect()
     }
 
-    /// What an operator should know of a schema that is copied as it is.
+    /// What an operator should know of a key that is copied as it is.
     pub(super) fn note_remark(&mut self, target: &Key) {
-        let Key::Schema(subject, version) = target else { return };
-        let Some(source) = self.rules.unplace(subject) else { return };
-        let remark =
-            self.source.schema(&source, *version).filter(|held| !held.deleted).and_then(|held| {
-                held.references
-                    .as_deref()
-                    .and_then(|references| self.dangling(&source, references))
-                    .or_else(|| held.remark.map(|remark| remark.to_string()))
-            });
+        if !self.source.is_notable() {
+            return;
+        }
+        let Some(source) = target.subject().and_then(|subject| self.rules.unplace(subject)) else {
+            return;
+        };
+        let held = self.source.subject(&source);
+        let remark = match target {
+            Key::Schema(_, version) => held
+                .and_then(|held| held.version(*version))
+                .filter(|held| !held.deleted)
+                .and_then(|held| {
+                    held.references
+                        .as_deref()
+                        .and_then(|references| self.dangling(&source, references))
+                        .or_else(|| held.remark.map(|remark| (remark.to_string(), None)))
+                }),
+            Key::Config(_) => held
+                .and_then(|held| held.config.as_ref()?.value.alias.as_deref())
+                .filter(|_| self.selects(&source))
+                .and_then(|alias| self.dangling_alias(&source, alias)),
+            Key::Context(_)
+            | Key::Mode(_)
+            | Key::DeleteSubject(_)
+            | Key::ClearSubject(_)
+            | Key::Noop => None,
+        };
         self.ledger.remark(target, remark);
     }
 }

@@ -109,11 +109,28 @@ impl Link {
             let reason = format!("{what} is to {key}, which is an incident");
             return Some(Broken { reason, until: WaitFor::Source(key) });
         }
-        if self.selects(&to.means) || self.source.subject(&to.means).is_none() {
+        let (resolves, until) = self.resolves(&to.means, version);
+        if self.selects(&to.means) || !resolves {
             return None;
         }
         let reason = format!("{what} leads to {}, which the filter leaves behind", to.means);
-        Some(Broken { reason, until: WaitFor::Definition })
+        Some(Broken { reason, until })
+    }
+
+    /// Whether a pointer means something in the source, and what can change that. Without a version
+    /// it means the latest one.
+    fn resolves(&self, means: &Subject, version: Option<Version>) -> (bool, WaitFor) {
+        let held = self.source.subject(means);
+        match version {
+            Some(version) => {
+                let key = Key::Schema(means.clone(), version);
+                (held.is_some_and(|held| held.version(version).is_some()), WaitFor::Source(key))
+            }
+            None => {
+                let any = held.is_some_and(|held| !held.versions().is_empty());
+                (any, WaitFor::Subject(means.clone()))
+            }
+        }
     }
 
     /// Whether a key of the source is an incident and the target holds nothing of it.
@@ -127,17 +144,32 @@ impl Link {
             || (self.ledger.is_faulty(source) && self.source.schema(subject, *version).is_none())
     }
 
-    /// What an operator should know of references that mean nothing in the source itself.
-    pub(super) fn dangling(&self, parent: &Subject, references: &[Reference]) -> Option<String> {
-        let missing = references.iter().find(|reference| {
-            let pointer = self.reference(parent, &reference.subject);
-            let Some(subject) = self.source.subject(&pointer.means) else { return true };
-            Version::new(reference.version)
-                .is_some_and(|version| subject.version(version).is_none())
-        })?;
-        Some(format!(
-            "references {} version {}, which the source does not hold",
-            missing.subject, missing.version
-        ))
+    /// What an operator should know of references that mean nothing in the source itself, and what
+    /// would mend it.
+    pub(super) fn dangling(
+        &self,
+        parent: &Subject,
+        references: &[Reference],
+    ) -> Option<(String, Option<WaitFor>)> {
+        references.iter().find_map(|reference| {
+            let means = self.reference(parent, &reference.subject).means;
+            let (resolves, until) = self.resolves(&means, Version::new(reference.version));
+            let said = format!(
+                "references {} version {}, which the source does not hold",
+                reference.subject, reference.version
+            );
+            (!resolves).then_some((said, Some(until)))
+        })
+    }
+
+    /// The same for an alias.
+    pub(super) fn dangling_alias(
+        &self,
+        parent: &Subject,
+        alias: &str,
+    ) -> Option<(String, Option<WaitFor>)> {
+        let (resolves, until) = self.resolves(&self.alias(parent, alias).means, None);
+        let said = format!("its alias leads to {alias}, which the source does not hold");
+        (!resolves).then_some((said, Some(until)))
     }
 }

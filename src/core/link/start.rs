@@ -2,6 +2,7 @@
 //! source that can't be believed.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::Change;
 use super::Link;
@@ -13,6 +14,7 @@ use crate::core::rules::Fence;
 use crate::core::subject::ContextName;
 use crate::core::subject::Subject;
 use crate::core::view::Origin;
+use crate::core::view::SubjectView;
 
 /// Keys that are named when a link refuses; the rest is counted.
 const NAMED_MAX: usize = 5;
@@ -104,7 +106,7 @@ impl Link {
                 continue;
             }
             let subject = Subject::of_context(&context);
-            let lifted = match self.target.subject(&subject).and_then(|view| view.mode) {
+            let lifted = match self.target.subject(&subject).and_then(|view| view.mode.as_ref()) {
                 Some(held) => {
                     let known = self.history.claimed || self.has_own_schemas(&context);
                     !held.mode.fences() && held.stamp.origin != Origin::Ours && known
@@ -130,7 +132,8 @@ impl Link {
         self.scope_contexts().iter().all(|context| {
             self.target.context(context).is_none_or(|view| {
                 view.subjects().all(|(name, held)| {
-                    held.versions().is_empty() || !self.owns(&Subject::new(context, name))
+                    let subject = || Subject { context: context.clone(), name: Arc::clone(name) };
+                    held.versions().is_empty() || !self.owns(&subject())
                 })
             })
         })
@@ -150,26 +153,37 @@ impl Link {
             .contexts()
             .filter(|(context, view)| {
                 self.rules.owns_context(context)
-                    || view.subjects().any(|(name, _)| self.owns(&Subject::new(context, name)))
+                    || (self.rules.owns_parts()
+                        && view.subjects().any(|(name, _)| {
+                            self.owns(&Subject {
+                                context: (*context).clone(),
+                                name: Arc::clone(name),
+                            })
+                        }))
             })
             .map(|(context, _)| context.clone())
             .collect();
         for (context, _) in self.source.contexts() {
             contexts.extend(self.rules.place_context(context));
         }
-        if let crate::core::rules::Placement::Into(own) = &self.rules.placement {
-            contexts.push(own.clone());
-        }
+        contexts.extend(self.rules.own_context());
         contexts.sort();
         contexts.dedup();
         contexts
     }
 
     fn has_own_schemas(&self, context: &ContextName) -> bool {
-        self.target.context(context).is_some_and(|view| {
-            view.subjects().any(|(_, held)| {
-                held.versions().iter().any(|version| version.origin == Origin::Ours)
-            })
+        self.target
+            .context(context)
+            .is_some_and(|view| view.subjects().any(|(_, held)| self.wrote(held)))
+    }
+
+    /// Whether the link wrote a version of the subject. What it adopts at its first start stands
+    /// there without a fence.
+    pub(super) fn wrote(&self, held: &SubjectView) -> bool {
+        held.versions().iter().any(|version| {
+            version.origin == Origin::Ours
+                && (self.history.claimed || version.offset >= self.history.adopted_below)
         })
     }
 
@@ -205,7 +219,7 @@ impl Link {
                 keys.push(Key::Context(context.clone()));
             }
             for (name, held) in view.subjects() {
-                let subject = Subject { context: context.clone(), name: name.clone() };
+                let subject = Subject { context: context.clone(), name: Arc::clone(name) };
                 if held.mode.is_some() {
                     keys.push(Key::Mode(subject.clone()));
                 }

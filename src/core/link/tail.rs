@@ -1,6 +1,7 @@
 //! Following both logs: what a new record of the source, or of the target, asks for.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Halt;
@@ -14,8 +15,10 @@ use crate::core::link::plan::liveness;
 use crate::core::record::Record;
 use crate::core::record::after;
 use crate::core::rules::DriftPolicy;
+use crate::core::subject::ContextName;
 use crate::core::subject::Subject;
 use crate::core::view::Applied;
+use crate::core::view::ContextView;
 use crate::core::view::SubjectView;
 use crate::core::view::View;
 
@@ -58,8 +61,6 @@ pub enum Pace {
     CatchingUp,
     /// Live, at this monotonic time; deletes count for the brake.
     Live(Duration),
-    /// Live, and the operator released deletes up to this record.
-    Released,
 }
 
 impl Link {
@@ -72,9 +73,6 @@ impl Link {
         let applied = self.read_source(record, &mut changed);
         if let Applied::Refused(key, _) = &applied {
             let copied = key.as_ref().is_none_or(|key| self.copies(key));
-            if !copied && let Some(key) = key {
-                self.ledger.clear_source(key);
-            }
             let outcome = if copied { Outcome::Incident } else { Outcome::NotSelected };
             return Ok(Step::nothing(outcome));
         }
@@ -105,22 +103,25 @@ impl Link {
     /// [`Halt::FenceLifted`].
     pub fn follow_target(&mut self, record: &Record) -> Result<Vec<Write>, Halt> {
         let mut changed = Vec::new();
-        self.read_target(record, &mut changed);
-        changed.retain(|key| self.owns_key(key) || matches!(key, Key::Mode(_)));
-        if changed.is_empty() {
+        if let Applied::Refused(Some(key), _) = self.read_target(record, &mut changed) {
+            changed.push(key);
+        }
+        let mut woken = Vec::new();
+        // A key of someone else that goes may free an id that one of ours waits for.
+        for context in changed.iter().filter_map(Key::context) {
+            self.release_ids(context.clone(), &mut woken);
+        }
+        changed.retain(|key| self.owns_key(key));
+        if changed.is_empty() && woken.is_empty() {
             return Ok(Vec::new());
         }
         self.check_fences()?;
         let mut writes = Vec::new();
-        let mut woken = Vec::new();
         for key in changed {
             if let Key::Mode(subject) = &key
                 && !subject.is_context()
             {
                 self.subject_keys(subject, &mut woken);
-            }
-            if let Some(context) = key.context() {
-                self.release_ids(context.clone(), &mut woken);
             }
             writes.extend(self.restore(&key));
         }
@@ -130,25 +131,24 @@ impl Link {
 
     /// Says that a deletion of this key is on its way, so that what needs its id can follow.
     pub fn free(&mut self, key: &Key) -> Write {
-        let write = Write {
-            key: key.clone(),
-            change: super::Change::Delete,
-            reason: "its key or its id is needed",
-        };
-        self.sent(&write);
+        let mut write = Write::new(key, super::Change::Delete, "its key or its id is needed");
+        self.sent(&mut write);
         write
     }
 
     /// Takes back a write that could not be made: the source's record behind it is gone, so a newer
     /// one is on its way and decides the key again.
     pub fn not_sent(&mut self, key: &Key) {
-        let undo = Write { key: key.clone(), change: super::Change::Delete, reason: "" };
-        self.sent(&undo);
+        let mut undo = Write::new(key, super::Change::Delete, "");
+        self.sent(&mut undo);
+        self.target.put_spellings_back(key, undo.spellings);
+        self.pending.clear();
+        self.unsent.insert(key.clone());
     }
 
     /// Restores one key that someone else changed, or sets it aside after [`REPAIRS_MAX`] times.
     fn restore(&mut self, key: &Key) -> Vec<Write> {
-        let writes = self.settle(key);
+        let mut writes = self.settle(key);
         if writes.is_empty() {
             return writes;
         }
@@ -170,13 +170,14 @@ impl Link {
             return Vec::new();
         }
         self.ledger.repaired(key);
-        for write in &writes {
+        for write in &mut writes {
             self.sent(write);
         }
         writes
     }
 
     fn decide_all(&mut self, mut queue: Vec<Key>, step: &mut Step) {
+        queue.splice(0..0, std::mem::take(&mut self.pending));
         queue.reverse();
         // Every key can wake others once; a chain of that length means that nothing settles.
         let mut budget = queue.len().saturating_mul(64).saturating_add(100_000);
@@ -185,41 +186,46 @@ impl Link {
             if budget == 0 {
                 break;
             }
-            let owned = self.owns_key(&key);
             let writes = self.settle(&key);
             self.note_remark(&key);
-            step.outcome = step.outcome.max(self.outcome_of(&key, owned, &writes));
+            step.outcome = step.outcome.max(self.outcome_of(&key, &writes));
             let mut woken = Vec::new();
-            for write in writes {
+            for mut write in writes {
                 if let Some((subject, _, false)) = liveness(&write)
                     && self.target.subject(subject).is_some_and(SubjectView::is_live)
                 {
                     step.were_live.insert(subject.clone());
                 }
-                self.sent(&write);
+                let again = self.hidden_by(&write);
+                self.sent(&mut write);
                 self.wake(&write, &mut woken);
+                for key in again {
+                    self.unsent.insert(key.clone());
+                    woken.push(key);
+                }
                 step.writes.push(write);
             }
+            woken.append(&mut self.pending);
             woken.reverse();
             queue.extend(woken);
         }
     }
 
-    fn outcome_of(&self, key: &Key, owned: bool, writes: &[Write]) -> Outcome {
+    fn outcome_of(&self, key: &Key, writes: &[Write]) -> Outcome {
         if self.ledger.is_incident(key) {
             Outcome::Incident
         } else if self.ledger.is_held(key) {
             Outcome::Held
         } else if !writes.is_empty() {
             Outcome::Written
-        } else if owned && self.is_chosen(key) {
+        } else if self.owns_key(key) && self.is_chosen(key) {
             Outcome::InSync
         } else {
             Outcome::NotSelected
         }
     }
 
-    fn is_chosen(&self, target: &Key) -> bool {
+    pub(super) fn is_chosen(&self, target: &Key) -> bool {
         target
             .subject()
             .and_then(|subject| self.rules.unplace(subject))
@@ -228,14 +234,7 @@ impl Link {
 
     /// Whether records of this key of the source are the link's business at all.
     pub(super) fn copies(&self, source: &Key) -> bool {
-        match source {
-            Key::Schema(subject, _) | Key::Config(subject) | Key::DeleteSubject(subject) => {
-                self.selects(subject)
-            }
-            Key::Context(context) => self.rules.filter.touches(context),
-            // Modes of the source's subjects are not copied, nor are the events that clear memory.
-            Key::Mode(_) | Key::ClearSubject(_) | Key::Noop => false,
-        }
+        super::copies(&self.rules, &self.followed, source)
     }
 
     /// The keys of the target that a key of the source decides about.
@@ -243,11 +242,10 @@ impl Link {
         self.ledger.release(&WaitFor::Source(source.clone()), into);
         match source {
             Key::Schema(subject, version) => {
-                for came in self.follow_again_if_needed(subject) {
-                    self.subject_of_source(&came, into);
-                }
+                self.ledger.release_subject(subject, into);
+                self.follow_pointers(subject, into);
                 let Some(target) = self.rules.place(subject) else { return };
-                self.open_context(&target, into);
+                self.open_context(subject, &target, into);
                 into.push(Key::Schema(target.clone(), *version));
                 self.close_context(subject, &target, into);
             }
@@ -257,43 +255,62 @@ impl Link {
                 }
             }
             Key::Config(subject) => {
-                for came in self.follow_again_if_needed(subject) {
-                    self.subject_of_source(&came, into);
-                }
-                let Some(target) = self.rules.place(subject) else { return };
-                self.open_context(&target, into);
+                self.follow_pointers(subject, into);
+                let Some(target) = self.rules.place(subject) else {
+                    // The link's own context takes its level from here even where the filter
+                    // leaves the source's default context out.
+                    if subject.is_context() && subject.context.is_default() {
+                        into.push(Key::Config(self.own_context()));
+                    }
+                    return;
+                };
+                self.open_context(subject, &target, into);
                 into.push(Key::Config(target.clone()));
                 self.close_context(subject, &target, into);
             }
             Key::Context(context) => {
                 if let Some(placed) = self.rules.place_context(context) {
-                    let target = Subject::of_context(&placed);
-                    self.open_context(&target, into);
-                    self.close_context(&Subject::of_context(context), &target, into);
+                    let (source, target) =
+                        (Subject::of_context(context), Subject::of_context(&placed));
+                    self.open_context(&source, &target, into);
+                    self.close_context(&source, &target, into);
                 }
             }
             Key::Mode(_) | Key::DeleteSubject(_) | Key::ClearSubject(_) | Key::Noop => {}
         }
     }
 
-    /// CONTEXT, fence and settings come before the first schema of a context.
-    fn open_context(&mut self, target: &Subject, into: &mut Vec<Key>) {
+    /// CONTEXT, fence and settings come before the first schema of a context. `source` is what the
+    /// record at hand is about: it alone can make the context one that is used from now on.
+    fn open_context(&mut self, source: &Subject, target: &Subject, into: &mut Vec<Key>) {
         if self.fences_subjects(&target.context) {
-            into.push(Key::Mode(target.clone()));
-        } else if self.opened.insert(target.context.clone()) {
-            let own = Subject::of_context(&target.context);
-            into.push(Key::Context(target.context.clone()));
-            into.push(Key::Mode(own.clone()));
-            into.push(Key::Config(own));
+            if self.holds_subject(target) {
+                into.push(Key::Mode(target.clone()));
+            }
+        } else if !self.opened.contains(&target.context) && self.makes_used(source) {
+            self.open(&target.context, into);
         }
+    }
+
+    fn open(&mut self, target: &ContextName, into: &mut Vec<Key>) {
+        self.opened.insert(target.clone());
+        let own = Subject::of_context(target);
+        into.push(Key::Context(target.clone()));
+        into.push(Key::Mode(own.clone()));
+        into.push(Key::Config(own));
     }
 
     /// What the source no longer has a use for goes after its last schema.
     fn close_context(&mut self, source: &Subject, target: &Subject, into: &mut Vec<Key>) {
-        if self.source.subject(source).is_none() && self.fences_subjects(&target.context) {
-            into.push(Key::Mode(target.clone()));
-        }
-        if self.source.context(&source.context).is_none() && self.opened.remove(&target.context) {
+        if self.fences_subjects(&target.context) {
+            if !self.holds_subject(target) {
+                into.push(Key::Mode(target.clone()));
+            }
+        } else if !self.makes_used(source)
+            && self.opened.contains(&target.context)
+            && !self.uses(&target.context)
+        {
+            self.opened.remove(&target.context);
             let own = Subject::of_context(&target.context);
             into.push(Key::Config(own.clone()));
             into.push(Key::Mode(own));
@@ -306,26 +323,30 @@ impl Link {
         let mut keys = Vec::new();
         for context in self.scope_contexts() {
             if self.rules.owns_context(&context) && self.uses(&context) {
-                self.open_context(&Subject::of_context(&context), &mut keys);
+                self.open(&context, &mut keys);
             }
         }
         keys
     }
 
-    fn follow_again_if_needed(&mut self, source: &Subject) -> Vec<Subject> {
-        if !self.follows() {
-            return Vec::new();
+    /// What comes in, or goes out, because a subject points to other subjects than before.
+    fn follow_pointers(&mut self, source: &Subject, into: &mut Vec<Key>) {
+        let moved = self.follow_from(source);
+        if moved.is_empty() {
+            return;
         }
-        if self.source.subject(source).is_none() && !self.followed.is_empty() {
-            return self.follow_again();
+        self.show_faults();
+        for subject in moved {
+            self.subject_of_source(&subject, into);
         }
-        self.follow_from(source)
     }
 
-    fn subject_of_source(&self, source: &Subject, into: &mut Vec<Key>) {
+    fn subject_of_source(&mut self, source: &Subject, into: &mut Vec<Key>) {
         if let Some(target) = self.rules.place(source) {
+            self.open_context(source, &target, into);
             push_subject(&self.source, source, &target, into);
             push_subject(&self.target, &target, &target, into);
+            self.close_context(source, &target, into);
         }
     }
 
@@ -334,6 +355,23 @@ impl Link {
             push_subject(&self.source, &source, target, into);
         }
         push_subject(&self.target, target, target, into);
+    }
+
+    /// Versions of the same subject with the same id that stand before a version which is deleted:
+    /// a registry's index names the last one only, so that the id would be gone with it although
+    /// they live (odd-records 3.10). They are written again behind the deletion.
+    fn hidden_by(&self, write: &Write) -> Vec<Key> {
+        let (Key::Schema(subject, version), super::Change::Delete) = (&write.key, &write.change)
+        else {
+            return Vec::new();
+        };
+        let Some(held) = self.target.subject(subject) else { return Vec::new() };
+        let Some(gone) = held.version(*version) else { return Vec::new() };
+        held.versions()
+            .iter()
+            .filter(|other| other.id == gone.id && other.offset < gone.offset)
+            .map(|other| Key::Schema(subject.clone(), other.version))
+            .collect()
     }
 
     /// What a write makes possible.
@@ -350,7 +388,7 @@ impl Link {
     }
 
     /// Keys that waited for an id of the context which is free now.
-    fn release_ids(&mut self, context: crate::core::subject::ContextName, into: &mut Vec<Key>) {
+    fn release_ids(&mut self, context: ContextName, into: &mut Vec<Key>) {
         for (waited, id) in self.ledger.awaited_ids(&context) {
             let free = self.target.context(&waited).is_none_or(|view| view.text_of(id).is_none());
             if free {
@@ -379,14 +417,18 @@ impl Link {
         let contexts = self.scope_contexts();
         let views =
             contexts.iter().filter_map(|context| Some((context, self.target.context(context)?)));
-        views
-            .flat_map(|(context, view)| {
-                view.subjects().map(move |(name, held)| (context, name, held))
-            })
-            .filter(|(context, name, held)| {
-                held.is_live() && self.owns(&Subject::new(context, name))
-            })
-            .count()
+        views.map(|(context, view)| self.live_of(context, view)).sum()
+    }
+
+    /// The live subjects of a context of the target that the link owns.
+    fn live_of(&self, context: &ContextName, view: &ContextView) -> usize {
+        if self.rules.owns_context(context) {
+            return view.live();
+        }
+        let owned = |name: &Arc<str>| {
+            self.owns(&Subject { context: context.clone(), name: Arc::clone(name) })
+        };
+        view.subjects().filter(|(name, held)| held.is_live() && owned(name)).count()
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the target should hold at a key, as the source says.
 
+use std::sync::Arc;
+
 use super::Link;
 use crate::core::key::Key;
 use crate::core::link::ledger::WaitFor;
@@ -48,6 +50,18 @@ impl Link {
     pub(super) fn owns(&self, target: &Subject) -> bool {
         self.rules.owns(target)
             || self.rules.unplace(target).is_some_and(|source| self.followed.contains(&source))
+            || (self.rules.owns_parts() && self.left_behind(target))
+    }
+
+    /// Whether the link wrote this subject, chosen or followed then, and does not copy it any more.
+    /// Only its own header proves that: what it adopted may be anyone's.
+    fn left_behind(&self, target: &Subject) -> bool {
+        let Some(held) = self.target.subject(target) else { return false };
+        let own = |offset, origin| origin == Origin::Ours && offset >= self.history.adopted_below;
+        let stamps = held.config.as_ref().map(|config| config.stamp);
+        let stamps = stamps.into_iter().chain(held.mode.map(|mode| mode.stamp));
+        held.versions().iter().any(|version| own(version.offset, version.origin))
+            || stamps.into_iter().any(|stamp| own(stamp.offset, stamp.origin))
     }
 
     /// Whether the link may write and delete this key of the target.
@@ -84,19 +98,37 @@ impl Link {
         }
     }
 
-    /// Whether a context of the target receives anything: the link's own always does, another one
-    /// when the source has it.
+    /// Whether a context of the target receives anything: the link's own always does, and without
+    /// one the default context that it owns; another one when the source has it.
     pub(super) fn uses(&self, target: &ContextName) -> bool {
-        if matches!(&self.rules.placement, Placement::Into(own) if own == target) {
+        if self.rules.own_context().is_some_and(|own| own == *target) {
             return true;
         }
         let Some(source) = self.rules.unplace(&Subject::of_context(target)) else { return false };
         let Some(view) = self.source.context(&source.context) else { return false };
-        let declared = view.declared.is_some_and(|stamp| stamp.origin != Origin::Loop);
+        // What another link made of a context, its record, fence and settings, is no reason to copy
+        // the context: in a ring each copy would make another one.
+        let declared = view.declared.is_some_and(|stamp| stamp.origin == Origin::Registry);
         (declared && self.rules.filter.selects_whole(&source.context))
             || view.subjects().any(|(name, held)| {
-                holds_own(held) && self.selects(&Subject::new(&source.context, name))
+                let subject = Subject { context: source.context.clone(), name: Arc::clone(name) };
+                counts(name, held) && self.selects(&subject)
             })
+    }
+
+    /// Whether what the source says of this subject, or of the context itself, is a reason to use
+    /// the context.
+    pub(super) fn makes_used(&self, source: &Subject) -> bool {
+        let declared = source.is_context()
+            && self.rules.filter.selects_whole(&source.context)
+            && self
+                .source
+                .context(&source.context)
+                .and_then(|view| view.declared)
+                .is_some_and(|stamp| stamp.origin == Origin::Registry);
+        declared
+            || (self.selects(source)
+                && self.source.subject(source).is_some_and(|held| counts(&source.name, held)))
     }
 
     fn wanted_mode(&self, target: &Subject) -> Wanted<'_> {
@@ -106,7 +138,7 @@ impl Link {
             Fence::Import => Mode::Import,
         };
         let fenced = if target.is_context() {
-            self.rules.owns_context(&target.context) && self.uses_or_default(&target.context)
+            self.rules.owns_context(&target.context) && self.uses(&target.context)
         } else {
             self.fences_subjects(&target.context) && self.holds_subject(target)
         };
@@ -118,11 +150,7 @@ impl Link {
         self.rules.placement == Placement::Same && !self.rules.owns_context(target)
     }
 
-    fn uses_or_default(&self, target: &ContextName) -> bool {
-        target.is_default() || self.uses(target)
-    }
-
-    fn holds_subject(&self, target: &Subject) -> bool {
+    pub(super) fn holds_subject(&self, target: &Subject) -> bool {
         self.rules.unplace(target).is_some_and(|source| {
             self.selects(&source) && self.source.subject(&source).is_some_and(holds_own)
         })
@@ -131,7 +159,7 @@ impl Link {
     /// A context's settings are always written with a level: the context's own, else the source's
     /// registry-wide one, else the one our configuration gives (rulings 16).
     fn wanted_context_config(&self, target: &ContextName) -> Wanted<'_> {
-        if !self.rules.owns_context(target) || !self.uses_or_default(target) {
+        if !self.rules.owns_context(target) || !self.uses(target) {
             return Wanted::Absent;
         }
         let source = match self.rules.unplace(&Subject::of_context(target)) {
@@ -141,6 +169,14 @@ impl Link {
         };
         let own = self.config_of(&source);
         if own.is_some_and(|config| config.stamp.origin == Origin::Loop) {
+            return Wanted::AsItIs;
+        }
+        let faulty = Key::Config(Subject::of_context(&source));
+        let held = self.target.subject(&Subject::of_context(target));
+        if own.is_none()
+            && self.ledger.is_faulty(&faulty)
+            && held.is_some_and(|held| held.config.is_some())
+        {
             return Wanted::AsItIs;
         }
         let global = self.config_of(&ContextName::from_record(".__GLOBAL"));
@@ -153,7 +189,7 @@ impl Link {
     }
 
     fn config_of(&self, source: &ContextName) -> Option<&ConfigView> {
-        self.source.subject(&Subject::of_context(source))?.config.as_ref()
+        self.source.subject(&Subject::of_context(source))?.config.as_deref()
     }
 
     fn wanted_config(&self, target: &Subject) -> Wanted<'_> {
@@ -161,7 +197,7 @@ impl Link {
             return Wanted::Absent;
         };
         match self.source.subject(&source).and_then(|held| held.config.as_ref()) {
-            Some(config) if config.stamp.origin == Origin::Loop => Wanted::Absent,
+            Some(config) if config.stamp.origin == Origin::Loop => self.wanted_of_loop(),
             Some(config) => self.config_value(&source, &config.value.bytes, Some(config), None),
             None if self.ledger.is_faulty(&Key::Config(source)) => Wanted::AsItIs,
             None => Wanted::Absent,
@@ -196,11 +232,9 @@ impl Link {
         }
     }
 
-    fn own_context(&self) -> Subject {
-        match &self.rules.placement {
-            Placement::Into(context) => Subject::of_context(context),
-            Placement::Same => Subject::of_context(&ContextName::default_context()),
-        }
+    pub(super) fn own_context(&self) -> Subject {
+        let own = self.rules.own_context().unwrap_or_else(ContextName::default_context);
+        Subject::of_context(&own)
     }
 
     fn wanted_schema(&self, source: &Subject, key: Key) -> Wanted<'_> {
@@ -215,7 +249,7 @@ impl Link {
             return if faulty { Wanted::AsItIs } else { Wanted::Absent };
         };
         if held.origin == Origin::Loop {
-            return Wanted::Absent;
+            return self.wanted_of_loop();
         }
         let references = held.references.as_deref().unwrap_or_default();
         if !held.deleted
@@ -226,21 +260,45 @@ impl Link {
         Wanted::Schema(held, self.respelled(source, references))
     }
 
+    /// What came from the target stands there under the same name, if names are kept.
+    fn wanted_of_loop(&self) -> Wanted<'_> {
+        match self.rules.placement {
+            Placement::Same => Wanted::AsItIs,
+            Placement::Into(_) => Wanted::Absent,
+        }
+    }
+
     /// Why a subject is closed to the link: someone opened it to clients below the fence
     /// (rulings 13).
     pub(super) fn opened_to_clients(&self, target: &Subject) -> Option<Broken> {
         if self.rules.fence == Fence::None || target.is_context() {
             return None;
         }
-        let mode = self.target.subject(target)?.mode?;
-        if mode.mode.fences() || mode.stamp.origin == Origin::Ours {
+        let own_fence = self.fences_subjects(&target.context);
+        if !own_fence && !self.target.has_subject_modes() {
             return None;
         }
-        let reason = format!(
-            "{target} has mode {} of its own, which opens it to clients; \
-             delete that mode to let the link write it again",
-            mode.mode.as_str()
-        );
+        let held = self.target.subject(target)?;
+        let reason = match held.mode {
+            Some(mode) if mode.mode.fences() || mode.stamp.origin == Origin::Ours => return None,
+            Some(_) | None if own_fence && self.permissions.fence_again => return None,
+            Some(mode) if own_fence => format!(
+                "someone set mode {} on {target}, which opens it to clients; set it back to \
+                 READONLY to let the link write it again, or start once with --fence-again",
+                mode.mode.as_str()
+            ),
+            Some(mode) => format!(
+                "{target} has mode {} of its own, which opens it to clients; \
+                 delete that mode to let the link write it again",
+                mode.mode.as_str()
+            ),
+            // A subject gets its fence before its first schema.
+            None if own_fence && !self.history.unfenced && self.wrote(held) => format!(
+                "someone deleted the mode of {target}, which opens it to clients; set it to \
+                 READONLY to let the link write it again, or start once with --fence-again"
+            ),
+            None => return None,
+        };
         Some(Broken { reason, until: WaitFor::Mode(target.clone()) })
     }
 
@@ -254,4 +312,14 @@ impl Link {
 fn holds_own(held: &SubjectView) -> bool {
     held.versions().iter().any(|version| version.origin != Origin::Loop)
         || held.config.as_ref().is_some_and(|config| config.stamp.origin != Origin::Loop)
+}
+
+/// Whether what a context holds under a name is a reason to copy the context. Settings of the context
+/// itself are one where a registry of the source's own cluster set them.
+fn counts(name: &str, held: &SubjectView) -> bool {
+    if name.is_empty() {
+        held.config.as_ref().is_some_and(|config| config.stamp.origin == Origin::Registry)
+    } else {
+        holds_own(held)
+    }
 }

@@ -1,10 +1,12 @@
 //! The changes a link makes in a value that it carries.
 
+use std::ops::Range;
+
 use serde_json::Value;
 
 use super::integer;
 use super::last_of_each;
-use crate::core::json::Object;
+use super::read_object;
 use crate::core::json::push_jackson_string;
 use crate::core::rules::Compatibility;
 
@@ -32,14 +34,15 @@ pub struct Edit {
 /// # Errors
 /// The bytes are no JSON object, which a value that was read before can't be.
 pub fn edited(bytes: &[u8], edit: &Edit) -> Result<Vec<u8>, String> {
-    let object = Object::parse(bytes).map_err(|fault| fault.to_string())?;
+    let (object, text) = read_object(bytes)?;
     let mut out = Fields(Vec::with_capacity(bytes.len().saturating_add(64)));
     if let Some(subject) = &edit.subject {
         out.string("subject", subject);
     }
     let mut deleted = edit.deleted;
     let mut level = edit.level;
-    for (name, raw) in last_of_each(&object, bytes)? {
+    for (name, raw) in last_of_each(&object, text)? {
+        let raw = raw.text;
         match &*name {
             "subject" | "offset" | "ts" => {}
             // Jackson takes a number in quotes, other registries do not.
@@ -75,6 +78,17 @@ pub fn edited(bytes: &[u8], edit: &Edit) -> Result<Vec<u8>, String> {
         out.string("compatibilityLevel", level.as_str());
     }
     Ok(out.close())
+}
+
+/// The value with another subject and nothing else changed; `at` is where it names its subject, as
+/// it was found when the value was read.
+#[must_use]
+pub fn resubjected(bytes: &[u8], at: &Range<usize>, subject: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(bytes.len().saturating_add(64));
+    out.extend_from_slice(bytes.get(..at.start)?);
+    push_jackson_string(&mut out, subject);
+    out.extend_from_slice(bytes.get(at.end..)?);
+    Some(out)
 }
 
 fn with_subjects(raw: &str, subjects: &[String]) -> Vec<u8> {

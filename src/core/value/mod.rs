@@ -15,6 +15,7 @@ use serde_json::Value;
 
 pub use self::edit::Edit;
 pub use self::edit::edited;
+pub use self::edit::resubjected;
 pub use self::schema::Reference;
 pub use self::schema::Remark;
 pub use self::schema::SchemaValue;
@@ -24,8 +25,9 @@ pub use self::setting::Mode;
 pub use self::setting::read_config;
 pub use self::setting::read_delete_subject;
 pub use self::setting::read_mode;
+use crate::core::json::JsonFault;
 use crate::core::json::Object;
-use crate::core::json::string;
+use crate::core::json::Raw;
 
 /// A fingerprint of what bytes mean; equal for two spellings of the same thing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,18 +64,25 @@ fn meaning_of(text: &Digest, others: &mut [(String, Vec<u8>)]) -> Digest {
     Digest::finish(&hasher)
 }
 
+/// The object that a value's bytes begin with, and the text it stands in.
+fn read_object(bytes: &[u8]) -> Result<(Object, &str), String> {
+    let unreadable = |fault: JsonFault| format!("its value can't be read: {fault}");
+    let text = std::str::from_utf8(bytes).map_err(|_| unreadable(JsonFault::Encoding))?;
+    Ok((Object::parse_text(text).map_err(unreadable)?, text))
+}
+
 /// The fields of an object with their raw values; of a name that occurs twice the last, as Jackson
 /// reads it.
 fn last_of_each<'a>(
     object: &Object,
-    bytes: &'a [u8],
-) -> Result<Vec<(Cow<'a, str>, &'a str)>, String> {
-    let mut fields: Vec<(Cow<'a, str>, &str)> = Vec::with_capacity(object.fields().len());
+    text: &'a str,
+) -> Result<Vec<(Cow<'a, str>, Raw<'a>)>, String> {
+    let mut fields: Vec<(Cow<'a, str>, Raw<'a>)> = Vec::with_capacity(object.fields().len());
     for field in object.fields() {
         let name = field
-            .name(bytes)
+            .name_in(text)
             .ok_or("a field's name holds a lone surrogate, which cannot be represented")?;
-        let raw = field.raw(bytes);
+        let raw = field.value_in(text);
         match fields.iter_mut().find(|(seen, _)| *seen == name) {
             Some(slot) => slot.1 = raw,
             None => fields.push((name, raw)),
@@ -86,14 +95,6 @@ fn last_of_each<'a>(
 fn integer(raw: &str) -> Option<i64> {
     let digits = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(raw);
     digits.trim().parse().ok()
-}
-
-fn digest_of_string(raw: &str) -> Digest {
-    match string(raw) {
-        Some(text) => Digest::of(text.as_bytes()),
-        // A lone surrogate: carried as it stands, compared as it stands.
-        None => Digest::of(raw.as_bytes()),
-    }
 }
 
 fn parsed(raw: &str, field: &str) -> Result<Value, String> {

@@ -1,17 +1,19 @@
 //! SCHEMA values.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde_json::Value;
 
 use super::Digest;
 use super::canonical_value;
-use super::digest_of_string;
 use super::integer;
 use super::last_of_each;
 use super::meaning_of;
 use super::parsed;
+use super::read_object;
 use crate::core::json::Object;
+use crate::core::json::Raw;
 use crate::core::json::string;
 use crate::core::key::NUMBER_MAX;
 use crate::core::subject::Subject;
@@ -42,6 +44,8 @@ pub struct SchemaValue {
     pub references: Option<Box<[Reference]>>,
     /// What an operator should know though the record is sound.
     pub remark: Option<Remark>,
+    /// Where the value names its subject, if that is all that has to be edited.
+    pub subject_at: Option<Range<usize>>,
 }
 
 /// What is worth a report though a registry takes the record.
@@ -76,13 +80,35 @@ impl fmt::Display for Remark {
 /// # Errors
 /// What a registry would skip, misread or be broken by, in words.
 pub fn read_schema(bytes: &[u8], subject: &Subject, version: u32) -> Result<SchemaValue, String> {
-    let object =
-        Object::parse(bytes).map_err(|fault| format!("its value can't be read: {fault}"))?;
+    let (object, text) = read_object(bytes)?;
     let mut reading = SchemaReading::default();
-    for (name, raw) in last_of_each(&object, bytes)? {
+    let fields = last_of_each(&object, text)?;
+    let is_plain = fields.len() == object.fields().len() && object.length() == text.len();
+    for (name, raw) in fields {
         reading.take(&name, raw, subject, version)?;
     }
-    reading.finish()
+    let mut said = reading.finish()?;
+    if is_plain {
+        said.subject_at = subject_alone(&object, text);
+    }
+    Ok(said)
+}
+
+/// Where the value names its subject, if every other field may stay as it is.
+fn subject_alone(object: &Object, text: &str) -> Option<Range<usize>> {
+    let mut subject = None;
+    let mut says_deleted = false;
+    for field in object.fields() {
+        let raw = field.value_in(text).text;
+        match field.name_in(text).as_deref() {
+            Some("subject") if raw != "null" => subject = Some(field.place()),
+            Some("subject" | "offset" | "ts") | None => return None,
+            Some("id" | "version" | "deleted") if raw.starts_with('"') => return None,
+            Some("deleted") => says_deleted = raw != "null",
+            Some(_) => {}
+        }
+    }
+    subject.filter(|_| says_deleted)
 }
 
 #[derive(Default)]
@@ -100,10 +126,11 @@ impl SchemaReading {
     fn take(
         &mut self,
         name: &str,
-        raw: &str,
+        written: Raw<'_>,
         subject: &Subject,
         version: u32,
     ) -> Result<(), String> {
+        let raw = written.text;
         match name {
             "offset" | "ts" => {}
             _ if raw == "null" => {}
@@ -125,7 +152,8 @@ impl SchemaReading {
                 if !raw.starts_with('"') {
                     return Err("its schema is no string".to_owned());
                 }
-                self.text = Some(digest_of_string(raw)).filter(|_| raw != "\"\"");
+                self.text =
+                    Some(Digest::of(written.plain_string().as_bytes())).filter(|_| raw != "\"\"");
             }
             "deleted" => {
                 self.deleted = match raw {
@@ -182,7 +210,7 @@ impl SchemaReading {
         let meaning =
             if self.others.is_empty() { text } else { meaning_of(&text, &mut self.others) };
         let Self { deleted, references, remark, .. } = self;
-        Ok(SchemaValue { id, deleted, text, meaning, references, remark })
+        Ok(SchemaValue { id, deleted, text, meaning, references, remark, subject_at: None })
     }
 }
 

@@ -8,9 +8,9 @@ use super::canonical_value;
 use super::last_of_each;
 use super::meaning_of;
 use super::parsed;
+use super::read_object;
 use super::schema::check_metadata;
 use super::schema::check_rule_set;
-use crate::core::json::Object;
 use crate::core::json::string;
 use crate::core::rules::Compatibility;
 use crate::core::subject::Subject;
@@ -35,8 +35,7 @@ pub struct ConfigValue {
 /// # Errors
 /// What a registry would skip, in words.
 pub fn read_config(bytes: &[u8]) -> Result<ConfigValue, String> {
-    let object =
-        Object::parse(bytes).map_err(|fault| format!("its value can't be read: {fault}"))?;
+    let (object, whole) = read_object(bytes)?;
     let mut config = ConfigValue {
         bytes: bytes.into(),
         level: None,
@@ -45,7 +44,8 @@ pub fn read_config(bytes: &[u8]) -> Result<ConfigValue, String> {
         meaning: Digest::of(b""),
     };
     let mut all = Vec::new();
-    for (name, raw) in last_of_each(&object, bytes)? {
+    for (name, raw) in last_of_each(&object, whole)? {
+        let raw = raw.text;
         if raw == "null" || matches!(&*name, "subject" | "offset" | "ts") {
             continue;
         }
@@ -72,10 +72,10 @@ pub fn read_config(bytes: &[u8]) -> Result<ConfigValue, String> {
             "compatibilityGroup" => drop(text()?),
             "defaultMetadata" | "overrideMetadata" => check_metadata(&parsed(raw, &name)?)?,
             "defaultRuleSet" | "overrideRuleSet" => check_rule_set(&parsed(raw, &name)?)?,
-            "normalize" | "validateFields" | "validateNewSchemas" | "validateRules" => {
-                if !matches!(raw, "true" | "false") {
-                    return Err(format!("its {name} is {raw}, not true or false"));
-                }
+            "normalize" | "validateFields" | "validateNewSchemas" | "validateRules"
+                if !matches!(raw, "true" | "false") =>
+            {
+                return Err(format!("its {name} is {raw}, not true or false"));
             }
             _ => {}
         }

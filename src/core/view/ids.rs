@@ -28,6 +28,11 @@ impl Ids {
         self.used.get(&id).map(|used| used.text)
     }
 
+    /// Whether more than one version has the id.
+    pub(super) fn is_shared(&self, id: i32) -> bool {
+        self.used.get(&id).is_some_and(|used| used.versions > 1)
+    }
+
     pub(super) fn count(&mut self, id: i32, text: Digest) {
         let used = self.used.entry(id).or_insert(Use { text, versions: 0 });
         used.versions = used.versions.saturating_add(1);

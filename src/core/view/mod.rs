@@ -5,105 +5,36 @@
 //! on what stands before it.
 
 mod ids;
+mod place;
+mod states;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use self::ids::Ids;
+pub use self::states::Applied;
+pub use self::states::ConfigView;
+pub use self::states::ModeView;
+pub use self::states::Origin;
+pub use self::states::Side;
+pub use self::states::Stamp;
+pub use self::states::VersionView;
 use crate::core::entry::Entry;
 use crate::core::key::Key;
 use crate::core::key::Version;
-use crate::core::record::Offset;
 use crate::core::subject::ContextName;
 use crate::core::subject::Subject;
-use crate::core::value::ConfigValue;
 use crate::core::value::Digest;
-use crate::core::value::Mode;
-use crate::core::value::Reference;
-use crate::core::value::Remark;
 use crate::core::value::SchemaValue;
-
-/// Who wrote the newest record of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// A registry, or somebody without our header.
-    Registry,
-    /// The link whose view this is, or keys that it adopted.
-    Ours,
-    /// Another link.
-    OtherLink,
-    /// It came through the link's own target cluster: copying it would make a loop.
-    Loop,
-}
-
-/// Which side of the link the log belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// The log that is copied.
-    Source,
-    /// The log that is written. Spellings of keys are kept, and a CLEAR_SUBJECT is obeyed.
-    Target,
-}
-
-/// Where a record stands and who wrote it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
-    /// The record's offset.
-    pub offset: Offset,
-    /// Its timestamp in ms since 1970.
-    pub timestamp_ms: Option<i64>,
-    /// Who wrote it.
-    pub origin: Origin,
-}
-
-/// One version of a subject.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VersionView {
-    /// Its place in the subject.
-    pub version: Version,
-    /// Deleted softly, by its own record or by a DELETE_SUBJECT behind it.
-    pub deleted: bool,
-    /// Who wrote its record.
-    pub origin: Origin,
-    /// Its schema id.
-    pub id: i32,
-    /// The offset of its record.
-    pub offset: Offset,
-    /// Digest of its text.
-    pub text: Digest,
-    /// Digest of everything that has no field of its own here.
-    pub meaning: Digest,
-    /// What it references, as spelled.
-    pub references: Option<Box<[Reference]>>,
-    /// What an operator should know though the record is sound.
-    pub remark: Option<Remark>,
-}
-
-/// Settings with their record's place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigView {
-    /// Where the record stands.
-    pub stamp: Stamp,
-    /// What it says.
-    pub value: ConfigValue,
-}
-
-/// A mode with its record's place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ModeView {
-    /// Where the record stands.
-    pub stamp: Stamp,
-    /// What it says.
-    pub mode: Mode,
-}
 
 /// What a registry holds about one subject; about the context itself under the empty name.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct SubjectView {
     versions: Vec<VersionView>,
     /// Its settings.
-    pub config: Option<ConfigView>,
+    pub config: Option<Box<ConfigView>>,
     /// Its mode.
     pub mode: Option<ModeView>,
 }
@@ -139,10 +70,18 @@ pub struct ContextView {
     /// Its CONTEXT record.
     pub declared: Option<Stamp>,
     subjects: BTreeMap<Arc<str>, SubjectView>,
+    /// Subjects with a version that is not deleted.
+    live: usize,
     ids: Ids,
 }
 
 impl ContextView {
+    /// How many of its subjects have a version that is not deleted.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.live
+    }
+
     /// Its subjects by name; the empty name stands for the context's own settings.
     pub fn subjects(&self) -> impl Iterator<Item = (&Arc<str>, &SubjectView)> {
         self.subjects.iter()
@@ -166,30 +105,35 @@ impl ContextView {
     }
 }
 
-/// What came of applying a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Applied {
-    /// The keys named may have another state now.
-    Changed,
-    /// It says nothing, or nothing new.
-    Nothing,
-    /// A registry would not take it, or not as it was meant; the key keeps the state it had.
-    Refused(Option<Key>, String),
-}
-
 /// The state of a registry.
 #[derive(Debug)]
 pub struct View {
     side: Side,
     contexts: BTreeMap<ContextName, ContextView>,
     spellings: BTreeMap<Key, BTreeSet<Vec<u8>>>,
+    /// Some subject had a mode of its own once.
+    has_subject_modes: bool,
+    /// Something had references, an alias or a remark, once.
+    is_notable: bool,
+    /// Who holds which id, made when it is first asked for and dropped with the next change.
+    holders: OnceLock<BTreeMap<(ContextName, i32), Vec<Holder>>>,
 }
+
+/// A version that has an id.
+type Holder = (Arc<str>, Version);
 
 impl View {
     /// The state before the first record.
     #[must_use]
     pub fn new(side: Side) -> Self {
-        Self { side, contexts: BTreeMap::new(), spellings: BTreeMap::new() }
+        Self {
+            side,
+            contexts: BTreeMap::new(),
+            spellings: BTreeMap::new(),
+            has_subject_modes: false,
+            is_notable: false,
+            holders: OnceLock::new(),
+        }
     }
 
     /// The contexts that hold anything, by name.
@@ -215,34 +159,117 @@ impl View {
         self.subject(subject)?.version(version)
     }
 
+    /// The version of the same subject that no request would find by its id any more, if this one
+    /// went: a registry remembers the last version it read for a subject and an id, and forgets the
+    /// id with that one (odd-records 3.10).
+    #[must_use]
+    pub fn orphan_of(&self, subject: &Subject, version: Version) -> Option<Version> {
+        let view = self.contexts.get(&subject.context)?;
+        let held = view.subjects.get(&*subject.name)?;
+        let gone = held.version(version)?;
+        if !view.ids.is_shared(gone.id) {
+            return None;
+        }
+        let others =
+            held.versions.iter().filter(|other| other.id == gone.id && other.version != version);
+        let last = others.max_by_key(|other| other.offset)?;
+        (last.offset < gone.offset).then_some(last.version)
+    }
+
     /// Whether nothing was ever written, or everything deleted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.contexts.is_empty()
     }
 
-    /// The bytes under which a key stands in the log besides the canonical ones.
-    pub fn other_spellings(&self, key: &Key) -> impl Iterator<Item = &Vec<u8>> {
-        self.spellings.get(key).into_iter().flatten()
+    /// Whether the key stands in the log under other bytes than the canonical ones.
+    #[must_use]
+    pub fn has_other_spellings(&self, key: &Key) -> bool {
+        !self.spellings.is_empty() && self.spellings.contains_key(key)
+    }
+
+    /// The bytes under which a key stands in the log besides the canonical ones; forgotten by this.
+    pub(in crate::core) fn take_spellings(&mut self, key: &Key) -> BTreeSet<Vec<u8>> {
+        if self.spellings.is_empty() {
+            return BTreeSet::new();
+        }
+        self.spellings.remove(key).unwrap_or_default()
+    }
+
+    /// Other spellings of a key that still stand after all.
+    pub(in crate::core) fn put_spellings_back(&mut self, key: &Key, spellings: Vec<Vec<u8>>) {
+        if !spellings.is_empty() {
+            self.spellings.entry(key.clone()).or_default().extend(spellings);
+        }
     }
 
     /// The subjects of a context that share an id.
     #[must_use]
     pub fn holders(&self, context: &ContextName, id: i32) -> Vec<(Subject, Version)> {
-        let Some(view) = self.contexts.get(context) else { return Vec::new() };
-        let mut holders = Vec::new();
-        for (name, subject) in &view.subjects {
-            for held in subject.versions.iter().filter(|held| held.id == id) {
-                let subject = Subject { context: context.clone(), name: Arc::clone(name) };
-                holders.push((subject, held.version));
+        let all = self.holders.get_or_init(|| self.all_holders());
+        let held = all.get(&(context.clone(), id)).map(Vec::as_slice).unwrap_or_default();
+        held.iter()
+            .map(|(name, version)| {
+                (Subject { context: context.clone(), name: Arc::clone(name) }, *version)
+            })
+            .collect()
+    }
+
+    fn all_holders(&self) -> BTreeMap<(ContextName, i32), Vec<Holder>> {
+        let mut all: BTreeMap<_, Vec<Holder>> = BTreeMap::new();
+        for (context, view) in &self.contexts {
+            for (name, subject) in &view.subjects {
+                for held in &subject.versions {
+                    let holders = all.entry((context.clone(), held.id)).or_default();
+                    holders.push((Arc::clone(name), held.version));
+                }
             }
         }
-        holders
+        all
+    }
+
+    /// Whether any subject may have a mode of its own.
+    #[must_use]
+    pub fn has_subject_modes(&self) -> bool {
+        self.has_subject_modes
+    }
+
+    /// Whether anything may have references, an alias or a remark.
+    #[must_use]
+    pub fn is_notable(&self) -> bool {
+        self.is_notable
+    }
+
+    /// A schema, or settings, that someone else wrote just as the link would is the link's own.
+    pub fn take_over(&mut self, key: &Key) {
+        let subject = match key {
+            Key::Schema(subject, _) | Key::Config(subject) => subject,
+            Key::Context(_)
+            | Key::Mode(_)
+            | Key::DeleteSubject(_)
+            | Key::ClearSubject(_)
+            | Key::Noop => return,
+        };
+        let view = self.contexts.get_mut(&subject.context);
+        let Some(held) = view.and_then(|view| view.subjects.get_mut(&subject.name)) else { return };
+        match (key, &mut held.config) {
+            (Key::Schema(_, version), _) => {
+                let place = held.versions.binary_search_by_key(version, |held| held.version);
+                if let Some(held) = place.ok().and_then(|place| held.versions.get_mut(place)) {
+                    held.origin = Origin::Ours;
+                }
+            }
+            (Key::Config(_), Some(config)) => config.stamp.origin = Origin::Ours,
+            (_, _) => {}
+        }
     }
 
     /// Takes an entry as a registry takes it. `changed` gets the keys whose state may be another one.
     pub fn apply(&mut self, entry: &Entry, stamp: Stamp, changed: &mut Vec<Key>) -> Applied {
         let before = changed.len();
+        if self.holders.get().is_some() {
+            self.holders = OnceLock::new();
+        }
         match entry {
             Entry::Nothing => return Applied::Nothing,
             Entry::Faulty(key, reason) => return Applied::Refused(key.clone(), reason.clone()),
@@ -258,11 +285,13 @@ impl View {
                 self.remove_schema(subject, *version, changed);
             }
             Entry::Config(subject, said) => {
-                let value = said.clone().map(|value| ConfigView { stamp, value });
+                self.is_notable |= said.as_ref().is_some_and(|said| said.alias.is_some());
+                let value = said.clone().map(|value| Box::new(ConfigView { stamp, value }));
                 self.setting(subject, |view| view.config = value);
                 changed.push(Key::Config(subject.clone()));
             }
             Entry::Mode(subject, said) => {
+                self.has_subject_modes |= !subject.is_context();
                 let mode = said.map(|mode| ModeView { stamp, mode });
                 self.setting(subject, |view| view.mode = mode);
                 changed.push(Key::Mode(subject.clone()));
@@ -281,14 +310,16 @@ impl View {
         if changed.len() == before { Applied::Nothing } else { Applied::Changed }
     }
 
-    /// Remembers, or forgets, that a key stands in the log under other bytes than the canonical ones.
-    pub fn note_spelling(&mut self, key: &Key, bytes: &[u8], exists: bool) {
-        if self.side == Side::Source {
-            return;
-        }
-        if exists {
+    /// Remembers that a key stands in the log under other bytes than the canonical ones.
+    pub fn note_spelling(&mut self, key: &Key, bytes: &[u8]) {
+        if self.side == Side::Target {
             self.spellings.entry(key.clone()).or_default().insert(bytes.to_vec());
-        } else if let Some(spellings) = self.spellings.get_mut(key) {
+        }
+    }
+
+    /// The key no longer stands in the log under these bytes.
+    pub fn forget_spelling(&mut self, key: &Key, bytes: &[u8]) {
+        if let Some(spellings) = self.spellings.get_mut(key) {
             spellings.remove(bytes);
             if spellings.is_empty() {
                 self.spellings.remove(key);
@@ -314,7 +345,11 @@ impl View {
             references: said.references.clone(),
             remark: said.remark,
         };
-        let view = self.contexts.entry(subject.context.clone()).or_default();
+        self.is_notable |= said.references.is_some() || said.remark.is_some();
+        let view = match self.contexts.get_mut(&subject.context) {
+            Some(view) => view,
+            None => self.contexts.entry(subject.context.clone()).or_default(),
+        };
         view.ids.forget_loser(&subject.name, version);
         if view.ids.text_of(said.id).is_some_and(|text| text != said.text) {
             view.ids.add_loser(&subject.name, new);
@@ -372,6 +407,7 @@ impl View {
     ) {
         let Some(view) = self.contexts.get_mut(&subject.context) else { return };
         let Some(held) = view.subjects.get_mut(&subject.name) else { return };
+        let was_live = held.is_live();
         for version in &mut held.versions {
             if i64::from(version.version.get()) <= last && !version.deleted {
                 version.deleted = true;
@@ -380,6 +416,9 @@ impl View {
                 }
                 changed.push(Key::Schema(subject.clone(), version.version));
             }
+        }
+        if was_live && !held.is_live() {
+            view.live = view.live.saturating_sub(1);
         }
     }
 
@@ -414,35 +453,5 @@ impl View {
         if empty {
             self.contexts.remove(context);
         }
-    }
-}
-
-impl ContextView {
-    fn place(&mut self, name: &Arc<str>, new: VersionView) {
-        self.ids.count(new.id, new.text);
-        let subject = match self.subjects.get_mut(name) {
-            Some(subject) => subject,
-            None => self.subjects.entry(Arc::clone(name)).or_default(),
-        };
-        match subject.versions.binary_search_by_key(&new.version, |held| held.version) {
-            Ok(place) => {
-                if let Some(slot) = subject.versions.get_mut(place) {
-                    let old = std::mem::replace(slot, new);
-                    self.ids.discount(old.id);
-                }
-            }
-            Err(place) => subject.versions.insert(place, new),
-        }
-    }
-
-    fn take(&mut self, name: &Arc<str>, version: Version) -> Option<VersionView> {
-        let subject = self.subjects.get_mut(name)?;
-        let place = subject.versions.binary_search_by_key(&version, |held| held.version).ok()?;
-        let old = subject.versions.remove(place);
-        if subject.is_empty() {
-            self.subjects.remove(name);
-        }
-        self.ids.discount(old.id);
-        Some(old)
     }
 }

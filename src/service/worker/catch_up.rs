@@ -1,6 +1,7 @@
 //! One pass: a source read straight through into a scope that is empty.
 
 use super::life::Life;
+use super::reconcile::Ahead;
 use super::tail::CHECKPOINT_EVERY;
 use crate::core::key::Key;
 use crate::core::link::Change;
@@ -15,19 +16,24 @@ use crate::service::status::Phase;
 
 impl<C: Cluster, K: Clock> Life<C, K> {
     /// Copies the source up to `end`, record by record as it is read. What needs an earlier record's
-    /// value, as a DELETE_SUBJECT does, is brought up at the end.
-    pub(super) async fn catch_up(&mut self, end: Offset) -> Result<Offset, Stop> {
+    /// value, as a DELETE_SUBJECT does, is brought up at the end. Records behind it are given back.
+    pub(super) async fn catch_up(&mut self, end: Offset) -> Result<(Offset, Ahead), Stop> {
         self.worker.enter(Phase::CatchingUp);
         let opening = self.link.opening();
         let writes = self.link.decide_again(opening);
         self.write(writes, None).await?;
         let mut later = Vec::new();
+        let mut ahead = Vec::new();
         let mut next = 0;
         let mut kept_at = self.worker.clock.monotonic();
         while next < end {
             let batch = self.source.next().await?;
-            for record in batch.records.iter().filter(|record| record.offset < end) {
-                self.copy(record, &mut later).await?;
+            for record in &batch.records {
+                if record.offset < end {
+                    self.copy(record, &mut later).await?;
+                } else {
+                    ahead.push(record.clone());
+                }
             }
             next = batch.next.min(end);
             self.show(next, end);
@@ -48,7 +54,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         let writes = self.link.decide_again(later);
         self.write(writes, None).await?;
         self.pipeline.mark(next);
-        Ok(next)
+        Ok((next, ahead))
     }
 
     async fn copy(&mut self, record: &Record, later: &mut Vec<Key>) -> Result<(), Stop> {

@@ -1,5 +1,6 @@
 //! One life of a link: from its preflight to the first thing that ends it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -7,10 +8,14 @@ use tokio::sync::watch;
 use super::Goal;
 use super::Worker;
 use super::wait_for;
+use crate::core::link::History;
 use crate::core::link::Identity;
 use crate::core::link::Link;
 use crate::core::link::Permissions;
+use crate::core::link::SourceClaim;
 use crate::core::record::Offset;
+use crate::service::definition::ContextNamedBy;
+use crate::service::definition::LinkDefinition;
 use crate::service::ground::Ground;
 use crate::service::ground::history;
 use crate::service::ground::is_fenced;
@@ -18,6 +23,7 @@ use crate::service::ground::own_claim;
 use crate::service::ground::read_state;
 use crate::service::ground::read_to_end;
 use crate::service::ground::source_claims;
+use crate::service::ground::with_context;
 use crate::service::pipeline::Pipeline;
 use crate::service::pipeline::Stop;
 use crate::service::ports::Appender;
@@ -34,12 +40,31 @@ use crate::service::state::FORMAT;
 use crate::service::state::State;
 use crate::service::state::group_of;
 use crate::service::state::partition_of;
+use crate::service::state::scope_name;
 use crate::service::status::Counts;
 use crate::service::status::Phase;
 
 /// A one-shot run waits so long to become the writer: a session time-out (6 s), the group's first
 /// rebalance (3 s by default), and some room.
 const WRITER_LIMIT: Duration = Duration::from_secs(20);
+
+/// A member that was killed, or that has a name of its own to come back under, stays listed in the
+/// group until its session ends (6 s). One that is listed for longer lives.
+const LISTED_LIMIT: Duration = Duration::from_secs(8);
+/// Between two looks at the list.
+const LISTED_PAUSE: Duration = Duration::from_millis(500);
+
+/// What was read before the lease began counts when it is no older than this: far less than any
+/// `delete.retention.ms`, so that no tombstone is missed.
+const EARLY_VALID: Duration = Duration::from_secs(60);
+
+/// The target as it was read while the group formed.
+struct Early {
+    link: Link,
+    claims: Vec<SourceClaim>,
+    history: History,
+    target_next: Offset,
+}
 
 /// A link that became the writer of its scope.
 #[derive(Debug)]
@@ -66,6 +91,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
     pub(super) async fn life(&mut self, shutdown: watch::Receiver<bool>) -> Result<(), Stop> {
         let mut signal = shutdown.clone();
         let begun = tokio::select! {
+            biased;
             begun = self.begin() => begun?,
             () = wait_for(&mut signal) => return Err(Stop::Shutdown),
         };
@@ -73,53 +99,47 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
     }
 
     async fn begin(&mut self) -> Result<Box<Life<C, K>>, Stop> {
-        self.enter(Phase::Preflight);
-        let definition = std::sync::Arc::clone(&self.definition);
-        let mut ground = Ground::survey(&self.source, &self.target, &definition).await?;
-        ground.check(&self.source, &self.target, &definition)?;
-        ground.prepare(&self.target, &definition).await?;
-        // A topic that was just created is looked at like any other.
-        ground.check(&self.source, &self.target, &definition)?;
-
+        let ground = self.preflight().await?;
         self.enter(Phase::Standby);
         let waited = self.clock.monotonic();
-        let scope = definition.rules.scope();
-        let partitions = self.target.topic(&definition.state_topic).await?;
-        let partition = partition_of(&scope, partitions.map_or(1, |topic| topic.partitions));
-        let lease = self.become_writer(partition).await?;
+        let definition = Arc::clone(&self.definition);
+        let state_facts = self.target.topic(&definition.state_topic).await?;
+        let partitions = state_facts.map_or(1, |topic| topic.partitions);
+        let partition = partition_of(&definition.rules.scope(), partitions);
+        // The group takes seconds to form and a producer up to one to get its id: the target is read
+        // meanwhile.
+        let (lease, appender, keeper, early) = tokio::try_join!(
+            self.become_writer(partition),
+            async { Ok(self.target.append_to(&definition.target_topic, 0).await?) },
+            async { Ok(self.target.append_to(&definition.state_topic, partition).await?) },
+            self.read_early(&ground),
+        )?;
         let joined_after = self.clock.monotonic().saturating_sub(waited);
         self.status.send_modify(|status| status.joined_after = joined_after);
+        let mut keeper = keeper;
+        // Whoever wrote before may have written until its lease ended, and followed the source for
+        // as long as we stood by: both ends are asked for now.
+        let ground = Ground::survey(&self.source, &self.target, &definition).await?;
+        let state = read_state(&self.target, &definition.state_topic).await?;
+        self.refuse_rivals(&state, &ground)?;
+        let checkpoint = state.checkpoints.get(&scope_name(&definition.rules.scope())).cloned();
 
-        let (keeper, claim, state) = self.claim(&ground, partition).await?;
-        let checkpoint = state.checkpoints.get(&crate::service::state::scope_name(&scope)).cloned();
-        let claims = source_claims(&self.source, &definition).await;
-        let mut past = history(&state, &definition.rules, claims);
-        past.adopted_below = claim.adopted_below;
-        let identity = Identity {
-            writer: definition.instance.clone(),
-            epoch: claim.epoch,
-            source_cluster: ground.source.cluster_id.clone(),
-            target_cluster: ground.target.cluster_id.clone(),
+        let mut past = history(&state, &definition.rules, early.claims.clone());
+        past.adopted_below = adopted_below(&past, &definition, &ground);
+        // What was read long ago may hold keys whose tombstones are compacted away by now.
+        let early = if joined_after < EARLY_VALID && early.history == past {
+            early
+        } else {
+            self.read_early(&ground).await?
         };
-        let permissions =
-            Permissions { adopt: definition.adopt, fence_again: definition.once.fence_again };
-        let mut link = Link::new(definition.rules.clone(), identity, past, permissions);
-
+        let Early { mut link, target_next, .. } = early;
         self.enter(Phase::ReadingTarget);
-        // Whoever wrote before may have written until its lease ended: the end is asked for now.
-        let target_topic = self.target.topic(&definition.target_topic).await?;
-        ground.target_topic = target_topic;
-        let mut target_log = self.target.read(&definition.target_topic, 0, 0).await?;
-        let mut changed = Vec::new();
-        let target_next = read_to_end(&mut target_log, ground.target_end(), |record| {
-            link.read_target(record, &mut changed);
-            changed.clear();
-        })
-        .await?;
-        drop(target_log);
+        let target_next = self.read_target(&mut link, target_next, ground.target_end()).await?;
         link.admit().map_err(|halt| Stop::Halt(halt.to_string()))?;
+        // Only a link that may begin claims its scope: one that was refused leaves nothing behind.
+        let claim = self.claim(&state, past.adopted_below, &ground, &mut keeper).await?;
+        link.lease_began(claim.epoch);
 
-        let appender = self.target.append_to(&definition.target_topic, 0).await?;
         let source = match &self.reading {
             Some(reading) => reading.join(self.source.clone(), &definition.source_topic).await,
             None => SourceStream::alone(self.source.clone(), &definition.source_topic),
@@ -133,7 +153,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             keeper,
             claim,
             checkpoint,
-            counts: self.status.borrow().counts.clone(),
+            counts: self.status.borrow().counts.written_only(),
             target_next,
             message_bytes_max: bytes_max
                 .and_then(|max| usize::try_from(max).ok())
@@ -142,6 +162,58 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             ground,
             link,
         }))
+    }
+
+    async fn preflight(&mut self) -> Result<Ground, Stop> {
+        self.enter(Phase::Preflight);
+        let mut ground = Ground::survey(&self.source, &self.target, &self.definition).await?;
+        if self.definition.context == ContextNamedBy::SourceCluster {
+            let state = read_state(&self.target, &self.definition.state_topic).await?;
+            let settled = with_context(&self.definition, &ground.source.cluster_id, &state)?;
+            self.definition = Arc::new(settled);
+        }
+        ground.prepare(&self.target, &self.definition).await?;
+        ground.check(&self.source, &self.target, &self.definition)?;
+        Ok(ground)
+    }
+
+    /// Reads the target as it is before the lease is ours.
+    async fn read_early(&self, ground: &Ground) -> Result<Early, Stop> {
+        let definition = &self.definition;
+        let state = read_state(&self.target, &definition.state_topic).await?;
+        let claims = source_claims(&self.source, definition).await;
+        let mut past = history(&state, &definition.rules, claims.clone());
+        past.adopted_below = adopted_below(&past, definition, ground);
+        let identity = Identity {
+            writer: definition.instance.clone(),
+            epoch: 0,
+            source_cluster: ground.source.cluster_id.clone(),
+            target_cluster: ground.target.cluster_id.clone(),
+        };
+        let permissions =
+            Permissions { adopt: definition.adopt, fence_again: self.once().fence_again };
+        let mut link = Link::new(definition.rules.clone(), identity, past.clone(), permissions);
+        let target_next = self.read_target(&mut link, 0, ground.target_end()).await?;
+        Ok(Early { link, claims, history: past, target_next })
+    }
+
+    async fn read_target(
+        &self,
+        link: &mut Link,
+        from: Offset,
+        end: Offset,
+    ) -> Result<Offset, Stop> {
+        if from >= end {
+            return Ok(from);
+        }
+        let mut log = self.target.read(&self.definition.target_topic, 0, from).await?;
+        let mut changed = Vec::new();
+        let next = read_to_end(&mut log, end, |record| {
+            link.read_target(record, &mut changed);
+            changed.clear();
+        })
+        .await?;
+        Ok(next.max(from))
     }
 
     async fn become_writer(&self, partition: i32) -> Result<C::Lease, Stop> {
@@ -164,16 +236,22 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         }
     }
 
-    /// A backfill beside a living writer would take the lease from it for a moment.
+    /// A backfill beside a living writer would take the lease from it for a moment. Who ended
+    /// without leaving the group is waited for.
     async fn refuse_beside_a_writer(&self, group: &str) -> Result<(), Stop> {
-        match self.target.members(group).await {
-            Ok(members) => match members.first() {
-                Some(writer) => Err(self.beside_a_writer(writer).into()),
-                None => Ok(()),
-            },
-            // Where the cluster does not tell, joining the group does.
-            Err(fault) if fault.class == FaultClass::Unsupported => Ok(()),
-            Err(fault) => Err(fault.into()),
+        let deadline = self.clock.monotonic().saturating_add(LISTED_LIMIT);
+        loop {
+            let members = match self.target.members(group).await {
+                Ok(members) => members,
+                // Where the cluster does not tell, joining the group does.
+                Err(fault) if fault.class == FaultClass::Unsupported => return Ok(()),
+                Err(fault) => return Err(fault.into()),
+            };
+            let Some(writer) = members.first() else { return Ok(()) };
+            if self.clock.monotonic() >= deadline {
+                return Err(self.beside_a_writer(writer).into());
+            }
+            self.clock.sleep(LISTED_PAUSE).await;
         }
     }
 
@@ -190,20 +268,15 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
     /// Claims the scope before its first write. Links whose scopes overlap are refused, both named.
     async fn claim(
         &self,
+        state: &State,
+        adopted_below: Offset,
         ground: &Ground,
-        partition: i32,
-    ) -> Result<(C::Appender, Claim, State), Stop> {
+        keeper: &mut C::Appender,
+    ) -> Result<Claim, Stop> {
         let definition = &self.definition;
         let rules = &definition.rules;
         let scope = rules.scope();
-        let state = read_state(&self.target, &definition.state_topic).await?;
-        let old = own_claim(&state, rules);
-        self.refuse_rivals(&state, ground)?;
-        let adopted_below = match old {
-            Some(claim) => claim.adopted_below,
-            None if definition.adopt => ground.target_end(),
-            None => 0,
-        };
+        let old = own_claim(state, rules);
         let mut origins = old.map(|claim| claim.origins.clone()).unwrap_or_default();
         origins.insert(ground.source.cluster_id.clone());
         let claim = Claim {
@@ -218,17 +291,16 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             fenced: is_fenced(rules),
             adopted_below,
         };
-        let mut keeper = self.target.append_to(&definition.state_topic, partition).await?;
-        keep(&mut keeper, claim.record(), &self.clock).await?;
+        keep(keeper, claim.record(), &self.clock).await?;
         // Someone else may have claimed at the same moment: whoever sees the other steps back.
         let state_now = read_state(&self.target, &definition.state_topic).await?;
         if let Err(stop) = self.refuse_rivals(&state_now, ground) {
             if old.is_none() {
-                keep(&mut keeper, claim.withdrawal(), &self.clock).await?;
+                keep(keeper, claim.withdrawal(), &self.clock).await?;
             }
             return Err(stop);
         }
-        Ok((keeper, claim, state))
+        Ok(claim)
     }
 
     fn refuse_rivals(&self, state: &State, ground: &Ground) -> Result<(), Stop> {
@@ -256,6 +328,11 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
     }
 }
 
+/// Records of the scope below this offset are the link's own: those that its first start adopted.
+fn adopted_below(past: &History, definition: &LinkDefinition, ground: &Ground) -> Offset {
+    if definition.adopt && !past.claimed { ground.target_end() } else { past.adopted_below }
+}
+
 /// Appends to our own topic and waits for the acknowledgement.
 pub(super) async fn keep<A: Appender, K: Clock>(
     keeper: &mut A,
@@ -271,6 +348,7 @@ pub(super) async fn keep<A: Appender, K: Clock>(
         }
         let rest = deadline.saturating_sub(clock.monotonic());
         tokio::select! {
+            biased;
             news = keeper.progressed(&progress) => progress = news,
             () = clock.sleep(rest) => return Err(Stop::LeaseLost),
         }

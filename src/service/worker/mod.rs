@@ -8,11 +8,14 @@ mod tail;
 mod writing;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::service::definition::LinkDefinition;
+use crate::service::definition::Once;
 use crate::service::pipeline::Stop;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
@@ -71,6 +74,8 @@ pub struct Worker<C: Cluster, K: Clock> {
     pub goal: Goal,
     /// Where it says what it does.
     pub status: Arc<watch::Sender<Status>>,
+    /// What the operator allowed for one start was used: an earlier life got past its reconciling.
+    pub once_used: Arc<AtomicBool>,
 }
 
 impl<C: Cluster, K: Clock> Worker<C, K> {
@@ -110,6 +115,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
                 After::Pause(reason) => {
                     self.enter(Phase::Waiting(reason));
                     tokio::select! {
+                        biased;
                         () = self.clock.sleep(pause) => {}
                         () = wait_for(&mut shutdown) => return self.end(End::Done, Phase::Done),
                     }
@@ -119,9 +125,18 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         }
     }
 
+    /// What the operator allows now. A life that begins again after an outage has no more leave.
+    pub(super) fn once(&self) -> Once {
+        if self.once_used.load(Ordering::Acquire) { Once::default() } else { self.definition.once }
+    }
+
     fn after(&self, stop: Stop, started: Duration) -> After {
         match stop {
-            Stop::Shutdown => After::End(End::Done, Phase::Done),
+            Stop::Shutdown if self.goal == Goal::Follow => After::End(End::Done, Phase::Done),
+            Stop::Shutdown => {
+                let reason = "it was told to end before it was complete".to_owned();
+                After::End(End::GaveUp(reason.clone()), Phase::Halted(reason))
+            }
             Stop::Halt(reason) => After::End(End::Halted(reason.clone()), Phase::Halted(reason)),
             Stop::LeaseLost if self.goal == Goal::Follow => After::Again,
             Stop::LeaseLost => {
@@ -156,7 +171,10 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
     /// Says where the link is now; once for each change.
     pub(super) fn enter(&self, phase: Phase) {
         let changed = self.status.send_if_modified(|status| {
-            let other = status.phase != phase;
+            // Waiting is one state, however its reason is worded while it lasts.
+            let waits_on =
+                matches!((&status.phase, &phase), (Phase::Waiting(_), Phase::Waiting(_)));
+            let other = status.phase != phase && !waits_on;
             status.phase = phase.clone();
             other
         });

@@ -12,6 +12,15 @@ use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
 use crate::service::status::Phase;
 
+/// Whether the brake holds deletes up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deletes {
+    /// It does.
+    Braked,
+    /// The operator released it for this reconciliation.
+    Released,
+}
+
 /// Records of the source that were read ahead of where the comparison stops.
 pub(super) type Ahead = Vec<Record>;
 
@@ -40,16 +49,15 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         Ok((next, ahead))
     }
 
-    /// Brings the target to what the source says at `next`. `released` are deletes that the operator
-    /// allowed.
-    pub(super) async fn reconcile(&mut self, next: Offset, released: bool) -> Result<(), Stop> {
+    /// Brings the target to what the source says at `next`.
+    pub(super) async fn reconcile(&mut self, next: Offset, deletes: Deletes) -> Result<(), Stop> {
         self.worker.enter(Phase::Reconciling);
         let plan = self.link.plan();
-        if !released {
+        if deletes == Deletes::Braked {
             let suspicions = self.ground.suspicions(self.checkpoint.as_ref());
-            self.link
-                .brake(&plan, &suspicions, next)
-                .map_err(|halt| Stop::Halt(halt.to_string()))?;
+            if let Err(halt) = self.link.brake(&plan, &suspicions, next) {
+                return Err(self.halt(halt).await);
+            }
         }
         self.count_plan(&plan);
         let link = &self.worker.definition.rules.name;

@@ -1,5 +1,6 @@
 //! Following both logs, and the ways out.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -7,6 +8,7 @@ use tokio::sync::watch;
 use super::Goal;
 use super::life::Life;
 use super::reconcile::Ahead;
+use super::reconcile::Deletes;
 use super::wait_for;
 use crate::core::link::Pace;
 use crate::core::record::Offset;
@@ -54,11 +56,13 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     pub(super) async fn live(mut self, shutdown: watch::Receiver<bool>) -> Result<(), Stop> {
         let mut signal = shutdown.clone();
         let end = self.ground.source_topic.end;
-        let until = self.release();
+        let until = self.ground.release(&self.worker.definition, self.checkpoint.as_ref());
         let (next, ahead) = tokio::select! {
+            biased;
             brought = self.bring_up(end, until) => brought?,
             () = wait_for(&mut signal) => return self.leave().await,
         };
+        self.worker.once_used.store(true, Ordering::Release);
         if self.worker.goal == Goal::Backfill {
             return self.finish(next, end).await;
         }
@@ -69,25 +73,24 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         }
     }
 
-    /// The offset up to which deletes are released, where such a release was not used yet.
-    fn release(&self) -> Option<Offset> {
-        let used = self.checkpoint.as_ref().and_then(|checkpoint| checkpoint.released);
-        self.worker.definition.allow_deletes_until.filter(|until| used != Some(*until))
-    }
-
     async fn bring_up(
         &mut self,
         end: Offset,
         until: Option<Offset>,
     ) -> Result<(Offset, Ahead), Stop> {
-        if self.link.scope_is_empty() && self.link.can_stream() {
-            let next = self.catch_up(end).await?;
-            return Ok((next, Vec::new()));
+        // A link that was here before emptied its scope itself: one pass would write all that was
+        // ever deleted again, at every start.
+        let is_first = self.checkpoint.is_none();
+        if is_first && self.link.scope_is_empty() && self.link.can_stream() {
+            return self.catch_up(end).await;
         }
-        let stop_at = until.map_or(end, |until| until.min(end));
-        let (next, ahead) = self.fold(stop_at).await?;
-        let released = until.is_some() || self.worker.definition.once.allow_deletes;
-        self.reconcile(next, released).await?;
+        let (next, ahead) = self.fold(end).await?;
+        let deletes = if until.is_some() || self.worker.once().allow_deletes {
+            Deletes::Released
+        } else {
+            Deletes::Braked
+        };
+        self.reconcile(next, deletes).await?;
         if until.is_some() {
             self.drain().await?;
             self.keep_checkpoint(until).await?;
@@ -155,19 +158,23 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             Tail { next, end: next, away_since: None, checkpoint_at: now, topics_at: now };
         for record in &ahead {
             self.take_source(record).await?;
-            tail.next = crate::core::record::after(record.offset);
         }
-        self.show(tail.next, tail.next);
+        tail.next = tail.next.max(self.source.read_to());
+        tail.end = tail.end.max(tail.next);
+        self.pipeline.mark(tail.next);
+        self.show(tail.next, tail.end);
         self.worker.enter(Phase::Running);
         let mut progress = self.pipeline.progress();
         loop {
             let clock = self.worker.clock.clone();
+            // What comes back from the target is looked at before more is sent there: a busy source
+            // can't hide drift.
             let event = tokio::select! {
-                biased;
+               biased;
                 () = wait_for(&mut shutdown) => Event::Shutdown,
-                batch = self.source.next() => Event::Source(batch),
                 batch = target_log.next() => Event::Target(batch),
                 news = self.pipeline.news(&progress) => Event::Writes(news),
+                batch = self.source.next() => Event::Source(batch),
                 () = clock.sleep(CHECKPOINT_EVERY) => Event::Tick,
             };
             match event {
@@ -190,10 +197,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     }
 
     async fn take_batch(&mut self, batch: &Batch, tail: &mut Tail) -> Result<(), Stop> {
-        if let Some(since) = tail.away_since.take() {
-            self.after_absence(since)?;
-            self.worker.enter(Phase::Running);
-        }
+        self.is_back(tail)?;
         for record in batch.records.iter().filter(|record| record.offset >= tail.next) {
             self.take_source(record).await?;
         }
@@ -206,10 +210,13 @@ impl<C: Cluster, K: Clock> Life<C, K> {
 
     async fn take_source(&mut self, record: &Record) -> Result<(), Stop> {
         let pace = Pace::Live(self.worker.clock.monotonic());
-        let step =
-            self.link.follow_source(record, pace).map_err(|halt| Stop::Halt(halt.to_string()))?;
-        self.counts.outcome(step.outcome);
-        self.write(step.writes, Some(record)).await
+        match self.link.follow_source(record, pace) {
+            Ok(step) => {
+                self.counts.outcome(step.outcome);
+                self.write(step.writes, Some(record)).await
+            }
+            Err(halt) => Err(self.halt(halt).await),
+        }
     }
 
     async fn take_target(&mut self, record: &Record) -> Result<(), Stop> {
@@ -222,6 +229,15 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             );
         }
         self.write(writes, None).await
+    }
+
+    /// The source answers again.
+    fn is_back(&self, tail: &mut Tail) -> Result<(), Stop> {
+        if let Some(since) = tail.away_since.take() {
+            self.after_absence(since)?;
+            self.worker.enter(Phase::Running);
+        }
+        Ok(())
     }
 
     /// A source that was away for long may have lost tombstones meanwhile: everything is compared
@@ -286,6 +302,10 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             if other_id || facts.end < tail.next {
                 return Err(replaced(self.worker.source.name(), &definition.source_topic));
             }
+            // A reader that is back says nothing while there is nothing to read.
+            if facts.end == tail.next {
+                self.is_back(tail)?;
+            }
         }
         if let Ok(Some(facts)) = self.worker.target.topic(&definition.target_topic).await {
             let known = self.ground.target_topic.as_ref();
@@ -300,6 +320,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     async fn leave(&mut self) -> Result<(), Stop> {
         let clock = self.worker.clock.clone();
         let drained = tokio::select! {
+            biased;
             drained = self.drain() => drained.is_ok(),
             () = clock.sleep(DRAIN_ON_SHUTDOWN) => false,
         };

@@ -1,8 +1,11 @@
 //! Turning decided writes into records on their way.
 
+use std::sync::Arc;
+
 use super::life::Life;
 use super::life::keep;
 use crate::core::link::Change;
+use crate::core::link::Halt;
 use crate::core::link::Write;
 use crate::core::record::Offset;
 use crate::core::record::Outgoing;
@@ -10,6 +13,7 @@ use crate::core::record::Record;
 use crate::service::pipeline::Stop;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
+use crate::service::state::Braked;
 use crate::service::state::Checkpoint;
 use crate::service::state::FORMAT;
 
@@ -76,6 +80,9 @@ impl<C: Cluster, K: Clock> Life<C, K> {
 
     /// Keeps the checkpoint where it moved. Called with acknowledged offsets only.
     pub(super) async fn keep_checkpoint(&mut self, released: Option<Offset>) -> Result<(), Stop> {
+        if !self.pipeline.may_write() {
+            return Ok(());
+        }
         let next = self.pipeline.done_before();
         self.worker.status.send_modify(|status| status.done_before = next);
         let definition = &self.worker.definition;
@@ -89,15 +96,58 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             definition: definition.rules.fingerprint(),
             released: released
                 .or_else(|| self.checkpoint.as_ref().and_then(|checkpoint| checkpoint.released)),
+            braked: None,
         };
         if self.checkpoint.as_ref() == Some(&checkpoint) || (next == 0 && self.checkpoint.is_none())
         {
             return Ok(());
         }
         let record = checkpoint.record(&definition.rules.scope());
-        keep(&mut self.keeper, record, &self.worker.clock).await?;
+        self.keep(record).await?;
         self.checkpoint = Some(checkpoint);
         self.keep_origins().await
+    }
+
+    /// Keeps a record in our own topic, for as long as the lease is held: a target that is away
+    /// must not hold up what has to be done when the lease ends.
+    async fn keep(&mut self, record: Outgoing) -> Result<(), Stop> {
+        tokio::select! {
+            biased;
+            kept = keep(&mut self.keeper, record, &self.worker.clock) => kept,
+            stop = self.pipeline.lease_ends() => Err(stop),
+        }
+    }
+
+    /// Remembers where the brake halted the link, so that a release can name it. The checkpoint
+    /// itself stays where it was.
+    pub(super) async fn keep_brake(&mut self, offset: Offset) -> Result<(), Stop> {
+        let definition = Arc::clone(&self.worker.definition);
+        let fresh = || Checkpoint {
+            format: FORMAT,
+            link: definition.rules.name.clone(),
+            source_cluster: self.ground.source.cluster_id.clone(),
+            source_topic_id: self.ground.source_topic.topic_id.clone(),
+            next: 0,
+            log_start: self.ground.source_topic.start,
+            definition: definition.rules.fingerprint(),
+            released: None,
+            braked: None,
+        };
+        let mut checkpoint = self.checkpoint.clone().unwrap_or_else(fresh);
+        let topic_id = self.ground.source_topic.topic_id.clone();
+        checkpoint.braked = Some(Braked { topic_id, offset });
+        let record = checkpoint.record(&definition.rules.scope());
+        keep(&mut self.keeper, record, &self.worker.clock).await
+    }
+
+    /// Halts the link; a brake is remembered first.
+    pub(super) async fn halt(&mut self, halt: Halt) -> Stop {
+        if let Halt::Brake { source_end, .. } = &halt
+            && let Err(stop) = self.keep_brake(*source_end).await
+        {
+            return stop;
+        }
+        Stop::Halt(halt.to_string())
     }
 
     /// The claim says which clusters the copied records came through, so that links that read our
@@ -107,11 +157,15 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             return Ok(());
         }
         self.claim.origins.extend(self.link.origins().iter().cloned());
-        keep(&mut self.keeper, self.claim.record(), &self.worker.clock).await
+        self.keep(self.claim.record()).await
     }
 
     /// Shows how far the link is.
-    pub(super) fn show(&self, next: Offset, end: Offset) {
+    pub(super) fn show(&mut self, next: Offset, end: Offset) {
+        for (word, key, reason) in self.link.take_fresh() {
+            let link = &self.worker.definition.rules.name;
+            tracing::warn!(link = %link, key = ?key, reason = %reason, "{word}");
+        }
         let ledger = self.link.ledger();
         self.worker.status.send_modify(|status| {
             status.counts = self.counts.clone();

@@ -1,0 +1,64 @@
+//! The log: one line for each change of state, on stderr.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt;
+
+use crate::cli::args::LogFormat;
+use crate::config::Environment;
+use crate::config::ProcessEnvironment;
+
+/// Starts logging. `RUST_LOG` says how much; without it, what an operator has to know.
+pub(super) fn start(format: LogFormat) {
+    let wanted = ProcessEnvironment.var("RUST_LOG").unwrap_or_default();
+    let filter =
+        EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(wanted);
+    let log = fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    // A second start, in a test, keeps the first one's log.
+    let started = match format {
+        LogFormat::Text => log.with_ansi(crate::cli::output::is_watched()).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+    drop(started);
+}
+
+/// Lines that were logged and wait to be told.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Kept {
+    /// Takes the lines that came since the last time.
+    pub(super) fn take(&self) -> Vec<String> {
+        let bytes = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let text = String::from_utf8_lossy(&bytes);
+        text.lines().map(|line| line.trim().to_owned()).collect()
+    }
+}
+
+impl io::Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Keeps warnings and errors instead of writing them. `RUST_LOG` says how much, as ever.
+pub(super) fn keep_warnings() -> Kept {
+    let wanted = ProcessEnvironment.var("RUST_LOG").unwrap_or_default();
+    let filter =
+        EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).parse_lossy(wanted);
+    let kept = Kept::default();
+    let writer = kept.clone();
+    let log = fmt().with_env_filter(filter).with_target(false).with_ansi(false).without_time();
+    drop(log.with_writer(move || writer.clone()).try_init());
+    kept
+}

@@ -1,0 +1,109 @@
+//! The command line: words in, calls and an exit code out.
+
+pub mod args;
+mod backfill;
+mod compared;
+mod demo;
+pub mod exit;
+pub mod inspect;
+mod links;
+mod logging;
+mod output;
+pub mod render;
+mod run;
+mod typed;
+
+use std::ffi::OsString;
+
+use tokio::runtime::Builder;
+
+use crate::cli::args::Args;
+use crate::cli::args::Command;
+use crate::cli::args::Output;
+use crate::cli::args::parse_args;
+use crate::cli::links::Unusable;
+use crate::config::Config;
+use crate::config::ProcessEnvironment;
+use crate::service::clock::SystemClock;
+
+/// Threads that run links. What blocks runs elsewhere; two are enough for hundreds of links.
+const WORKER_THREADS: usize = 2;
+
+/// Does what the words ask for and gives the exit code.
+pub fn main<I>(words: I) -> u8
+where
+    I: IntoIterator,
+    I::Item: Into<OsString>,
+{
+    let args = match parse_args(words) {
+        Ok(args) => args,
+        Err(usage) if usage.code == exit::DONE => {
+            output::answer(&usage.text);
+            return usage.code;
+        }
+        Err(usage) => {
+            output::complain(&usage.text);
+            return usage.code;
+        }
+    };
+    let log = match args.command {
+        // What its links warn of is a part of the story; it must not run into it.
+        Command::Demo => logging::keep_warnings(),
+        Command::Run { .. }
+        | Command::Backfill { .. }
+        | Command::Plan { .. }
+        | Command::Verify { .. }
+        | Command::Inspect(_)
+        | Command::ConfigCheck { .. } => {
+            logging::start(args.log_format);
+            logging::Kept::default()
+        }
+    };
+    let runtime = Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(execute(args, log)),
+        Err(fault) => {
+            output::complain(&format!("error: no runtime: {fault}\n"));
+            exit::FAULT
+        }
+    }
+}
+
+async fn execute(args: Args, log: logging::Kept) -> u8 {
+    let clock = SystemClock::start();
+    let done = match args.command {
+        Command::ConfigCheck { file } => check(&file, args.output),
+        Command::Run { links, releases } => run::run(&links, releases, clock).await,
+        Command::Backfill { links, releases } => {
+            backfill::backfill(&links, releases, args.output, clock).await
+        }
+        Command::Plan { links, releases } => {
+            compared::plan(&links, releases, args.output, clock).await
+        }
+        Command::Verify { links } => compared::verify(&links, args.output, clock).await,
+        Command::Inspect(what) => inspect::run(&what, args.output, clock).await,
+        Command::Demo => Ok(Box::pin(demo::demo(args.output, log, clock)).await),
+    };
+    done.unwrap_or_else(|wrong| {
+        output::complain(&format!("{wrong}\n"));
+        exit::USAGE
+    })
+}
+
+fn check(file: &std::path::Path, wanted: Output) -> Result<u8, Unusable> {
+    let config = Config::load(file, &ProcessEnvironment)?;
+    let (clusters, links) = (config.clusters.len(), config.links.len());
+    match wanted {
+        Output::Table => output::answer(&format!(
+            "{}: sound; {clusters} clusters, {links} links\n",
+            file.display()
+        )),
+        Output::Json => output::answer_json(&serde_json::json!({
+            "file": file.display().to_string(),
+            "sound": true,
+            "clusters": clusters,
+            "links": links,
+        })),
+    }
+    Ok(exit::DONE)
+}

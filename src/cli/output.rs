@@ -1,0 +1,45 @@
+//! What the process prints: answers on stdout, everything else on stderr. The only place that does.
+
+use std::io::IsTerminal;
+use std::io::Write;
+
+use serde::Serialize;
+
+/// Prints an answer. A reader that went away (`| head`) is no fault of ours.
+pub(crate) fn answer(text: &str) {
+    let mut out = std::io::stdout().lock();
+    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
+/// Prints an answer as one JSON document.
+pub(crate) fn answer_json(document: &impl Serialize) {
+    let text = serde_json::to_string_pretty(document).unwrap_or_default();
+    answer(&format!("{text}\n"));
+}
+
+/// Prints what went wrong.
+pub(crate) fn complain(text: &str) {
+    let mut out = std::io::stderr().lock();
+    drop(out.write_all(text.as_bytes()));
+}
+
+/// Whether a person watches stderr.
+pub(crate) fn is_watched() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// Whether a person watches stdout.
+pub(crate) fn is_answer_watched() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+/// Text from outside with its control characters made visible, so that it can't drive a terminal.
+pub(crate) fn visible(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            let (escaped, plain) =
+                if c.is_control() { (Some(c.escape_default()), None) } else { (None, Some(c)) };
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect()
+}

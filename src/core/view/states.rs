@@ -1,0 +1,95 @@
+//! What a view is made of.
+
+use crate::core::key::Key;
+use crate::core::key::Version;
+use crate::core::record::Offset;
+use crate::core::value::ConfigValue;
+use crate::core::value::Digest;
+use crate::core::value::Mode;
+use crate::core::value::Reference;
+use crate::core::value::Remark;
+
+/// Who wrote the newest record of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A registry, or somebody without our header.
+    Registry,
+    /// The link whose view this is, or keys that it adopted.
+    Ours,
+    /// Another link.
+    OtherLink,
+    /// It came through the link's own target cluster: copying it would make a loop.
+    Loop,
+}
+
+/// Which side of the link the log belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The log that is copied.
+    Source,
+    /// The log that is written. Spellings of keys are kept, and a CLEAR_SUBJECT is obeyed.
+    Target,
+}
+
+/// Where a record stands and who wrote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// The record's offset.
+    pub offset: Offset,
+    /// Its timestamp in ms since 1970.
+    pub timestamp_ms: Option<i64>,
+    /// Who wrote it.
+    pub origin: Origin,
+}
+
+/// One version of a subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionView {
+    /// Its place in the subject.
+    pub version: Version,
+    /// Deleted softly, by its own record or by a DELETE_SUBJECT behind it.
+    pub deleted: bool,
+    /// Who wrote its record.
+    pub origin: Origin,
+    /// Its schema id.
+    pub id: i32,
+    /// The offset of its record.
+    pub offset: Offset,
+    /// Digest of its text.
+    pub text: Digest,
+    /// Digest of everything that has no field of its own here.
+    pub meaning: Digest,
+    /// What it references, as spelled.
+    pub references: Option<Box<[Reference]>>,
+    /// What an operator should know though the record is sound.
+    pub remark: Option<Remark>,
+}
+
+/// Settings with their record's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigView {
+    /// Where the record stands.
+    pub stamp: Stamp,
+    /// What it says.
+    pub value: ConfigValue,
+}
+
+/// A mode with its record's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModeView {
+    /// Where the record stands.
+    pub stamp: Stamp,
+    /// What it says.
+    pub mode: Mode,
+}
+
+/// What came of applying a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applied {
+    /// The keys named may have another state now.
+    Changed,
+    /// It says nothing, or nothing new.
+    Nothing,
+    /// A registry would not take it, or not as it was meant; the key keeps the state it had.
+    Refused(Option<Key>, String),
+}

@@ -1,0 +1,387 @@
+//! Questions to a cluster, and the way to a reader, a writer, a lease.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::AdminClient;
+use rdkafka::admin::AdminOptions;
+use rdkafka::admin::ConfigResource;
+use rdkafka::admin::NewTopic;
+use rdkafka::admin::ResourceSpecifier;
+use rdkafka::admin::TopicReplication;
+use rdkafka::consumer::Consumer;
+use rdkafka::error::RDKafkaErrorCode;
+use tokio::runtime::Handle;
+
+use crate::core::record::Offset;
+use crate::core::record::Record;
+use crate::kafka::appender;
+use crate::kafka::appender::KafkaAppender;
+use crate::kafka::context::Said;
+use crate::kafka::errors::Place;
+use crate::kafka::errors::lock;
+use crate::kafka::lease;
+use crate::kafka::lease::KafkaLease;
+use crate::kafka::log;
+use crate::kafka::log::KafkaLog;
+use crate::kafka::reading::ReadingConsumer;
+use crate::kafka::reading::partitions_of;
+use crate::kafka::reading::serve;
+use crate::kafka::scan;
+use crate::kafka::settings::ANSWER_WITHIN;
+use crate::kafka::settings::ClusterSettings;
+use crate::kafka::settings::Secrets;
+use crate::kafka::topic_id::topic_id;
+use crate::service::ports::Clock;
+use crate::service::ports::Cluster;
+use crate::service::ports::ClusterFacts;
+use crate::service::ports::Fault;
+use crate::service::ports::FaultClass;
+use crate::service::ports::LeaseRequest;
+use crate::service::ports::TopicFacts;
+use crate::service::ports::TopicSettings;
+use crate::service::ports::TopicSpec;
+
+/// A topic that every cluster with a consumer has. Metadata are asked for one topic, because all
+/// of a large cluster's are megabytes; whether it exists does not matter.
+const ANY_TOPIC: &str = "__consumer_offsets";
+
+/// How long a topic may take from its creation until its brokers tell of it.
+const CREATED_WITHIN: Duration = Duration::from_secs(10);
+
+/// The pause between two looks for a new topic.
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
+
+/// One Kafka cluster. Clones share their connections.
+#[derive(Clone)]
+pub struct KafkaCluster {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: ClusterSettings,
+    name: Arc<str>,
+    secrets: Arc<Secrets>,
+    /// The client for questions, made when the first is asked.
+    prober: Mutex<Option<Arc<ReadingConsumer>>>,
+}
+
+impl fmt::Debug for KafkaCluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaCluster").field("settings", &self.inner.settings).finish()
+    }
+}
+
+impl KafkaCluster {
+    /// A cluster that is asked when something is asked of it; nothing is connected here.
+    ///
+    /// # Errors
+    ///
+    /// `Permanent` where librdkafka does not know a property or does not take its value.
+    pub fn new(settings: ClusterSettings) -> Result<Self, Fault> {
+        let name: Arc<str> = Arc::from(settings.name.as_str());
+        let secrets = Arc::new(Secrets::of(&settings.properties));
+        let config = settings.reader();
+        if let Err(error) = config.create_native_config() {
+            return Err(Place::cluster(&name).not_made(&error, &secrets));
+        }
+        let inner = Inner { settings, name, secrets, prober: Mutex::new(None) };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+}
+
+impl Inner {
+    fn prober(&self, place: &Place) -> Result<Arc<ReadingConsumer>, Fault> {
+        let mut prober = lock(&self.prober);
+        if let Some(made) = &*prober {
+            return Ok(Arc::clone(made));
+        }
+        let made = Arc::new(self.consumer(&self.settings.prober(), place)?);
+        *prober = Some(Arc::clone(&made));
+        Ok(made)
+    }
+
+    fn consumer(&self, config: &ClientConfig, place: &Place) -> Result<ReadingConsumer, Fault> {
+        let said = Said::new(&self.name, &self.secrets);
+        config.create_with_context(said).map_err(|error| place.not_made(&error, &self.secrets))
+    }
+
+    fn administrator(&self, place: &Place) -> Result<AdminClient<Said>, Fault> {
+        let said = Said::new(&self.name, &self.secrets);
+        self.settings
+            .administrator()
+            .create_with_context(said)
+            .map_err(|error| place.not_made(&error, &self.secrets))
+    }
+
+    fn facts(&self) -> Result<ClusterFacts, Fault> {
+        let place = Place::cluster(&self.name);
+        let prober = self.prober(&place)?;
+        let metadata = prober.fetch_metadata(Some(ANY_TOPIC), ANSWER_WITHIN);
+        serve(&prober);
+        let metadata = metadata.map_err(|error| place.fault_from(&error, prober.context()))?;
+        prober.context().forget();
+        let Some(cluster_id) = prober.client().fetch_cluster_id(ANSWER_WITHIN) else {
+            return Err(place.fault(FaultClass::Unsupported, "they do not tell their cluster's id"));
+        };
+        Ok(ClusterFacts { cluster_id, brokers: metadata.brokers().len() })
+    }
+
+    fn topic(&self, name: &str) -> Result<Option<TopicFacts>, Fault> {
+        let place = Place::describe(&self.name, name);
+        let prober = self.prober(&place)?;
+        let Some(Shape { partitions, replication, leader }) = shape(&prober, name, &place)? else {
+            return Ok(None);
+        };
+        let said = prober.context();
+        let bounds = prober.fetch_watermarks(name, 0, ANSWER_WITHIN);
+        serve(&prober);
+        let (start, end) = bounds.map_err(|error| place.fault_from(&error, said))?;
+        let topic_id = topic_id(prober.client(), leader, name, ANSWER_WITHIN)
+            .map_err(|code| place.fault_of(code))?;
+        let settings = self.topic_settings(name, leader).map_err(|fault| fault.cause);
+        Ok(Some(TopicFacts { topic_id, partitions, replication, start, end, settings }))
+    }
+
+    fn topic_settings(&self, topic: &str, broker: i32) -> Result<TopicSettings, Fault> {
+        let place = Place::settings(&self.name, topic);
+        let administrator = self.administrator(&place)?;
+        let resource = [ResourceSpecifier::Topic(topic)];
+        let options = AdminOptions::new().request_timeout(Some(ANSWER_WITHIN)).broker_id(broker);
+        let asked = administrator.describe_configs(&resource, &options);
+        let answer = Handle::current().block_on(asked);
+        let said = Said::new(&self.name, &self.secrets);
+        drop_behind(administrator);
+        let answer = answer.map_err(|error| place.fault_from(&error, &said))?;
+        match answer.into_iter().next() {
+            Some(Ok(resource)) => Ok(settings_in(&resource)),
+            Some(Err(code)) => Err(place.fault_of(code)),
+            None => Err(place.fault(FaultClass::Permanent, "the answer is empty")),
+        }
+    }
+
+    fn create(&self, spec: &TopicSpec) -> Result<(), Fault> {
+        let place = Place::create(&self.name, &spec.name);
+        let administrator = self.administrator(&place)?;
+        let replication = TopicReplication::Fixed(spec.replication);
+        let start = NewTopic::new(&spec.name, spec.partitions, replication);
+        let topic = spec.settings.iter().fold(start, |topic, (name, value)| topic.set(name, value));
+        let options = AdminOptions::new()
+            .request_timeout(Some(ANSWER_WITHIN))
+            .operation_timeout(Some(ANSWER_WITHIN));
+        let asked = administrator.create_topics([&topic], &options);
+        let answer = Handle::current().block_on(asked);
+        let said = Said::new(&self.name, &self.secrets);
+        drop_behind(administrator);
+        let answer = answer.map_err(|error| place.fault_from(&error, &said))?;
+        match answer.into_iter().next() {
+            Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
+            Some(Err((_, code))) => Err(place.fault_of(code)),
+            None => Err(place.fault(FaultClass::Permanent, "the answer is empty")),
+        }
+    }
+
+    /// Whether every partition of a topic has a leader.
+    fn is_ready(&self, spec: &TopicSpec) -> Result<bool, Fault> {
+        let place = Place::create(&self.name, &spec.name);
+        let prober = self.prober(&place)?;
+        let metadata = prober.fetch_metadata(Some(&spec.name), ANSWER_WITHIN);
+        serve(&prober);
+        let metadata = metadata.map_err(|error| place.fault_from(&error, prober.context()))?;
+        let found = metadata.topics().iter().find(|topic| topic.name() == spec.name);
+        Ok(found.is_some_and(|topic| {
+            topic.error().is_none()
+                && !topic.partitions().is_empty()
+                && topic.partitions().iter().all(|partition| partition.leader() >= 0)
+        }))
+    }
+
+    fn read(&self, topic: &str, partition: i32, from: Offset) -> Result<KafkaLog, Fault> {
+        let place = Place::read(&self.name, topic);
+        let consumer = self.consumer(&self.settings.reader(), &place)?;
+        let clock = self.settings.clock;
+        let topic = topic.to_owned();
+        log::open(log::Opening { consumer, clock, place, topic, partition, from })
+    }
+
+    fn read_all(&self, topic: &str) -> Result<Vec<Record>, Fault> {
+        let place = Place::read(&self.name, topic);
+        let consumer = self.consumer(&self.settings.reader(), &place)?;
+        scan::read_all(&consumer, topic, &place)
+    }
+
+    fn append_to(&self, topic: &str, partition: i32) -> Result<KafkaAppender, Fault> {
+        appender::open(appender::Opening {
+            config: self.settings.appender(),
+            secrets: Arc::clone(&self.secrets),
+            place: Place::append(&self.name, topic),
+            topic: topic.to_owned(),
+            partition,
+        })
+    }
+
+    fn lease(&self, request: LeaseRequest) -> Result<KafkaLease, Fault> {
+        let place = Place::join(&self.name, &request.group, &request.topic);
+        let prober = self.prober(&place)?;
+        let partitions = partitions_of(&prober, &request.topic, &place)?;
+        if !partitions.contains(&request.partition) {
+            let cause = format!("topic {} has no partition {}", request.topic, request.partition);
+            return Err(place.fault(FaultClass::Missing, cause));
+        }
+        lease::open(lease::Opening {
+            config: self.settings.member(&request.group, request.instance.as_deref()),
+            secrets: Arc::clone(&self.secrets),
+            clock: self.settings.clock,
+            place,
+            request,
+        })
+    }
+
+    fn members(&self, group: &str) -> Result<Vec<String>, Fault> {
+        let place = Place::group(&self.name, group);
+        let prober = self.prober(&place)?;
+        let listed = prober.fetch_group_list(Some(group), ANSWER_WITHIN);
+        serve(&prober);
+        let listed = listed.map_err(|error| place.fault_from(&error, prober.context()))?;
+        let members = listed.groups().iter().filter(|known| known.name() == group);
+        Ok(members
+            .flat_map(|known| known.members())
+            .map(|member| {
+                // Kafka's brokers write a slash before the address.
+                let host = member.client_host().trim_start_matches('/');
+                format!("{} at {host}", member.client_id())
+            })
+            .collect())
+    }
+}
+
+/// What metadata tell of a topic.
+struct Shape {
+    partitions: usize,
+    /// Replicas of partition 0.
+    replication: usize,
+    /// The leader of partition 0. Any broker knows a topic's id and settings; where none is named,
+    /// the client waits for the controller.
+    leader: i32,
+}
+
+/// The shape of a topic; none where it does not exist.
+fn shape(prober: &ReadingConsumer, topic: &str, place: &Place) -> Result<Option<Shape>, Fault> {
+    let metadata = prober.fetch_metadata(Some(topic), ANSWER_WITHIN);
+    serve(prober);
+    let metadata = metadata.map_err(|error| place.fault_from(&error, prober.context()))?;
+    prober.context().forget();
+    let Some(found) = metadata.topics().iter().find(|described| described.name() == topic) else {
+        return Ok(None);
+    };
+    if let Some(error) = found.error() {
+        let fault = place.fault_of(RDKafkaErrorCode::from(error));
+        return if fault.class == FaultClass::Missing { Ok(None) } else { Err(fault) };
+    }
+    let first = found.partitions().iter().find(|partition| partition.id() == 0);
+    let replication = first.map_or(0, |partition| partition.replicas().len());
+    let leader = first.map_or(-1, |partition| partition.leader());
+    Ok(Some(Shape { partitions: found.partitions().len(), replication, leader }))
+}
+
+fn settings_in(resource: &ConfigResource) -> TopicSettings {
+    let text = |name: &str| resource.get(name).and_then(|entry| entry.value.clone());
+    let number = |name: &str| text(name).and_then(|value| value.parse().ok());
+    TopicSettings {
+        cleanup_policy: text("cleanup.policy").unwrap_or_default(),
+        delete_retention_ms: number("delete.retention.ms"),
+        retention_ms: number("retention.ms"),
+        retention_bytes: number("retention.bytes"),
+        min_insync_replicas: number("min.insync.replicas"),
+        max_message_bytes: number("max.message.bytes"),
+        timestamp_type: text("message.timestamp.type").unwrap_or_default(),
+    }
+}
+
+/// Ends an admin client without waiting for its thread, which looks up every 100 ms.
+fn drop_behind(administrator: AdminClient<Said>) {
+    drop(tokio::task::spawn_blocking(move || drop(administrator)));
+}
+
+/// Does on a thread for blocking what blocks.
+async fn blocking<T: Send + 'static>(
+    inner: &Arc<Inner>,
+    act: impl FnOnce(&Inner) -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let ours = Arc::clone(inner);
+    match tokio::task::spawn_blocking(move || act(&ours)).await {
+        Ok(done) => done,
+        Err(error) => {
+            let cause = format!("the request did not end: {error}");
+            Err(Place::cluster(&inner.name).fault(FaultClass::Permanent, cause))
+        }
+    }
+}
+
+impl Cluster for KafkaCluster {
+    type Log = KafkaLog;
+    type Appender = KafkaAppender;
+    type Lease = KafkaLease;
+
+    fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    async fn facts(&self) -> Result<ClusterFacts, Fault> {
+        blocking(&self.inner, Inner::facts).await
+    }
+
+    async fn topic(&self, name: &str) -> Result<Option<TopicFacts>, Fault> {
+        let name = name.to_owned();
+        blocking(&self.inner, move |inner| inner.topic(&name)).await
+    }
+
+    async fn create_topic(&self, spec: &TopicSpec) -> Result<(), Fault> {
+        let clock = self.inner.settings.clock;
+        let started = clock.monotonic();
+        let wanted = spec.clone();
+        blocking(&self.inner, move |inner| inner.create(&wanted)).await?;
+        // The controller answers before every broker has heard of the topic.
+        loop {
+            let wanted = spec.clone();
+            let told = blocking(&self.inner, move |inner| inner.is_ready(&wanted)).await?;
+            // A leader that was just made may not know yet that it is one.
+            if told && self.topic(&spec.name).await.is_ok_and(|facts| facts.is_some()) {
+                return Ok(());
+            }
+            if clock.monotonic().saturating_sub(started) > CREATED_WITHIN {
+                let place = Place::create(&self.inner.name, &spec.name);
+                return Err(place.fault(FaultClass::Transient, "it is created, but has no leaders"));
+            }
+            clock.sleep(LOOK_PAUSE).await;
+        }
+    }
+
+    async fn read(&self, topic: &str, partition: i32, from: Offset) -> Result<KafkaLog, Fault> {
+        let topic = topic.to_owned();
+        blocking(&self.inner, move |inner| inner.read(&topic, partition, from)).await
+    }
+
+    async fn read_all(&self, topic: &str) -> Result<Vec<Record>, Fault> {
+        let topic = topic.to_owned();
+        blocking(&self.inner, move |inner| inner.read_all(&topic)).await
+    }
+
+    async fn append_to(&self, topic: &str, partition: i32) -> Result<KafkaAppender, Fault> {
+        let topic = topic.to_owned();
+        blocking(&self.inner, move |inner| inner.append_to(&topic, partition)).await
+    }
+
+    async fn lease(&self, request: &LeaseRequest) -> Result<KafkaLease, Fault> {
+        let request = request.clone();
+        blocking(&self.inner, move |inner| inner.lease(request)).await
+    }
+
+    async fn members(&self, group: &str) -> Result<Vec<String>, Fault> {
+        let group = group.to_owned();
+        blocking(&self.inner, move |inner| inner.members(&group)).await
+    }
+}

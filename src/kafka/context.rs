@@ -1,0 +1,84 @@
+//! What librdkafka says unasked, as log lines without secrets.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::KafkaError;
+use rdkafka::error::RDKafkaErrorCode;
+
+use crate::kafka::errors::code_of;
+use crate::kafka::errors::lock;
+use crate::kafka::settings::Secrets;
+
+/// The last thing that went wrong between a client and its brokers.
+#[derive(Debug, Clone)]
+pub(super) struct LastTrouble {
+    pub(super) code: RDKafkaErrorCode,
+    pub(super) words: String,
+}
+
+/// What one client said: the reason behind codes like "all brokers are down".
+pub(super) struct Said {
+    cluster: Arc<str>,
+    secrets: Arc<Secrets>,
+    last: Mutex<Option<LastTrouble>>,
+}
+
+impl Said {
+    /// Nothing said yet.
+    pub(super) fn new(cluster: &Arc<str>, secrets: &Arc<Secrets>) -> Self {
+        Self { cluster: Arc::clone(cluster), secrets: Arc::clone(secrets), last: Mutex::new(None) }
+    }
+
+    /// The last trouble since `forget`.
+    pub(super) fn last(&self) -> Option<LastTrouble> {
+        lock(&self.last).clone()
+    }
+
+    /// Something worked: what was said before explains nothing any more.
+    pub(super) fn forget(&self) {
+        *lock(&self.last) = None;
+    }
+
+    /// The text without secrets.
+    pub(super) fn clean(&self, text: &str) -> String {
+        self.secrets.clean(text)
+    }
+}
+
+impl ClientContext for Said {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        let cluster = &*self.cluster;
+        let text = self.clean(text);
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+                tracing::error!(cluster, facility, "librdkafka: {text}");
+            }
+            // What matters of these comes back as a fault, which is logged by whoever acts on it.
+            RDKafkaLogLevel::Error
+            | RDKafkaLogLevel::Warning
+            | RDKafkaLogLevel::Notice
+            | RDKafkaLogLevel::Info
+            | RDKafkaLogLevel::Debug => {
+                tracing::debug!(cluster, facility, "librdkafka: {text}");
+            }
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let words = self.clean(reason);
+        tracing::debug!(cluster = &*self.cluster, "librdkafka: {words}");
+        let Some(code) = code_of(&error) else {
+            return;
+        };
+        // It adds nothing to the reason that came before it.
+        if code != RDKafkaErrorCode::AllBrokersDown {
+            *lock(&self.last) = Some(LastTrouble { code, words });
+        }
+    }
+}
+
+impl ConsumerContext for Said {}

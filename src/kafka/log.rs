@@ -1,0 +1,414 @@
+//! One partition read, on a thread of its own.
+//!
+//! The thread owns a librdkafka consumer that is *assigned* the partition: no membership, no
+//! commits, nothing that the source cluster would remember. It wakes when the consumer's queue
+//! turns non-empty, takes what is at hand into a batch, and passes it on through a short channel.
+//! A reader that nobody empties stops fetching; one that is dropped ends its thread.
+//!
+//! # The end
+//!
+//! The end is reached when everything below the high watermark has been given. The watermark asked
+//! before the first fetch counts as well as librdkafka's own news of the end, which come up to
+//! `fetch.wait.max.ms` later. Commit markers and the gaps that compaction leaves are counted.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::thread::Thread;
+use std::time::Duration;
+
+use rdkafka::Message;
+use rdkafka::Offset as KafkaOffset;
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
+use tokio::sync::mpsc;
+
+use crate::core::record::Offset;
+use crate::core::record::after;
+use crate::kafka::errors::Place;
+use crate::kafka::errors::lock;
+use crate::kafka::reading::LOOKS;
+use crate::kafka::reading::ReadingConsumer;
+use crate::kafka::reading::fault_in;
+use crate::kafka::reading::partitions_of;
+use crate::kafka::reading::record_of;
+use crate::kafka::settings::ANSWER_WITHIN;
+use crate::service::clock::SystemClock;
+use crate::service::ports::Batch;
+use crate::service::ports::Clock;
+use crate::service::ports::Fault;
+use crate::service::ports::FaultClass;
+use crate::service::ports::Log;
+
+/// Records in a batch at most.
+const BATCH_RECORDS_MAX: usize = 512;
+
+/// A batch is closed once its keys and values take this much; one record may exceed it.
+const BATCH_BYTES_MAX: usize = 1024 * 1024;
+
+/// Batches that wait to be taken. With the batch size it bounds what a slow taker costs: 3 MiB,
+/// next to the 8 MiB that librdkafka holds.
+const BATCHES_WAITING_MAX: usize = 3;
+
+/// How long the thread sleeps when nothing wakes it. Only a safeguard: records, seeks and the
+/// drop of the reader wake it at once.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// The pause before a start offset is looked up again.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// The same transient fault is passed again only after this long.
+const REPEAT_AFTER: Duration = Duration::from_secs(10);
+
+/// A reader of one partition.
+pub struct KafkaLog {
+    receiver: mpsc::Receiver<Delivery>,
+    control: Arc<Control>,
+    thread: Thread,
+    place: Place,
+    epoch: u64,
+    /// The fault that stopped the reading until the next seek.
+    stopped_by: Option<Fault>,
+}
+
+impl fmt::Debug for KafkaLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaLog").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+/// What the reader passes on, and since which seek.
+struct Delivery {
+    epoch: u64,
+    what: Result<Batch, Fault>,
+}
+
+/// What the owner of a reader tells its thread.
+#[derive(Default)]
+struct Control {
+    stop: AtomicBool,
+    seek: Mutex<Option<Seek>>,
+}
+
+struct Seek {
+    epoch: u64,
+    offset: Offset,
+}
+
+impl Log for KafkaLog {
+    async fn next(&mut self) -> Result<Batch, Fault> {
+        if let Some(fault) = &self.stopped_by {
+            return Err(fault.clone());
+        }
+        loop {
+            let Some(delivery) = self.receiver.recv().await else {
+                return Err(self.place.fault(FaultClass::Permanent, "its reading thread ended"));
+            };
+            if delivery.epoch != self.epoch {
+                continue;
+            }
+            if let Err(fault) = &delivery.what
+                && fault.class != FaultClass::Transient
+            {
+                self.stopped_by = Some(fault.clone());
+            }
+            return delivery.what;
+        }
+    }
+
+    async fn seek(&mut self, offset: Offset) -> Result<(), Fault> {
+        self.epoch = self.epoch.saturating_add(1);
+        self.stopped_by = None;
+        *lock(&self.control.seek) = Some(Seek { epoch: self.epoch, offset });
+        // The thread may wait for room in the channel.
+        while self.receiver.try_recv().is_ok() {}
+        self.thread.unpark();
+        Ok(())
+    }
+}
+
+impl Drop for KafkaLog {
+    fn drop(&mut self) {
+        self.control.stop.store(true, Ordering::Release);
+        self.receiver.close();
+        self.thread.unpark();
+    }
+}
+
+/// What a reader is opened with.
+pub(super) struct Opening {
+    pub(super) consumer: ReadingConsumer,
+    pub(super) clock: SystemClock,
+    pub(super) place: Place,
+    pub(super) topic: String,
+    pub(super) partition: i32,
+    pub(super) from: Offset,
+}
+
+/// Starts to read. Blocks while it asks for the log's bounds.
+///
+/// # Errors
+///
+/// `Missing` where the topic or the partition does not exist, `OutOfRange` where `from` lies
+/// beyond the log's end, and whatever keeps the brokers from answering.
+pub(super) fn open(opening: Opening) -> Result<KafkaLog, Fault> {
+    let place = opening.place.clone();
+    let partitions = partitions_of(&opening.consumer, &opening.topic, &place)?;
+    if !partitions.contains(&opening.partition) {
+        let cause = format!("it has no partition {}", opening.partition);
+        return Err(place.fault(FaultClass::Missing, cause));
+    }
+    let (sender, receiver) = mpsc::channel(BATCHES_WAITING_MAX);
+    let control = Arc::new(Control::default());
+    let mut reader = Reader {
+        consumer: opening.consumer,
+        clock: opening.clock,
+        place: opening.place,
+        topic: opening.topic,
+        partition: opening.partition,
+        control: Arc::clone(&control),
+        sender,
+        epoch: 0,
+        next: 0,
+        wanted: None,
+        end_asked: None,
+        end_confirmed: false,
+        halted: false,
+        passed: None,
+    };
+    reader.start_at(opening.from)?;
+    // The first characters of a thread's name are what the system's tools show.
+    let name = format!("log-{}", reader.topic);
+    let handle = std::thread::Builder::new()
+        .name(name)
+        .spawn(move || reader.run())
+        .map_err(|error| place.fault(FaultClass::Transient, format!("no thread: {error}")))?;
+    let thread = handle.thread().clone();
+    Ok(KafkaLog { receiver, control, thread, place, epoch: 0, stopped_by: None })
+}
+
+struct Reader {
+    consumer: ReadingConsumer,
+    clock: SystemClock,
+    place: Place,
+    topic: String,
+    partition: i32,
+    control: Arc<Control>,
+    sender: mpsc::Sender<Delivery>,
+    /// Counts the seeks; what was read before the last one is not wanted any more.
+    epoch: u64,
+    /// Everything below has been taken from the consumer.
+    next: Offset,
+    /// Where to start, while the brokers could not be asked yet.
+    wanted: Option<Offset>,
+    /// The high watermark asked before the first fetch, until the end was reached once.
+    end_asked: Option<Offset>,
+    /// The fetches since the last news of the end began after `end_asked` was known.
+    end_confirmed: bool,
+    /// A fault that waiting does not mend: nothing is read until the next seek.
+    halted: bool,
+    /// The transient fault passed last, and when.
+    passed: Option<(Fault, Duration)>,
+}
+
+impl Reader {
+    fn run(mut self) {
+        let me = std::thread::current();
+        self.consumer.set_nonempty_callback(move || me.unpark());
+        while !self.control.stop.load(Ordering::Acquire) {
+            if !self.step() {
+                break;
+            }
+        }
+        tracing::debug!(topic = self.topic, partition = self.partition, "reading ended");
+    }
+
+    /// Passes on what is at hand, or sleeps. False when nobody listens any more.
+    fn step(&mut self) -> bool {
+        let seek = lock(&self.control.seek).take();
+        if let Some(seek) = seek {
+            self.epoch = seek.epoch;
+            self.wanted = Some(seek.offset);
+            self.passed = None;
+        }
+        if let Some(offset) = self.wanted
+            && let Err(fault) = self.start_at(offset)
+        {
+            let listened = self.pass_fault(fault);
+            std::thread::park_timeout(RETRY_AFTER);
+            return listened;
+        }
+        let (batch, error) = self.take_at_hand();
+        let fault = error.and_then(|error| fault_in(&error, &self.place, self.consumer.context()));
+        if batch.is_none() && fault.is_none() {
+            std::thread::park_timeout(LOOK_AGAIN_AFTER);
+            return true;
+        }
+        batch.is_none_or(|batch| self.pass(Ok(batch)))
+            && fault.is_none_or(|fault| self.pass_fault(fault))
+    }
+
+    /// Assigns the partition from an offset on, or from the log's start where that is later.
+    fn start_at(&mut self, offset: Offset) -> Result<(), Fault> {
+        let (start, end) = self.bounds()?;
+        if offset > end {
+            let cause = format!("the log ends at {end}, before offset {offset}");
+            return Err(self.place.fault(FaultClass::OutOfRange, cause));
+        }
+        self.assign(offset.max(start))?;
+        self.end_asked = Some(end);
+        self.end_confirmed = false;
+        self.wanted = None;
+        self.halted = false;
+        Ok(())
+    }
+
+    fn bounds(&self) -> Result<(Offset, Offset), Fault> {
+        let asked = self.consumer.fetch_watermarks(&self.topic, self.partition, ANSWER_WITHIN);
+        asked.map_err(|error| self.place.fault_from(&error, self.consumer.context()))
+    }
+
+    fn assign(&mut self, start: Offset) -> Result<(), Fault> {
+        let mut list = TopicPartitionList::new();
+        let said = self.consumer.context();
+        list.add_partition_offset(&self.topic, self.partition, KafkaOffset::Offset(start))
+            .and_then(|()| self.consumer.assign(&list))
+            .map_err(|error| self.place.fault_from(&error, said))?;
+        self.next = start;
+        Ok(())
+    }
+
+    /// Takes what the consumer has ready, without waiting.
+    fn take_at_hand(&mut self) -> (Option<Batch>, Option<KafkaError>) {
+        let mut batch = Batch { next: self.next, ..Batch::default() };
+        let mut bytes: usize = 0;
+        let mut looks: usize = 0;
+        let mut failed = None;
+        let mut end_news = false;
+        while batch.records.len() < BATCH_RECORDS_MAX && bytes < BATCH_BYTES_MAX && looks < LOOKS {
+            match self.consumer.poll(Duration::ZERO) {
+                None => looks = looks.saturating_add(1),
+                Some(Ok(message)) => {
+                    if message.offset() < batch.next {
+                        continue;
+                    }
+                    bytes = bytes
+                        .saturating_add(message.key_len())
+                        .saturating_add(message.payload_len());
+                    batch.next = after(message.offset());
+                    batch.records.push(record_of(&message));
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => {
+                    end_news = true;
+                    break;
+                }
+                Some(Err(error)) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        if self.halted {
+            return (None, None);
+        }
+        if !batch.records.is_empty() {
+            self.passed = None;
+        }
+        self.next = batch.next;
+        batch.at_end = if end_news { self.reached_end() } else { self.reached_asked_end() };
+        batch.next = self.next;
+        let worth_passing = batch.at_end || !batch.records.is_empty();
+        (worth_passing.then_some(batch), failed)
+    }
+
+    /// The end that was asked for before reading began is reached by what was taken.
+    fn reached_asked_end(&mut self) -> bool {
+        let reached = self.end_asked.is_some_and(|end| self.next >= end);
+        if reached {
+            self.end_asked = None;
+        }
+        reached
+    }
+
+    /// librdkafka says that the end is reached. Moves `next` over what is no record.
+    ///
+    /// The consumer's position counts commit markers (librdkafka moves it over control records
+    /// when it is polled). It does not count offsets that compaction left empty, so a position
+    /// below the watermark asked at the start is checked by reading once more from there: the
+    /// leader tells a watermark only when its own has caught up (KIP-207), and a fetch after that
+    /// which finds nothing proves that nothing is there.
+    fn reached_end(&mut self) -> bool {
+        self.next = self.next.max(self.position());
+        let Some(end) = self.end_asked else {
+            return true;
+        };
+        if self.next >= end {
+            self.end_asked = None;
+            return true;
+        }
+        if self.end_confirmed {
+            self.next = end;
+            self.end_asked = None;
+            return true;
+        }
+        match self.bounds().and_then(|(_, end)| self.assign(self.next).map(|()| end)) {
+            Ok(end) => {
+                self.end_asked = Some(end);
+                self.end_confirmed = true;
+                false
+            }
+            Err(fault) => {
+                tracing::debug!("the end is taken from the last record: {fault}");
+                self.end_asked = None;
+                true
+            }
+        }
+    }
+
+    fn position(&self) -> Offset {
+        let positions = self.consumer.position().ok();
+        let ours = positions.as_ref().and_then(|positions| {
+            let found = positions.find_partition(&self.topic, self.partition)?;
+            match found.offset() {
+                KafkaOffset::Offset(position) => Some(position),
+                KafkaOffset::Beginning
+                | KafkaOffset::End
+                | KafkaOffset::Stored
+                | KafkaOffset::Invalid
+                | KafkaOffset::OffsetTail(_) => None,
+            }
+        });
+        ours.unwrap_or(self.next)
+    }
+
+    fn pass_fault(&mut self, fault: Fault) -> bool {
+        if fault.class != FaultClass::Transient {
+            self.halt();
+            return self.pass(Err(fault));
+        }
+        let now = self.clock.monotonic();
+        if let Some((last, at)) = &self.passed
+            && last.class == fault.class
+            && now.saturating_sub(*at) < REPEAT_AFTER
+        {
+            return true;
+        }
+        self.passed = Some((fault.clone(), now));
+        self.pass(Err(fault))
+    }
+
+    fn halt(&mut self) {
+        self.halted = true;
+        self.wanted = None;
+        if let Err(error) = self.consumer.unassign() {
+            tracing::debug!(topic = self.topic, "unassign: {error}");
+        }
+    }
+
+    fn pass(&self, what: Result<Batch, Fault>) -> bool {
+        self.sender.blocking_send(Delivery { epoch: self.epoch, what }).is_ok()
+    }
+}

@@ -1,0 +1,41 @@
+//! Clusters over Kafka itself: the ports of [`crate::service::ports`] on librdkafka.
+//!
+//! # Layout
+//!
+//! - `settings`: what a cluster is made from, and the librdkafka settings of each kind of client;
+//! - `cluster`: questions to a cluster, and the way to a reader, a writer, a lease;
+//! - `log`: one partition read, on a thread of its own;
+//! - `reading`: what all that read have in common;
+//! - `scan`: a small topic read once, all its partitions;
+//! - `appender`: one partition written, idempotent and in order;
+//! - `lease`: the right to write, as ownership of a partition in a consumer group;
+//! - `errors`: librdkafka's codes as faults, in words a person can act on;
+//! - `context`: what librdkafka says unasked, as log lines without secrets;
+//! - `topic_id`: the one request that the Rust client does not have;
+//! - `mock`: librdkafka's mock cluster, for demonstrations and tests.
+//!
+//! Nothing outside this module names rdkafka. Calls of librdkafka that block run on threads made
+//! for blocking, never on those that drive futures.
+
+mod appender;
+mod cluster;
+mod context;
+mod errors;
+mod lease;
+mod log;
+mod mock;
+mod reading;
+mod scan;
+mod settings;
+mod topic_id;
+
+pub use appender::KafkaAppender;
+pub use cluster::KafkaCluster;
+pub use lease::HOLD;
+pub use lease::KafkaLease;
+pub use log::KafkaLog;
+pub use mock::Mock;
+pub use mock::MockBroker;
+pub use mock::MockFault;
+pub use mock::MockPair;
+pub use settings::ClusterSettings;

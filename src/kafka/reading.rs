@@ -1,0 +1,123 @@
+//! What all that read have in common.
+
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+use std::time::Duration;
+
+use rdkafka::Message;
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::message::BorrowedMessage;
+use rdkafka::message::Headers;
+use rdkafka::metadata::MetadataPartition;
+
+use crate::core::record::Header;
+use crate::core::record::Record;
+use crate::kafka::context::Said;
+use crate::kafka::errors::Place;
+use crate::kafka::errors::code_of;
+use crate::kafka::settings::ANSWER_WITHIN;
+use crate::service::ports::Fault;
+use crate::service::ports::FaultClass;
+
+/// How often the queue is looked at before the thread sleeps. A look may find nothing because it
+/// served a log line instead.
+pub(super) const LOOKS: usize = 3;
+
+/// What librdkafka says about the group that it wants and we do not use.
+const ABOUT_THE_GROUP: &[RDKafkaErrorCode] = &[
+    RDKafkaErrorCode::GroupAuthorizationFailed,
+    RDKafkaErrorCode::CoordinatorLoadInProgress,
+    RDKafkaErrorCode::CoordinatorNotAvailable,
+    RDKafkaErrorCode::NotCoordinator,
+    RDKafkaErrorCode::WaitingForCoordinator,
+    RDKafkaErrorCode::InvalidGroupId,
+];
+
+/// The consumer of a reader.
+pub(super) type ReadingConsumer = BaseConsumer<Said>;
+
+/// The ids of a topic's partitions. Blocks. It also warms the connection: without it `assign`
+/// waits half a second for its first record.
+pub(super) fn partitions_of(
+    consumer: &ReadingConsumer,
+    topic: &str,
+    place: &Place,
+) -> Result<Vec<i32>, Fault> {
+    let said = consumer.context();
+    let metadata = match consumer.fetch_metadata(Some(topic), ANSWER_WITHIN) {
+        Ok(metadata) => metadata,
+        Err(error) => {
+            serve(consumer);
+            return Err(place.fault_from(&error, said));
+        }
+    };
+    let described = metadata.topics().iter().find(|described| described.name() == topic);
+    let Some(described) = described else {
+        return Err(place.fault_of(RDKafkaErrorCode::UnknownTopicOrPartition));
+    };
+    if let Some(error) = described.error() {
+        return Err(place.fault_of(RDKafkaErrorCode::from(error)));
+    }
+    said.forget();
+    Ok(described.partitions().iter().map(MetadataPartition::id).collect())
+}
+
+/// Lets a consumer say what it has to say; its context keeps the last trouble.
+pub(super) fn serve(consumer: &ReadingConsumer) {
+    /// Events served at once; the rest waits for the next time.
+    const EVENTS_MAX: usize = 100;
+    let mut looks: usize = 0;
+    for _ in 0..EVENTS_MAX {
+        if consumer.poll(Duration::ZERO).is_none() {
+            looks = looks.saturating_add(1);
+        }
+        if looks == LOOKS {
+            return;
+        }
+    }
+}
+
+/// The fault that whoever reads must hear of. What one connection of several went through is none:
+/// librdkafka goes on elsewhere, and says so when no broker is left.
+pub(super) fn fault_in(error: &KafkaError, place: &Place, said: &Said) -> Option<Fault> {
+    let code = code_of(error);
+    if code.is_some_and(|code| ABOUT_THE_GROUP.contains(&code)) {
+        return None;
+    }
+    let fault = place.fault_from(error, said);
+    let passes_by =
+        fault.class == FaultClass::Transient && code != Some(RDKafkaErrorCode::AllBrokersDown);
+    (!passes_by).then_some(fault)
+}
+
+/// A record as the broker gave it.
+pub(super) fn record_of(message: &BorrowedMessage<'_>) -> Record {
+    Record {
+        offset: message.offset(),
+        timestamp_ms: message.timestamp().to_millis(),
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers: headers_of(message),
+    }
+}
+
+fn headers_of(message: &BorrowedMessage<'_>) -> Vec<Header> {
+    let Some(headers) = message.headers() else {
+        return Vec::new();
+    };
+    let mut owned = Vec::with_capacity(headers.count());
+    for index in 0..headers.count() {
+        // rdkafka panics at a name that is not UTF-8, which Kafka's own clients never write. The
+        // header is then kept without its name; a record must not end the reading.
+        let read = catch_unwind(AssertUnwindSafe(|| {
+            let header = headers.try_get(index)?;
+            Some(Header { name: header.key.to_owned(), value: header.value.map(<[u8]>::to_vec) })
+        }));
+        let unnamed = Header { name: char::REPLACEMENT_CHARACTER.to_string(), value: None };
+        owned.push(read.ok().flatten().unwrap_or(unnamed));
+    }
+    owned
+}
