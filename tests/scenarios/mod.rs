@@ -1,0 +1,12 @@
+//! The scenarios by theme.
+
+mod contexts;
+mod deletions;
+mod drift;
+mod fences;
+mod ids;
+mod kinds;
+mod loops;
+mod pointers;
+mod references;
+mod values;

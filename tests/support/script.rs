@@ -1,0 +1,230 @@
+//! A scenario as text: links, then what happens and what has to be true, step by step.
+//!
+//! ```text
+//! link into .source subjects orders* fence import      (default: from `source` to `target`)
+//! link b-to-a B>A into .b
+//! only live | only reconcile | unsettled
+//! target            records that someone else appended, indented below
+//! start             links begin (default: before the first record of a source)
+//! source            …
+//! compact source | expire source | restart | released | fence again | hours 2
+//! expect target     its compacted state; `opened .source` stands for CONTEXT, MODE and CONFIG
+//! written           what the links appended since the last look, in order (reconciling only)
+//! incidents | held | remarks | halt …
+//! ```
+
+use std::collections::BTreeSet;
+
+use schema_mirror::core::filter::SubjectFilter;
+use schema_mirror::core::link::History;
+use schema_mirror::core::link::Permissions;
+use schema_mirror::core::link::SourceClaim;
+use schema_mirror::core::link::brake::Suspicion;
+use schema_mirror::core::rules::Compatibility;
+use schema_mirror::core::rules::DeleteLimit;
+use schema_mirror::core::rules::Dialect;
+use schema_mirror::core::rules::DriftPolicy;
+use schema_mirror::core::rules::Fence;
+use schema_mirror::core::rules::Placement;
+use schema_mirror::core::rules::References;
+use schema_mirror::core::rules::Rules;
+use schema_mirror::core::rules::Scope;
+use schema_mirror::core::subject::ContextName;
+
+/// A link as a scenario defines it.
+#[derive(Debug, Clone)]
+pub(crate) struct LinkSpec {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) rules: Rules,
+    pub(crate) history: History,
+    pub(crate) permissions: Permissions,
+}
+
+/// One step of a scenario.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    Append(String, Vec<String>),
+    Start,
+    Restart,
+    Compact { cluster: String, expire: bool },
+    Released,
+    FenceAgain,
+    Hours(u64),
+    Suspect(Suspicion),
+    Expect(String, Vec<String>),
+    Written(Vec<String>),
+    Incidents(Vec<String>),
+    Held(Vec<String>),
+    Remarks(Vec<String>),
+    Halt(String),
+}
+
+/// A scenario.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Script {
+    pub(crate) links: Vec<LinkSpec>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) only_live: bool,
+    pub(crate) only_reconcile: bool,
+    /// The links do not come to rest: what they set aside differs from the source for good.
+    pub(crate) unsettled: bool,
+}
+
+impl Script {
+    pub(crate) fn parse(text: &str) -> Self {
+        let mut script = Self::default();
+        let mut lines = text.lines().filter(|line| !line.trim().is_empty()).peekable();
+        let margin = text.lines().find(|line| !line.trim().is_empty()).map_or(0, indent);
+        while let Some(head) = lines.next() {
+            assert_eq!(indent(head), margin, "a section begins at the margin: {head:?}");
+            let mut body = Vec::new();
+            while let Some(line) = lines.next_if(|line| indent(line) > margin) {
+                body.push(line.trim().to_owned());
+            }
+            script.section(head.trim(), body);
+        }
+        if script.links.is_empty() {
+            script.links.push(link("into .source"));
+        }
+        script.start_before_sources();
+        script
+    }
+
+    fn section(&mut self, head: &str, body: Vec<String>) {
+        let (word, rest) = head.split_once(' ').unwrap_or((head, ""));
+        let step = match (word, rest) {
+            ("link", _) => return self.links.push(link(rest)),
+            ("only", "live") => return self.only_live = true,
+            ("only", _) => return self.only_reconcile = true,
+            ("unsettled", _) => return self.unsettled = true,
+            ("start", _) => Step::Start,
+            ("restart", _) => Step::Restart,
+            ("compact", _) => Step::Compact { cluster: rest.to_owned(), expire: false },
+            ("expire", _) => Step::Compact { cluster: rest.to_owned(), expire: true },
+            ("released", _) => Step::Released,
+            ("fence", _) => Step::FenceAgain,
+            ("hours", _) => Step::Hours(rest.parse().unwrap()),
+            ("recreated", _) => {
+                Step::Suspect(Suspicion::Recreated { was: "t1".into(), is: "t2".into() })
+            }
+            ("truncated", _) => Step::Suspect(Suspicion::Truncated { was: 0, is: 5 }),
+            ("expect", _) => Step::Expect(rest.to_owned(), opened(body)),
+            ("written", _) => Step::Written(body),
+            ("incidents", _) => Step::Incidents(body),
+            ("held", _) => Step::Held(body),
+            ("remarks", _) => Step::Remarks(body),
+            ("halt", _) => Step::Halt(rest.to_owned()),
+            (cluster, "") => Step::Append(cluster.to_owned(), body),
+            _ => panic!("no section {head:?}"),
+        };
+        self.steps.push(step);
+    }
+
+    fn start_before_sources(&mut self) {
+        if self.steps.iter().any(|step| matches!(step, Step::Start)) {
+            return;
+        }
+        let reads = |cluster: &String| self.links.iter().any(|link| link.from == *cluster);
+        let first = self
+            .steps
+            .iter()
+            .position(|step| matches!(step, Step::Append(cluster, _) if reads(cluster)))
+            .unwrap_or(self.steps.len());
+        self.steps.insert(first, Step::Start);
+    }
+}
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+fn opened(lines: Vec<String>) -> Vec<String> {
+    let mut all = Vec::new();
+    for line in lines {
+        match line.strip_prefix("opened ") {
+            None => all.push(line),
+            Some(rest) => {
+                let (context, level) = rest.split_once(' ').unwrap_or((rest, "BACKWARD"));
+                all.push(format!("CONTEXT {context}"));
+                all.push(format!("MODE :{context}: READONLY"));
+                all.push(format!("CONFIG :{context}: {level}"));
+            }
+        }
+    }
+    all.sort();
+    all
+}
+
+fn link(words: &str) -> LinkSpec {
+    let mut spec = LinkSpec {
+        from: "source".to_owned(),
+        to: "target".to_owned(),
+        rules: rules(),
+        history: History::default(),
+        permissions: Permissions::default(),
+    };
+    let mut words = words.split_whitespace().peekable();
+    while let Some(word) = words.next() {
+        let mut argument = || words.next().unwrap();
+        match word {
+            "into" => {
+                spec.rules.placement = Placement::Into(ContextName::new(argument()).unwrap());
+            }
+            "same" => spec.rules.placement = Placement::Same,
+            "subjects" => {
+                let patterns: Vec<&str> = argument().split(',').collect();
+                spec.rules.filter = SubjectFilter::parse(&patterns).unwrap();
+            }
+            "fence" => {
+                spec.rules.fence = match argument() {
+                    "readonly" => Fence::Readonly,
+                    "import" => Fence::Import,
+                    _ => Fence::None,
+                }
+            }
+            "hold" => spec.rules.references = References::Hold,
+            "report" => spec.rules.drift = DriftPolicy::Report,
+            "default" => {
+                spec.rules.default_compatibility = Compatibility::parse(argument()).unwrap();
+            }
+            "karapace" => spec.rules.source_dialect = Dialect::Karapace,
+            "confluent" => spec.rules.source_dialect = Dialect::Confluent,
+            "share" => spec.rules.delete_limit.share_max = argument().parse().unwrap(),
+            "adopt" => spec.permissions.adopt = true,
+            "claimed" => spec.history.claimed = true,
+            "unfenced" => spec.history.unfenced = true,
+            "claims" => spec.history.source_claims.push(claim(argument())),
+            route if route.contains('>') => {
+                let (from, to) = route.split_once('>').unwrap();
+                (spec.from, spec.to) = (from.to_owned(), to.to_owned());
+            }
+            name => spec.rules.name = name.to_owned(),
+        }
+    }
+    spec
+}
+
+/// `:.x:*<B,C`: what another link copied there came through clusters B and C.
+fn claim(text: &str) -> SourceClaim {
+    let (pattern, origins) = text.split_once('<').unwrap();
+    SourceClaim {
+        scope: Scope { patterns: vec![pattern.to_owned()], below: None },
+        origins: origins.split(',').map(str::to_owned).collect::<BTreeSet<_>>(),
+    }
+}
+
+/// A link of the default context into `.source`, as its configuration's defaults make it.
+pub(crate) fn rules() -> Rules {
+    Rules {
+        name: "link".to_owned(),
+        placement: Placement::Into(ContextName::new(".source").unwrap()),
+        filter: SubjectFilter::default_context(),
+        fence: Fence::Readonly,
+        references: References::Follow,
+        drift: DriftPolicy::Repair,
+        default_compatibility: Compatibility::Backward,
+        source_dialect: Dialect::Auto,
+        delete_limit: DeleteLimit::default(),
+    }
+}
