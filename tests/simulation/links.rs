@@ -1,0 +1,390 @@
+//! The links of a run, and what each should make of its source: a small model of its own.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use schema_mirror::core::filter::SubjectFilter;
+use schema_mirror::core::rules::Compatibility;
+use schema_mirror::core::rules::DeleteLimit;
+use schema_mirror::core::rules::Dialect;
+use schema_mirror::core::rules::DriftPolicy;
+use schema_mirror::core::rules::Fence;
+use schema_mirror::core::rules::Placement;
+use schema_mirror::core::rules::References;
+use schema_mirror::core::rules::Rules;
+use schema_mirror::core::subject::ContextName;
+use serde_json::Map;
+use serde_json::Value;
+
+use super::registry::Held;
+use super::registry::Registry;
+use super::said::LogKey;
+use super::said::Place;
+
+/// A link as the run knows it.
+#[derive(Debug, Clone)]
+pub(crate) struct LinkSpec {
+    pub(crate) name: String,
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+    /// The context of the target; `None` keeps names.
+    pub(crate) into: Option<String>,
+    /// `*`, `:*:`, prefixes like `a*`, contexts like `:.x:*`.
+    pub(crate) patterns: Vec<String>,
+    pub(crate) follow: bool,
+    pub(crate) fence: Fence,
+    pub(crate) drift: DriftPolicy,
+    pub(crate) delete_limit: DeleteLimit,
+}
+
+/// What should stand at a key of the target.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Want {
+    Is(String),
+    /// Either way is right, or nobody can tell.
+    Any,
+}
+
+impl LinkSpec {
+    pub(crate) fn rules(&self) -> Rules {
+        Rules {
+            name: self.name.clone(),
+            placement: match &self.into {
+                Some(context) => Placement::Into(ContextName::new(context).unwrap()),
+                None => Placement::Same,
+            },
+            filter: SubjectFilter::parse(&self.patterns).unwrap(),
+            fence: self.fence,
+            references: if self.follow { References::Follow } else { References::Hold },
+            drift: self.drift,
+            default_compatibility: Compatibility::Backward,
+            source_dialect: Dialect::Auto,
+            delete_limit: self.delete_limit,
+        }
+    }
+
+    pub(crate) fn place(&self, source: &Place) -> Option<Place> {
+        if !self.touches(&source.context) {
+            return None;
+        }
+        let context = match &self.into {
+            None => source.context.clone(),
+            Some(into) if source.context == "." => into.clone(),
+            Some(into) => format!("{into}{}", source.context),
+        };
+        Some(Place { context, name: source.name.clone() })
+    }
+
+    fn touches(&self, context: &str) -> bool {
+        context != ".__GLOBAL"
+            && self.patterns.iter().any(|p| split(p).0.is_none_or(|c| c == context))
+    }
+
+    pub(crate) fn selects(&self, source: &Place) -> bool {
+        source.context != ".__GLOBAL"
+            && self.patterns.iter().any(|pattern| {
+                let (context, name) = split(pattern);
+                let prefix = name.strip_suffix('*');
+                context.is_none_or(|context| context == source.context)
+                    && if source.name.is_empty() {
+                        name == "*"
+                    } else {
+                        prefix.map_or(name == source.name, |p| source.name.starts_with(p))
+                    }
+            })
+    }
+
+    fn is_whole(&self) -> bool {
+        self.patterns.iter().all(|pattern| split(pattern).1 == "*")
+    }
+
+    /// Whether the link owns a whole context of the target.
+    pub(crate) fn owns_context(&self, target: &str) -> bool {
+        match &self.into {
+            None => self.selects(&Place::new(target, "")),
+            Some(into) => {
+                target == into
+                    || target
+                        .strip_prefix(into.as_str())
+                        .is_some_and(|rest| rest.starts_with('.') && self.touches(rest))
+            }
+        }
+    }
+
+    /// Whether the link may write here at all.
+    pub(crate) fn may_write(&self, key: &LogKey) -> bool {
+        let place = key.place();
+        let named = self.into.is_none() && !place.name.is_empty();
+        self.owns_context(&place.context) || (named && (self.follow || self.selects(&place)))
+    }
+
+    /// Subjects that are copied: chosen ones, and what they point to.
+    pub(crate) fn selected(&self, source: &Registry) -> BTreeSet<Place> {
+        let keys = source.keys.keys().map(LogKey::place);
+        let mut chosen: BTreeSet<Place> = keys.filter(|place| self.selects(place)).collect();
+        if !self.follow || self.is_whole() {
+            return chosen;
+        }
+        let mut open: Vec<Place> = chosen.iter().cloned().collect();
+        while let Some(place) = open.pop() {
+            for pointed in self.points_to(source, &place) {
+                if self.place(&pointed).is_some() && chosen.insert(pointed.clone()) {
+                    open.push(pointed);
+                }
+            }
+        }
+        chosen
+    }
+
+    fn points_to(&self, source: &Registry, place: &Place) -> Vec<Place> {
+        let versions = source.versions(place);
+        let references = versions.iter().flat_map(|(_, held)| held.references());
+        let mut pointed: Vec<Place> =
+            references.map(|(subject, _)| meant(place, &subject)).collect();
+        pointed.extend(alias(source.config(place)).map(|alias| meant(place, &alias)));
+        pointed
+    }
+
+    /// What the target's scope should hold.
+    pub(crate) fn expected(&self, source: &Registry, target_id: &str) -> BTreeMap<LogKey, Want> {
+        let selected = self.selected(source);
+        let mut wanted = BTreeMap::new();
+        let mut used: BTreeSet<String> = self.into.iter().cloned().collect();
+        for (key, held) in &source.keys {
+            let place = key.place();
+            let came_back =
+                held.passport.as_ref().is_some_and(|p| p.path.iter().any(|id| id == target_id));
+            let Some(target) = self.place(&place).filter(|_| !came_back) else { continue };
+            match key {
+                LogKey::Context(context) => {
+                    // What another link made of a context is no reason to copy it.
+                    let made_here = held.passport.is_none();
+                    if made_here && self.selects(&Place::new(context, "")) {
+                        used.insert(target.context);
+                    }
+                }
+                LogKey::Mode(_) => {}
+                LogKey::Config(_) | LogKey::Schema(..) if !selected.contains(&place) => {}
+                LogKey::Config(_) => {
+                    if !place.name.is_empty() || held.passport.is_none() {
+                        used.insert(target.context.clone());
+                    }
+                    if !place.name.is_empty() {
+                        let want = self.config(source, &selected, &place, held, None);
+                        wanted.insert(LogKey::Config(target), want);
+                    }
+                }
+                LogKey::Schema(_, version) => {
+                    used.insert(target.context.clone());
+                    let want = self.schema(source, &selected, &place, held);
+                    wanted.insert(LogKey::Schema(target, *version), want);
+                }
+            }
+        }
+        self.add_contexts(source, &selected, used, target_id, &mut wanted);
+        self.add_subject_fences(&mut wanted);
+        for key in &source.faulty {
+            if let Some(target) = self.place(&key.place()) {
+                wanted.insert(moved(key, target), Want::Any);
+            }
+        }
+        wanted
+    }
+
+    fn schema(
+        &self,
+        source: &Registry,
+        selected: &BTreeSet<Place>,
+        place: &Place,
+        held: &Held,
+    ) -> Want {
+        let references = held.references();
+        let holds = |(subject, version): &(String, i64)| {
+            let means = meant(place, subject);
+            let version = u32::try_from(*version).unwrap_or_default();
+            self.place(&means).is_none()
+                || (!selected.contains(&means) && exists(source, &means))
+                || source.faulty.contains(&LogKey::Schema(means, version))
+        };
+        if !held.deleted && references.iter().any(holds) {
+            return Want::Any;
+        }
+        let mut value = held.value.clone();
+        value.insert("deleted".into(), held.deleted.into());
+        if let Some(Value::Array(list)) = value.get_mut("references") {
+            for reference in list {
+                let spelled = reference.get("subject").and_then(Value::as_str).unwrap_or_default();
+                let named = Place::parse(spelled);
+                if named.context != "."
+                    && let Some(placed) = self.place(&named)
+                    && let Some(slot) = reference.get_mut("subject")
+                {
+                    *slot = placed.spelled().into();
+                }
+            }
+        }
+        Want::Is(meaning(&value))
+    }
+
+    fn config(
+        &self,
+        source: &Registry,
+        selected: &BTreeSet<Place>,
+        place: &Place,
+        held: &Held,
+        level: Option<&str>,
+    ) -> Want {
+        let mut value = held.value.clone();
+        if let Some(alias) = alias(Some(held)) {
+            let means = meant(place, &alias);
+            let Some(target) = self.place(&means) else { return Want::Any };
+            if !selected.contains(&means) && exists(source, &means) {
+                return Want::Any;
+            }
+            value.insert("alias".into(), target.spelled().into());
+        }
+        if let Some(level) = level {
+            value.insert("compatibilityLevel".into(), level.into());
+        }
+        Want::Is(meaning(&value))
+    }
+
+    fn add_contexts(
+        &self,
+        source: &Registry,
+        selected: &BTreeSet<Place>,
+        used: BTreeSet<String>,
+        target_id: &str,
+        wanted: &mut BTreeMap<LogKey, Want>,
+    ) {
+        let mut contexts = used;
+        contexts.extend(self.into.is_none().then(|| ".".to_owned()));
+        contexts.retain(|context| self.owns_context(context));
+        for context in contexts {
+            let own = Place::new(&context, "");
+            if context != "." {
+                let record = format!(r#"{{"context":"{context}","tenant":"default"}}"#);
+                wanted.insert(LogKey::Context(context.clone()), Want::Is(record));
+            }
+            let mode = match self.fence {
+                Fence::Readonly => Some("READONLY"),
+                Fence::Import => Some("IMPORT"),
+                Fence::None => None,
+            };
+            if let Some(mode) = mode {
+                let record = format!(r#"{{"mode":"{mode}"}}"#);
+                wanted.insert(LogKey::Mode(own.clone()), Want::Is(record));
+            }
+            let behind = match &self.into {
+                Some(into) if context == *into => ".".to_owned(),
+                Some(into) => context[into.len()..].to_owned(),
+                None => context.clone(),
+            };
+            let behind = Place::new(&behind, "");
+            let want = self.context_config(source, selected, &behind, target_id);
+            wanted.insert(LogKey::Config(own), want);
+        }
+    }
+
+    fn context_config(
+        &self,
+        source: &Registry,
+        selected: &BTreeSet<Place>,
+        behind: &Place,
+        target_id: &str,
+    ) -> Want {
+        let own = source.config(behind);
+        let came_back = |held: &Held| {
+            held.passport.as_ref().is_some_and(|p| p.path.iter().any(|id| id == target_id))
+        };
+        if own.is_some_and(came_back) {
+            return Want::Any;
+        }
+        let global = source.config(&Place::new(".__GLOBAL", ""));
+        let level_of = |held: Option<&Held>| {
+            let level = held.and_then(|held| held.value.get("compatibilityLevel"));
+            level.and_then(Value::as_str).map(str::to_owned)
+        };
+        let level = level_of(own).or_else(|| level_of(global));
+        let level = level.unwrap_or_else(|| "BACKWARD".to_owned());
+        match own.or(global) {
+            Some(held) => self.config(source, selected, behind, held, Some(&level)),
+            None => Want::Is(format!(r#"{{"compatibilityLevel":"{level}"}}"#)),
+        }
+    }
+
+    /// With chosen subjects under their own names the fence stands on each.
+    fn add_subject_fences(&self, wanted: &mut BTreeMap<LogKey, Want>) {
+        if self.into.is_some() || self.fence == Fence::None {
+            return;
+        }
+        let places: BTreeSet<Place> = wanted.keys().map(LogKey::place).collect();
+        for place in places {
+            if !place.name.is_empty() && !self.owns_context(&place.context) {
+                let mode = if self.fence == Fence::Import { "IMPORT" } else { "READONLY" };
+                let record = format!(r#"{{"mode":"{mode}"}}"#);
+                wanted.insert(LogKey::Mode(place), Want::Is(record));
+            }
+        }
+    }
+}
+
+fn split(pattern: &str) -> (Option<&str>, &str) {
+    match pattern.strip_prefix(':').and_then(|rest| rest.split_once(':')) {
+        None => (Some("."), pattern),
+        Some(("*", name)) => (None, if name.is_empty() { "*" } else { name }),
+        Some((context, name)) => (Some(context), if name.is_empty() { "*" } else { name }),
+    }
+}
+
+fn exists(source: &Registry, place: &Place) -> bool {
+    source.keys.keys().any(|key| key.place() == *place)
+}
+
+fn meant(parent: &Place, spelled: &str) -> Place {
+    let named = Place::parse(spelled);
+    if named.context == "." { Place::new(&parent.context, spelled) } else { named }
+}
+
+fn alias(config: Option<&Held>) -> Option<String> {
+    config?.value.get("alias").and_then(Value::as_str).map(str::to_owned)
+}
+
+fn moved(key: &LogKey, target: Place) -> LogKey {
+    match key {
+        LogKey::Context(_) => LogKey::Context(target.context),
+        LogKey::Mode(_) => LogKey::Mode(target),
+        LogKey::Config(_) => LogKey::Config(target),
+        LogKey::Schema(_, version) => LogKey::Schema(target, *version),
+    }
+}
+
+/// A value without what the place says already and what a leader adds, its fields in order.
+pub(crate) fn meaning(value: &Map<String, Value>) -> String {
+    let mut fields: BTreeMap<&str, &Value> = BTreeMap::new();
+    for (name, value) in value {
+        let own = matches!(name.as_str(), "subject" | "offset" | "ts" | "version");
+        let empty = name == "references" && value.as_array().is_some_and(Vec::is_empty);
+        let default = empty || (name == "schemaType" && value == "AVRO");
+        if !own && !default && !value.is_null() {
+            fields.insert(name, value);
+        }
+    }
+    serde_json::to_string(&fields).unwrap()
+}
+
+/// What the target holds of a link's scope.
+pub(crate) fn actual(target: &Registry, link: &LinkSpec) -> BTreeMap<LogKey, String> {
+    let mut found = BTreeMap::new();
+    for (key, held) in &target.keys {
+        if !link.may_write(key) {
+            continue;
+        }
+        let mut value = held.value.clone();
+        if matches!(key, LogKey::Schema(..)) {
+            value.insert("deleted".into(), held.deleted.into());
+        }
+        found.insert(key.clone(), meaning(&value));
+    }
+    found
+}

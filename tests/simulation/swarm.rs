@@ -1,0 +1,242 @@
+//! What a run is about: each seed switches some kinds of trouble off (swarm testing), and a planted
+//! fault, if there is one.
+
+use std::collections::BTreeSet;
+
+use super::rng::Rng;
+
+/// Kinds of trouble, and of contents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Chaos {
+    /// Processes die at any await.
+    Crash,
+    /// Processes stop for a while and go on.
+    Freeze,
+    /// What a dead or dropped writer had under way lands later.
+    LateLanding,
+    /// Writes fail; some of them are in the log all the same.
+    AppendFailure,
+    /// Acknowledgements take seconds.
+    LateAck,
+    /// Readers and requests meet transient faults.
+    ReaderFault,
+    /// Clusters are away for a while.
+    Outage,
+    CompactSource,
+    CompactTarget,
+    /// Absences longer than tombstones are kept.
+    LongAway,
+    /// A second instance stands by.
+    Standby,
+    /// The coordinator moves the lease though the owner lives.
+    Handover,
+    /// Clients of the target's registry write outside the scope.
+    ForeignOutside,
+    /// Somebody writes into the scope.
+    ForeignInside,
+    /// The target's registry has a leader, which rolls back.
+    Leader,
+    /// Records that registries skip.
+    Odd,
+    /// Losers of a race for an id, with the rollback behind them.
+    Loser,
+    /// Named contexts in the source.
+    Contexts,
+    References,
+    Settings,
+    /// Keys spelled as registries before 5.2.5 spelled them.
+    Legacy,
+    /// Timestamps ahead of the clock.
+    Ahead,
+    /// The registry of the source starts again and forgets ids that are gone.
+    IdReuse,
+    /// A backfill instead of a link that follows.
+    Backfill,
+}
+
+impl Chaos {
+    const ALL: [Self; 24] = [
+        Self::Crash,
+        Self::Freeze,
+        Self::LateLanding,
+        Self::AppendFailure,
+        Self::LateAck,
+        Self::ReaderFault,
+        Self::Outage,
+        Self::CompactSource,
+        Self::CompactTarget,
+        Self::LongAway,
+        Self::Standby,
+        Self::Handover,
+        Self::ForeignOutside,
+        Self::ForeignInside,
+        Self::Leader,
+        Self::Odd,
+        Self::Loser,
+        Self::Contexts,
+        Self::References,
+        Self::Settings,
+        Self::Legacy,
+        Self::Ahead,
+        Self::IdReuse,
+        Self::Backfill,
+    ];
+
+    /// How many runs of a hundred have it.
+    fn share(self) -> u64 {
+        match self {
+            Self::Backfill | Self::ForeignInside => 15,
+            Self::Freeze | Self::LateLanding | Self::Handover => 30,
+            _ => 50,
+        }
+    }
+}
+
+/// How links stand to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Topology {
+    Single,
+    /// Two links, each copying into a context of the other's source.
+    Face,
+    /// A → B → C → A.
+    Ring,
+    /// A and B → C, and C → A.
+    Hub,
+    /// Two links from one source, read together.
+    Fan,
+}
+
+/// The run's choices.
+#[derive(Debug, Clone)]
+pub(crate) struct Swarm {
+    on: BTreeSet<Chaos>,
+    pub(crate) topology: Topology,
+    pub(crate) disaster: Option<Disaster>,
+}
+
+/// What happens to a source that should trip the brake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Disaster {
+    Recreated,
+    RecreatedAndRefilled,
+    CutOff,
+    Emptied,
+    MassDelete,
+}
+
+impl Swarm {
+    pub(crate) fn draw(rng: &mut Rng, sabotage: Option<Sabotage>) -> Self {
+        let mut on: BTreeSet<Chaos> =
+            Chaos::ALL.into_iter().filter(|chaos| rng.chance(chaos.share())).collect();
+        let topology = match rng.below(10) {
+            0..=4 => Topology::Single,
+            5..=6 => Topology::Face,
+            7 => Topology::Ring,
+            8 => Topology::Hub,
+            _ => Topology::Fan,
+        };
+        let disaster = match rng.below(15) {
+            0 => Some(Disaster::Recreated),
+            1 => Some(Disaster::RecreatedAndRefilled),
+            2 => Some(Disaster::CutOff),
+            3 => Some(Disaster::Emptied),
+            4 => Some(Disaster::MassDelete),
+            _ => None,
+        };
+        let disaster = disaster.filter(|_| topology == Topology::Single);
+        if disaster.is_some() {
+            on.remove(&Chaos::ForeignInside);
+            on.remove(&Chaos::Backfill);
+        }
+        if topology != Topology::Single {
+            // Somebody who writes into a scope makes records without a header, which travel on.
+            on.remove(&Chaos::ForeignInside);
+            on.remove(&Chaos::Backfill);
+            on.remove(&Chaos::LongAway);
+        }
+        if sabotage == Some(Sabotage::LeaseTwice) {
+            on.insert(Chaos::Standby);
+        }
+        Self { on, topology, disaster }
+    }
+
+    pub(crate) fn has(&self, chaos: Chaos) -> bool {
+        self.on.contains(&chaos)
+    }
+
+    /// Whether writes of two sessions can land between each other, so that no writer can know the
+    /// target at every moment (rulings 23).
+    pub(crate) fn interleaves(&self) -> bool {
+        [Chaos::LateLanding, Chaos::Freeze, Chaos::Handover, Chaos::ForeignInside]
+            .into_iter()
+            .any(|chaos| self.has(chaos))
+    }
+
+    pub(crate) fn shown(&self) -> String {
+        format!("{:?} {:?} {:?}", self.topology, self.disaster, self.on)
+    }
+}
+
+/// Faults planted into the world around the link, each of which the simulation has to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Sabotage {
+    /// Acknowledges a write before it is in the log, and loses it now and then.
+    AckBeforeWrite,
+    /// The checkpoint is kept one further than it was said.
+    CheckpointAhead,
+    /// The checkpoint says the source's end.
+    CheckpointAtEnd,
+    /// Tombstones are acknowledged and never written.
+    TombstonesDropped,
+    /// Two instances are told that they hold the lease.
+    LeaseTwice,
+    /// A reader passes over a record.
+    RecordSkipped,
+    /// A reader says that the end is reached before it is.
+    EarlyEnd,
+    /// The clock says no time is too far ahead, so that nothing is clamped.
+    NoClamp,
+    /// A schema's text is made anew on the way.
+    TextReformatted,
+    /// The header's path is lost.
+    PathDropped,
+    /// Two writes change places.
+    Reordered,
+    /// Keys are spelled in another order.
+    KeyRespelled,
+    /// The fence is acknowledged and never written.
+    FenceDropped,
+    /// A write is in the log twice.
+    WrittenTwice,
+    /// A topic that was created again has the id of the old one.
+    TopicIdFrozen,
+    /// Checkpoints are acknowledged and never written.
+    CheckpointLost,
+    /// Soft deletes lose their mark.
+    DeletionUnmarked,
+    /// The timestamp is the time of writing.
+    TimestampRemade,
+}
+
+impl Sabotage {
+    pub(crate) const ALL: [Self; 18] = [
+        Self::AckBeforeWrite,
+        Self::CheckpointAhead,
+        Self::CheckpointAtEnd,
+        Self::TombstonesDropped,
+        Self::LeaseTwice,
+        Self::RecordSkipped,
+        Self::EarlyEnd,
+        Self::NoClamp,
+        Self::TextReformatted,
+        Self::PathDropped,
+        Self::Reordered,
+        Self::KeyRespelled,
+        Self::FenceDropped,
+        Self::WrittenTwice,
+        Self::TopicIdFrozen,
+        Self::CheckpointLost,
+        Self::DeletionUnmarked,
+        Self::TimestampRemade,
+    ];
+}

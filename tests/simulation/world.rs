@@ -1,0 +1,370 @@
+//! Everything that exists in a run: clusters, processes, time, and what went wrong.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use schema_mirror::core::record::Offset;
+use schema_mirror::core::record::Outgoing;
+use schema_mirror::core::record::Record;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::group::Group;
+use super::links::LinkSpec;
+use super::partition::Partition;
+use super::registry::Registry;
+use super::registry::Verdict;
+use super::rng::Rng;
+use super::said::Said;
+use super::said::passport;
+use super::said::said;
+use super::swarm::Chaos;
+use super::swarm::Sabotage;
+use super::swarm::Swarm;
+
+/// The schemas topic of every cluster.
+pub(crate) const SCHEMAS: &str = "_schemas";
+/// Our own topic.
+pub(crate) const STATE: &str = "_schema_mirror";
+/// 2026-01-01.
+const WALL_START_MS: i64 = 1_767_225_600_000;
+/// A broker's default for `message.timestamp.after.max.ms`.
+const AHEAD_MAX_MS: i64 = 3_600_000;
+
+/// A process of ours; the brokers and the network are [`NETWORK`].
+pub(crate) type Pid = usize;
+pub(crate) const NETWORK: Pid = 0;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Run {
+    Up,
+    /// Stopped by a signal, until it goes on.
+    Frozen,
+    Dead,
+}
+
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) run: Run,
+    pub(crate) thawed_at: Option<Duration>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Topic {
+    pub(crate) id: String,
+    pub(crate) partitions: Vec<Partition>,
+}
+
+#[derive(Debug)]
+pub(crate) struct ClusterState {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) up: bool,
+    pub(crate) topics: BTreeMap<String, Topic>,
+    pub(crate) groups: BTreeMap<String, Group>,
+    /// The registry that follows the schemas topic.
+    pub(crate) registry: Registry,
+    /// Every record that the schemas topic ever held since it was created.
+    pub(crate) history: Vec<Record>,
+    /// Highest id given out in each context.
+    pub(crate) ids: BTreeMap<String, i64>,
+    /// Contents of schemas that ever stood in the topic and their times: see `check::content_of`.
+    pub(crate) contents: BTreeMap<(String, String), BTreeSet<i64>>,
+    /// Keys that somebody besides the links wrote in the run, and how often.
+    pub(crate) touched: BTreeMap<String, u32>,
+    topics_made: u64,
+}
+
+impl ClusterState {
+    pub(crate) fn new(name: &str) -> Self {
+        let mut cluster = Self {
+            id: format!("cluster-{name}"),
+            name: name.to_owned(),
+            up: true,
+            topics: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            registry: Registry::default(),
+            history: Vec::new(),
+            ids: BTreeMap::new(),
+            contents: BTreeMap::new(),
+            touched: BTreeMap::new(),
+            topics_made: 0,
+        };
+        cluster.make_topic(SCHEMAS, 1);
+        cluster
+    }
+
+    pub(crate) fn make_topic(&mut self, name: &str, partitions: usize) {
+        if self.topics.contains_key(name) {
+            return;
+        }
+        self.topics_made += 1;
+        let id = format!("{}-topic-{}", self.name, self.topics_made);
+        let topic = Topic { id, partitions: vec![Partition::default(); partitions] };
+        self.topics.insert(name.to_owned(), topic);
+    }
+
+    /// The schemas topic is deleted and created again, empty.
+    pub(crate) fn recreate(&mut self) {
+        self.topics.remove(SCHEMAS);
+        self.make_topic(SCHEMAS, 1);
+        self.refold();
+    }
+
+    /// The registry starts again on what the topic holds now.
+    pub(crate) fn refold(&mut self) {
+        self.history = self.schemas().records().cloned().collect();
+        self.registry = Registry::fold(self.history.iter());
+        self.ids.clear();
+    }
+
+    pub(crate) fn schemas(&self) -> &Partition {
+        &self.topics[SCHEMAS].partitions[0]
+    }
+
+    pub(crate) fn schemas_mut(&mut self) -> &mut Partition {
+        &mut self.topics.get_mut(SCHEMAS).unwrap().partitions[0]
+    }
+}
+
+/// Who writes a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Author {
+    /// The cluster's own registry, or its clients.
+    Registry,
+    /// Somebody in a link's scope.
+    Foreign,
+    /// A link in this process.
+    Link(Pid),
+}
+
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) rng: Rng,
+    pub(crate) swarm: Swarm,
+    pub(crate) sabotage: Option<Sabotage>,
+    pub(crate) clusters: Vec<ClusterState>,
+    pub(crate) processes: Vec<Process>,
+    pub(crate) links: Vec<LinkSpec>,
+    /// Faults happen; off in quiet periods.
+    pub(crate) stormy: bool,
+    pub(crate) violations: Vec<String>,
+    /// Records that links wrote into schemas topics.
+    pub(crate) link_writes: u64,
+    pub(crate) last_write_at: Duration,
+    notes: Option<Vec<String>>,
+    now: Duration,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, sabotage: Option<Sabotage>, noted: bool) -> Self {
+        let mut rng = Rng::new(seed);
+        let swarm = Swarm::draw(&mut rng, sabotage);
+        Self {
+            rng,
+            swarm,
+            sabotage,
+            clusters: Vec::new(),
+            processes: vec![Process { run: Run::Up, thawed_at: None }],
+            links: Vec::new(),
+            stormy: true,
+            violations: Vec::new(),
+            link_writes: 0,
+            last_write_at: Duration::ZERO,
+            notes: noted.then(Vec::new),
+            now: Duration::ZERO,
+        }
+    }
+
+    /// Whether this trouble is on in the run, and now.
+    pub(crate) fn storms(&self, chaos: Chaos) -> bool {
+        self.stormy && self.swarm.has(chaos)
+    }
+
+    /// With a chance of so many percent, trouble of this kind.
+    pub(crate) fn strikes(&mut self, chaos: Chaos, percent: u64) -> bool {
+        self.storms(chaos) && self.rng.chance(percent)
+    }
+
+    pub(crate) fn sabotaged(&self, by: Sabotage) -> bool {
+        self.sabotage == Some(by)
+    }
+
+    pub(crate) fn note(&mut self, what: impl FnOnce() -> String) {
+        let now = self.now;
+        if let Some(notes) = &mut self.notes {
+            notes.push(format!("{:>12.3} {}", now.as_secs_f64(), what()));
+        }
+    }
+
+    pub(crate) fn notes(&mut self) -> Vec<String> {
+        self.notes.take().unwrap_or_default()
+    }
+
+    pub(crate) fn violated(&mut self, what: String) {
+        self.note(|| format!("VIOLATION {what}"));
+        self.violations.push(what);
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.now
+    }
+
+    pub(crate) fn wall_ms(&self) -> i64 {
+        WALL_START_MS + i64::try_from(self.now.as_millis()).unwrap()
+    }
+
+    /// A record reaches a broker. `Err` is why it is refused.
+    pub(crate) fn land(
+        &mut self,
+        cluster: usize,
+        topic: &str,
+        partition: usize,
+        write: Outgoing,
+        author: Author,
+    ) -> Result<Offset, &'static str> {
+        let wall_ms = self.wall_ms();
+        let ahead = write.timestamp_ms.is_some_and(|then| then > wall_ms + AHEAD_MAX_MS);
+        if ahead && matches!(author, Author::Link(_)) {
+            return Err("INVALID_TIMESTAMP");
+        }
+        let Some(found) = self.clusters[cluster].topics.get_mut(topic) else {
+            return Err("UNKNOWN_TOPIC_OR_PARTITION");
+        };
+        let record = found.partitions[partition].append(write, wall_ms).clone();
+        self.note(|| format!("{} {}", ["A", "B", "C"][cluster], shown(topic, author, &record)));
+        if topic == SCHEMAS {
+            self.follow(cluster, &record, author);
+        } else if let Author::Link(_) = author {
+            super::check::on_state_record(self, cluster, &record);
+        }
+        Ok(record.offset)
+    }
+
+    fn follow(&mut self, cluster: usize, record: &Record, author: Author) {
+        let before = self.clusters[cluster].registry.clone();
+        let state = &mut self.clusters[cluster];
+        let verdict = state.registry.apply(record);
+        state.history.push(record.clone());
+        if let Some(content) = super::check::content_of(record) {
+            let times = state.contents.entry(content).or_default();
+            times.extend(record.timestamp_ms);
+        }
+        if author == Author::Foreign
+            && let Said::State(key, _) = said(record)
+        {
+            *state.touched.entry(format!("{key:?}")).or_default() += 1;
+        }
+        if matches!(author, Author::Link(_)) {
+            self.link_writes += 1;
+            self.last_write_at = self.now;
+            super::check::on_link_record(self, cluster, record, &verdict, &before);
+        }
+        if verdict == Verdict::Rejected {
+            self.roll_back(cluster, record, &before, author);
+        }
+    }
+
+    /// The registry's leader puts back what a record with a taken id replaced.
+    fn roll_back(&mut self, cluster: usize, record: &Record, before: &Registry, author: Author) {
+        if !self.swarm.has(Chaos::Leader) && author != Author::Registry {
+            return;
+        }
+        let Said::State(key, _) = said(record) else { return };
+        let value = before.keys.get(&key).map(|held| {
+            let mut value = held.value.clone();
+            value.insert("offset".into(), held.offset.into());
+            value.insert("ts".into(), held.timestamp_ms.into());
+            serde_json::to_vec(&value).unwrap()
+        });
+        let write = Outgoing { key: key.bytes(), value, ..Outgoing::default() };
+        let landed = self.land(cluster, SCHEMAS, 0, write, Author::Registry);
+        landed.unwrap();
+    }
+}
+
+fn shown(topic: &str, author: Author, record: &Record) -> String {
+    let text = |bytes: Option<&Vec<u8>>| {
+        bytes.map_or_else(|| "-".to_owned(), |bytes| String::from_utf8_lossy(bytes).into_owned())
+    };
+    let by = match passport(record) {
+        Some(passport) => {
+            format!("{}/{}/{} {:?}", passport.link, passport.writer, passport.epoch, passport.path)
+        }
+        None => format!("{author:?}"),
+    };
+    let (key, value) = (text(record.key.as_ref()), text(record.value.as_ref()));
+    format!("{topic}@{} {key} = {value} [{by}]", record.offset)
+}
+
+/// The world as tasks share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Sim {
+    world: Arc<Mutex<World>>,
+    changed: Arc<Notify>,
+    started: Instant,
+}
+
+impl Sim {
+    pub(crate) fn new(world: World) -> Self {
+        let world = Arc::new(Mutex::new(world));
+        Self { world, changed: Arc::new(Notify::new()), started: Instant::now() }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, World> {
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        world.now = self.started.elapsed();
+        world
+    }
+
+    /// Something happened that others may wait for.
+    pub(crate) fn wake(&self) {
+        self.changed.notify_waiters();
+    }
+
+    /// Changes the world and wakes whoever waits for it.
+    pub(crate) fn with<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        let value = change(&mut self.lock());
+        self.wake();
+        value
+    }
+
+    /// Waits until the process runs and the condition gives something. For ever in a dead process.
+    pub(crate) async fn until<T>(
+        &self,
+        process: Pid,
+        mut ready: impl FnMut(&mut World) -> Option<T>,
+    ) -> T {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            {
+                let mut world = self.lock();
+                if world.processes[process].run == Run::Up
+                    && let Some(value) = ready(&mut world)
+                {
+                    return value;
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// Time passes in a process.
+    pub(crate) async fn sleep(&self, process: Pid, pause: Duration) {
+        tokio::time::sleep(pause).await;
+        self.until(process, |_| Some(())).await;
+    }
+
+    /// A request takes its time.
+    pub(crate) async fn latency(&self, process: Pid, most: Duration) {
+        let pause = self.lock().rng.pause(most);
+        self.sleep(process, pause).await;
+    }
+}
