@@ -318,6 +318,14 @@ impl Broker {
         self.admin().inner().fetch_watermarks(topic, 0, ANSWER_LIMIT).unwrap()
     }
 
+    /// The same of a topic that may not be there yet. It is only asked for when it is: a client
+    /// that was told that a topic is unknown believes it for a while.
+    pub(crate) fn watermarks_if_there(&self, topic: &str) -> Option<(i64, i64)> {
+        let metadata = self.admin().inner().fetch_metadata(Some(topic), REQUEST_LIMIT).ok()?;
+        let found = metadata.topics().first().is_some_and(|found| found.error().is_none());
+        found.then(|| self.watermarks(topic))
+    }
+
     /// Waits until the log cleaner has made `done` true, and returns the records then.
     ///
     /// The active segment is never cleaned, and a tombstone only goes when the cleaner passes a

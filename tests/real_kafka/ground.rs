@@ -1,0 +1,113 @@
+//! What a link demands of its topics before it touches them.
+
+use crate::{
+    mirror::Scene,
+    records::{schema, version_in},
+};
+
+/// A backfill that stops before its first write, and says why in these words.
+#[track_caller]
+fn check_refused(scene: &Scene<'_>, expected: (i32, &str), words: &[&str]) {
+    let answer = scene.backfill();
+    assert_eq!((answer.code, answer.text("result")), expected, "{answer:?}");
+    for word in words {
+        assert!(answer.text("reason").contains(word), "{word} in {answer:?}");
+    }
+    assert_eq!(answer.number("written"), 0);
+}
+
+#[test]
+fn a_target_topic_that_deletes_old_records_stops_the_link_with_the_command_that_mends_it() {
+    let scene = Scene::shared("ground_policy");
+    scene.produce(&[schema("orders-value", 1, 1)]);
+    let topic = scene.target_topic();
+    scene.target.create_topic(&topic, 1, &[("cleanup.policy", "delete")]);
+    let mending = format!("--entity-name {topic} --add-config cleanup.policy=compact");
+    check_refused(&scene, (1, "halted"), &["cleanup.policy=delete", "kafka-configs.sh", &mending]);
+    assert_eq!(scene.target_log(), []);
+
+    scene.target.alter_topic(&topic, &[("cleanup.policy", "compact")]);
+    scene.backfill_clean();
+    scene.verify_equal();
+}
+
+#[test]
+fn a_target_topic_that_replaces_times_stops_the_link() {
+    let scene = Scene::shared("ground_times");
+    scene.produce(&[schema("orders-value", 1, 1)]);
+    let settings = [("cleanup.policy", "compact"), ("message.timestamp.type", "LogAppendTime")];
+    scene.target.create_topic(&scene.target_topic(), 1, &settings);
+    let mending = "--add-config message.timestamp.type=CreateTime";
+    check_refused(&scene, (1, "halted"), &["LogAppendTime", mending]);
+}
+
+#[test]
+fn a_target_topic_with_two_partitions_stops_the_link() {
+    let scene = Scene::shared("ground_partitions");
+    scene.produce(&[schema("orders-value", 1, 1)]);
+    scene.target.create_topic(&scene.target_topic(), 2, &[("cleanup.policy", "compact")]);
+    check_refused(&scene, (1, "halted"), &["2 partitions", "kafka-topics.sh", "--partitions 1"]);
+    assert_eq!(scene.target_log(), []);
+}
+
+#[test]
+fn topics_that_may_not_be_created_are_asked_for_with_the_command_that_does_it() {
+    let mut scene = Scene::shared("ground_missing");
+    scene.target_lines = vec!["create_topics: false"];
+    scene.produce(&[schema("orders-value", 1, 1)]);
+    let words = ["create_topics", &scene.target_topic(), "cleanup.policy=compact"];
+    check_refused(&scene, (1, "halted"), &words);
+    assert_eq!(scene.target.watermarks_if_there(&scene.target_topic()), None);
+
+    scene.target.create_topic(&scene.target_topic(), 1, &[("cleanup.policy", "compact")]);
+    let words = ["create_topics", &scene.state_topic(), "64", "cleanup.policy=compact"];
+    check_refused(&scene, (1, "halted"), &words);
+    scene.target.create_topic(&scene.state_topic(), 64, &[("cleanup.policy", "compact")]);
+    scene.backfill_clean();
+    scene.verify_equal();
+}
+
+#[test]
+fn topics_that_are_created_are_as_a_registry_has_them() {
+    let scene = Scene::shared("ground_created");
+    scene.produce(&[schema("orders-value", 1, 1)]);
+    scene.backfill_clean();
+    for topic in [scene.target_topic(), scene.state_topic()] {
+        assert_eq!(scene.target.topic_configs(&topic)["cleanup.policy"], "compact", "{topic}");
+    }
+    assert!(scene.target_log().iter().all(|record| record.partition == 0));
+}
+
+#[test]
+fn a_backfill_from_a_topic_that_does_not_exist_could_not_tell() {
+    let scene = Scene { name: "ground_no_source", ..Scene::shared("ground_other") };
+    check_refused(&scene, (2, "gave_up"), &[&scene.source_topic(), "does not exist"]);
+    let verified = scene.answer("verify", &[]);
+    assert_eq!((verified.code, verified.text("result")), (2, "unknown"), "{verified:?}");
+}
+
+#[test]
+fn a_record_that_is_too_large_for_the_target_is_set_aside_and_the_rest_flows() {
+    let scene = Scene::shared("too_large");
+    let mut large = schema("large-value", 1, 2);
+    let padding = format!(r#","padding":"{}"}}"#, "x".repeat(30_000));
+    let text = String::from_utf8(large.value.unwrap()).unwrap();
+    large.value = Some((text.strip_suffix('}').unwrap().to_owned() + &padding).into_bytes());
+    scene.produce(&[schema("a-value", 1, 1), large, schema("z-value", 1, 3)]);
+    let topic = scene.target_topic();
+    let settings = [("cleanup.policy", "compact"), ("max.message.bytes", "20000")];
+    scene.target.create_topic(&topic, 1, &settings);
+
+    let answer = scene.backfill();
+    assert_eq!((answer.code, answer.text("result")), (1, "done"), "{answer:?}");
+    assert_eq!(answer.number("incidents"), 1, "{answer:?}");
+    let state = scene.target_state();
+    let held = |subject| version_in(&state, subject, 1);
+    assert_eq!(held(":.source:a-value"), Some((1, false)));
+    assert_eq!(held(":.source:large-value"), None);
+    assert_eq!(held(":.source:z-value"), Some((3, false)));
+
+    scene.target.alter_topic(&topic, &[("max.message.bytes", "1048588")]);
+    assert_eq!(scene.backfill_clean(), 1, "what was set aside follows");
+    scene.verify_equal();
+}
