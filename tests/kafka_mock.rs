@@ -90,7 +90,7 @@ mod kafka_mock {
 
     async fn append_all(appender: &mut KafkaAppender, numbers: std::ops::Range<usize>) {
         for number in numbers {
-            soon(appender.append(write(number))).await.unwrap();
+            soon(appender.append_when_room(&write(number))).await.unwrap();
         }
     }
 
@@ -254,7 +254,7 @@ mod kafka_mock {
         // The mock keeps 5 MB a partition.
         for number in 0..30 {
             let large = Outgoing { value: Some(vec![0; 500_000]), ..write(number) };
-            soon(appender.append(large)).await.unwrap();
+            soon(appender.append_when_room(&large)).await.unwrap();
             acked(&appender, u64::try_from(number).unwrap() + 1).await;
         }
         let facts = soon(world.cluster.topic(TOPIC)).await.unwrap().unwrap();

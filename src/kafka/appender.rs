@@ -78,6 +78,10 @@ pub struct KafkaAppender {
     partition: i32,
     /// The number of the last write that was queued.
     queued: u64,
+    /// For how long the next write has found no room.
+    refused_for: Duration,
+    /// The next wait for room.
+    pause: Duration,
 }
 
 impl fmt::Debug for KafkaAppender {
@@ -234,7 +238,16 @@ pub(super) fn open(opening: Opening) -> Result<KafkaAppender, Fault> {
             }
         })
         .map_err(|error| place.fault(FaultClass::Transient, format!("no thread: {error}")))?;
-    Ok(KafkaAppender { producer, shared, place, topic, partition, queued: 0 })
+    Ok(KafkaAppender {
+        producer,
+        shared,
+        place,
+        topic,
+        partition,
+        queued: 0,
+        refused_for: Duration::ZERO,
+        pause: LOOK_AGAIN_AFTER,
+    })
 }
 
 fn check_partition(
@@ -265,36 +278,36 @@ fn check_partition(
 }
 
 impl Appender for KafkaAppender {
-    async fn append(&mut self, write: Outgoing) -> Result<u64, Fault> {
+    fn append(&mut self, write: &Outgoing) -> Result<Option<u64>, Fault> {
         let number = self.queued.saturating_add(1);
-        let mut pause = LOOK_AGAIN_AFTER;
-        let mut ended_for = Duration::ZERO;
-        loop {
-            // Reports after this moment wake the wait below.
-            let changed = self.shared.changed.notified();
-            let progress = self.progress();
-            if let Some(fault) = progress.failed {
-                return Err(fault);
+        let acked = {
+            let ledger = lock(&self.shared.ledger);
+            if let Some(fault) = &ledger.progress.failed {
+                return Err(fault.clone());
             }
-            if self.queued.saturating_sub(progress.acked) >= WRITES_WAITING_MAX {
-                changed.await;
-                continue;
-            }
-            match self.send(&write, number)? {
-                Sent::Queued => {
-                    self.queued = number;
-                    return Ok(number);
-                }
-                Sent::Full => {}
-                Sent::Ended if ended_for < REPORTED_WITHIN => {
-                    ended_for = ended_for.saturating_add(pause);
-                }
-                Sent::Ended => return Err(self.fatal()),
-            }
-            // The time-out only ends the waiting early; either way it is tried again.
-            drop(tokio::time::timeout(pause, changed).await);
-            pause = pause.saturating_mul(2).min(LOOK_AGAIN_AFTER_MAX);
+            ledger.progress.acked
+        };
+        if self.queued.saturating_sub(acked) >= WRITES_WAITING_MAX {
+            return Ok(None);
         }
+        match self.send(write, number)? {
+            Sent::Queued => {
+                self.queued = number;
+                self.refused_for = Duration::ZERO;
+                self.pause = LOOK_AGAIN_AFTER;
+                Ok(Some(number))
+            }
+            Sent::Full => Ok(None),
+            Sent::Ended if self.refused_for < REPORTED_WITHIN => Ok(None),
+            Sent::Ended => Err(self.fatal()),
+        }
+    }
+
+    async fn room(&mut self) {
+        // The time-out only ends the waiting early; either way it is tried again.
+        drop(tokio::time::timeout(self.pause, self.shared.changed.notified()).await);
+        self.refused_for = self.refused_for.saturating_add(self.pause);
+        self.pause = self.pause.saturating_mul(2).min(LOOK_AGAIN_AFTER_MAX);
     }
 
     fn progress(&self) -> Progress {

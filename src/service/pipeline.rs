@@ -72,11 +72,18 @@ impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
     /// The lease is lost, or an earlier write failed.
     pub async fn send(&mut self, record: Outgoing, counts: &mut Counts) -> Result<(), Stop> {
         self.rate.take().await;
-        if !self.may_write() {
-            return Err(self.lease_stop());
-        }
+        self.sent = loop {
+            // Nothing waits between this question and the queue: the process may have been stopped
+            // for longer than the lease lasts.
+            if !self.may_write() {
+                return Err(self.lease_stop());
+            }
+            match self.appender.append(&record)? {
+                Some(number) => break number,
+                None => self.appender.room().await,
+            }
+        };
         let deletes = record.value.is_none();
-        self.sent = self.appender.append(record).await?;
         let count = if deletes { &mut counts.deletions } else { &mut counts.puts };
         *count = count.saturating_add(1);
         Ok(())

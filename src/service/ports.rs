@@ -144,9 +144,33 @@ pub struct Progress {
 /// A writer of one partition: idempotent, in order, acknowledged by all in-sync replicas, never
 /// in a transaction. Dropping it throws away what was not sent.
 pub trait Appender: Send {
-    /// Queues a write behind those before it, and waits while the queue is full. Returns the
-    /// write's number, counted from 1.
-    fn append(&mut self, write: Outgoing) -> impl Future<Output = Result<u64, Fault>> + Send;
+    /// Queues a write behind those before it and returns its number, counted from 1; `None` while
+    /// there is no room. It never waits: whether a write is still allowed is asked just before.
+    ///
+    /// # Errors
+    /// This write is refused, or an earlier one failed.
+    fn append(&mut self, write: &Outgoing) -> Result<Option<u64>, Fault>;
+
+    /// Waits until there may be room for a write that was not queued. Safe to cancel.
+    fn room(&mut self) -> impl Future<Output = ()> + Send;
+
+    /// Queues a write as soon as there is room, for whoever may write without asking again.
+    ///
+    /// # Errors
+    /// Those of [`Self::append`].
+    fn append_when_room(
+        &mut self,
+        write: &Outgoing,
+    ) -> impl Future<Output = Result<u64, Fault>> + Send {
+        async move {
+            loop {
+                match self.append(write)? {
+                    Some(number) => return Ok(number),
+                    None => self.room().await,
+                }
+            }
+        }
+    }
 
     /// How far the writes got.
     fn progress(&self) -> Progress;

@@ -89,26 +89,31 @@ fn fault(topic: &str, cause: &str, class: FaultClass) -> Fault {
 }
 
 impl Appender for SimAppender {
-    async fn append(&mut self, write: Outgoing) -> Result<u64, Fault> {
-        let session = &self.session;
-        let room = |_: &mut World| {
-            let session = locked(session);
-            (session.queue.len() < QUEUE_MAX || session.progress.failed.is_some()).then_some(())
-        };
-        self.sim.until(self.route.process, room).await;
-        if locked(session).progress.failed.is_some() {
-            return Err(self.fault("an earlier write failed"));
-        }
+    fn append(&mut self, write: &Outgoing) -> Result<Option<u64>, Fault> {
         let number = {
             let mut world = self.sim.lock();
-            super::check::on_append(&mut world, &self.route.topic, self.route.process, &write);
-            let mut session = locked(session);
-            session.queue.push_back(write);
+            let mut session = locked(&self.session);
+            if session.progress.failed.is_some() {
+                return Err(self.fault("an earlier write failed"));
+            }
+            if session.queue.len() >= QUEUE_MAX {
+                return Ok(None);
+            }
+            super::check::on_append(&mut world, &self.route.topic, self.route.process, write);
+            session.queue.push_back(write.clone());
             session.appended += 1;
             session.appended
         };
         self.sim.wake();
-        Ok(number)
+        Ok(Some(number))
+    }
+
+    async fn room(&mut self) {
+        let room = |_: &mut World| {
+            let session = locked(&self.session);
+            (session.queue.len() < QUEUE_MAX || session.progress.failed.is_some()).then_some(())
+        };
+        self.sim.until(self.route.process, room).await;
     }
 
     fn progress(&self) -> Progress {

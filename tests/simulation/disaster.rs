@@ -160,7 +160,10 @@ fn should_halt(world: &World, disaster: Disaster) -> bool {
             (LogKey::Schema(of, _), Want::Is(value)) => {
                 of == place && value.contains(r#""deleted":false"#)
             }
-            (LogKey::Schema(of, _), Want::Any) => of == place,
+            // It stays as it is.
+            (LogKey::Schema(of, _), Want::Any) => {
+                of == place && target.keys.get(key).is_some_and(|held| !held.deleted)
+            }
             _ => false,
         })
     };

@@ -304,7 +304,7 @@ impl Ground {
     }
 
     async fn write(&mut self, record: Outgoing, clock: SystemClock) -> Result<(), Trouble> {
-        let number = self.registry.append(record).await?;
+        let number = self.registry.append_when_room(&record).await?;
         let mut progress = self.registry.progress();
         while progress.acked < number {
             if let Some(fault) = progress.failed {

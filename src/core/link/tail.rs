@@ -19,6 +19,7 @@ use crate::core::subject::ContextName;
 use crate::core::subject::Subject;
 use crate::core::view::Applied;
 use crate::core::view::ContextView;
+use crate::core::view::Origin;
 use crate::core::view::SubjectView;
 use crate::core::view::View;
 
@@ -116,6 +117,7 @@ impl Link {
             return Ok(Vec::new());
         }
         self.check_fences()?;
+        let origin = self.target_origin(record);
         let mut writes = Vec::new();
         for key in changed {
             if let Key::Mode(subject) = &key
@@ -123,7 +125,7 @@ impl Link {
             {
                 self.subject_keys(subject, &mut woken);
             }
-            writes.extend(self.restore(&key));
+            writes.extend(self.restore(&key, origin));
         }
         writes.extend(self.decide_again(woken));
         Ok(writes)
@@ -147,9 +149,17 @@ impl Link {
     }
 
     /// Restores one key that someone else changed, or sets it aside after [`REPAIRS_MAX`] times.
-    fn restore(&mut self, key: &Key) -> Vec<Write> {
+    /// What an earlier writer of the link still had on its way is no one's decision: it is put
+    /// right whatever the policy, and does not count (rulings 23).
+    fn restore(&mut self, key: &Key, origin: Origin) -> Vec<Write> {
         let mut writes = self.settle(key);
         if writes.is_empty() {
+            return writes;
+        }
+        if origin == Origin::Ours {
+            for write in &mut writes {
+                self.sent(write);
+            }
             return writes;
         }
         let drift = self.ledger.drifted(key);

@@ -24,6 +24,7 @@ use crate::service::ground::read_state;
 use crate::service::ground::read_to_end;
 use crate::service::ground::source_claims;
 use crate::service::ground::with_context;
+use crate::service::pipeline::DRAIN_LIMIT;
 use crate::service::pipeline::Pipeline;
 use crate::service::pipeline::Stop;
 use crate::service::ports::Appender;
@@ -339,8 +340,8 @@ pub(super) async fn keep<A: Appender, K: Clock>(
     record: crate::core::record::Outgoing,
     clock: &K,
 ) -> Result<(), Stop> {
-    let number = keeper.append(record).await?;
-    let deadline = clock.monotonic().saturating_add(super::super::pipeline::DRAIN_LIMIT);
+    let number = keeper.append_when_room(&record).await?;
+    let deadline = clock.monotonic().saturating_add(DRAIN_LIMIT);
     let mut progress = keeper.progress();
     while progress.acked < number {
         if let Some(fault) = progress.failed {
