@@ -281,8 +281,16 @@ impl Scope {
     /// Whether a subject of the target belongs to the scope.
     #[must_use]
     pub fn contains(&self, target: &Subject) -> bool {
-        let below = self.below.as_ref().is_some_and(|root| is_below(root, target.context.as_str()));
-        below || SubjectFilter::parse(&self.patterns).is_ok_and(|filter| filter.selects(target))
+        self.filter().contains(target)
+    }
+
+    /// The scope in a form that answers for many subjects.
+    #[must_use]
+    pub fn filter(&self) -> ScopeFilter {
+        ScopeFilter {
+            patterns: SubjectFilter::parse(&self.patterns).ok(),
+            below: self.below.clone(),
+        }
     }
 
     fn reaches_below(&self, other: &Self, theirs: &SubjectFilter) -> bool {
@@ -292,6 +300,22 @@ impl Scope {
             || other.below.as_ref().is_some_and(|below| {
                 below == root || is_below(root, below) || is_below(below, root)
             })
+    }
+}
+
+/// A scope whose patterns are read already.
+#[derive(Debug, Clone)]
+pub struct ScopeFilter {
+    patterns: Option<SubjectFilter>,
+    below: Option<String>,
+}
+
+impl ScopeFilter {
+    /// Whether a subject of the target belongs to the scope.
+    #[must_use]
+    pub fn contains(&self, target: &Subject) -> bool {
+        self.below.as_ref().is_some_and(|root| is_below(root, target.context.as_str()))
+            || self.patterns.as_ref().is_some_and(|patterns| patterns.selects(target))
     }
 }
 

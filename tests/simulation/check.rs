@@ -125,7 +125,7 @@ fn judge(
         }
     }
     let needless = is_needless(&key, value.as_ref(), before) && (value.is_some() || !stood);
-    if needless && !may_be_needless(world, link, &key) {
+    if needless && !before.lost_its_id(&key) && !may_be_needless(world, link, &key) {
         return Err("idempotence: the target holds exactly this already".to_owned());
     }
     judge_schema(world, link, &key, record, before)
@@ -284,7 +284,11 @@ fn compare(
     for (key, want) in wanted {
         let Want::Is(want) = want else { continue };
         match found.get(key) {
-            Some(held) if held == want => {}
+            Some(held) if held == want => {
+                if target.lost_its_id(key) {
+                    differences.push((key.clone(), format!("{key:?} has lost its id")));
+                }
+            }
             Some(held) => {
                 differences.push((key.clone(), format!("{key:?} is {held}, not {want}")));
             }

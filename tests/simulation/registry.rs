@@ -67,6 +67,9 @@ pub(crate) struct Registry {
     pub(crate) faulty: BTreeSet<LogKey>,
     /// Byte spellings under which a key stands in the log.
     pub(crate) spellings: BTreeMap<LogKey, BTreeSet<Vec<u8>>>,
+    /// The version that answers for an id of a subject: the last one that was read. With its
+    /// tombstone the id is gone, whatever other versions have it (odd-records 3.10).
+    ids: BTreeMap<(Place, i64), u32>,
 }
 
 impl Registry {
@@ -108,7 +111,12 @@ impl Registry {
         let Some(value) = value else {
             let spellings = self.spellings.entry(key.clone()).or_default();
             spellings.remove(&bytes);
-            self.keys.remove(&key);
+            if let (LogKey::Schema(place, version), Some(gone)) = (&key, self.keys.remove(&key)) {
+                let by_id = (place.clone(), gone.id());
+                if self.ids.get(&by_id) == Some(version) {
+                    self.ids.remove(&by_id);
+                }
+            }
             return Verdict::Applied;
         };
         self.spellings.entry(key.clone()).or_default().insert(bytes);
@@ -119,10 +127,11 @@ impl Registry {
             timestamp_ms: record.timestamp_ms.unwrap_or_default(),
             passport: passport(record),
         };
-        if let LogKey::Schema(place, _) = &key {
+        if let LogKey::Schema(place, version) = &key {
             if self.text_of(&place.context, held.id()).is_some_and(|text| text != held.text()) {
                 return Verdict::Rejected;
             }
+            self.ids.insert((place.clone(), held.id()), *version);
             if self.keys.get(&key).is_some_and(|before| before.id() != held.id()) {
                 self.keys.insert(key, held);
                 return Verdict::Broken("another id without a tombstone before");
@@ -130,6 +139,14 @@ impl Registry {
         }
         self.keys.insert(key, held);
         Verdict::Applied
+    }
+
+    /// Whether a key stands, and no request finds it by its id.
+    pub(crate) fn lost_its_id(&self, key: &LogKey) -> bool {
+        let (LogKey::Schema(place, _), Some(held)) = (key, self.keys.get(key)) else {
+            return false;
+        };
+        !self.ids.contains_key(&(place.clone(), held.id()))
     }
 
     pub(crate) fn text_of(&self, context: &str, id: i64) -> Option<&str> {

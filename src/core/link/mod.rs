@@ -40,6 +40,7 @@ use crate::core::record::Record;
 use crate::core::rules::Dialect;
 use crate::core::rules::Rules;
 use crate::core::rules::Scope;
+use crate::core::rules::ScopeFilter;
 use crate::core::subject::ContextName;
 use crate::core::subject::Subject;
 use crate::core::view::Applied;
@@ -125,6 +126,8 @@ pub struct Link {
     target_next: Offset,
     ledger: Ledger,
     brake: Brake,
+    /// What other links copied from the target's cluster into our source, by their claims.
+    came_from_target: Vec<ScopeFilter>,
     /// The header of records that were made in the source's own cluster: nearly all.
     plain_header: Header,
     /// The newest record of the source, if naming another subject is all that its value needs:
@@ -150,6 +153,12 @@ impl Link {
     ) -> Self {
         let brake = Brake::new(rules.delete_limit);
         let origins = BTreeSet::from([identity.source_cluster.clone()]);
+        let came_from_target = history
+            .source_claims
+            .iter()
+            .filter(|claim| claim.origins.contains(&identity.target_cluster))
+            .map(|claim| claim.scope.filter())
+            .collect();
         let plain_header = outgoing::header(&rules, &identity, Vec::new());
         Self {
             source_reader: Reader::new(rules.source_dialect),
@@ -171,6 +180,7 @@ impl Link {
             history,
             permissions,
             brake,
+            came_from_target,
             plain_header,
             at_hand: None,
         }
@@ -320,7 +330,7 @@ impl Link {
                 self.origins.extend(provenance.path);
                 Origin::OtherLink
             }
-            None if self.history.source_claims.is_empty() => Origin::Registry,
+            None if self.came_from_target.is_empty() => Origin::Registry,
             None => {
                 let subject = if let Entry::Context(context, _) = entry {
                     Some(Subject::of_context(context))
@@ -328,10 +338,7 @@ impl Link {
                     entry.subject().cloned()
                 };
                 let came_back = subject.is_some_and(|subject| {
-                    self.history.source_claims.iter().any(|claim| {
-                        claim.origins.contains(&self.identity.target_cluster)
-                            && claim.scope.contains(&subject)
-                    })
+                    self.came_from_target.iter().any(|claimed| claimed.contains(&subject))
                 });
                 if came_back { Origin::Loop } else { Origin::Registry }
             }

@@ -206,13 +206,8 @@ impl Link {
                 {
                     step.were_live.insert(subject.clone());
                 }
-                let again = self.hidden_by(&write);
                 self.sent(&mut write);
                 self.wake(&write, &mut woken);
-                for key in again {
-                    self.unsent.insert(key.clone());
-                    woken.push(key);
-                }
                 step.writes.push(write);
             }
             woken.append(&mut self.pending);
@@ -365,23 +360,6 @@ impl Link {
             push_subject(&self.source, &source, target, into);
         }
         push_subject(&self.target, target, target, into);
-    }
-
-    /// Versions of the same subject with the same id that stand before a version which is deleted:
-    /// a registry's index names the last one only, so that the id would be gone with it although
-    /// they live (odd-records 3.10). They are written again behind the deletion.
-    fn hidden_by(&self, write: &Write) -> Vec<Key> {
-        let (Key::Schema(subject, version), super::Change::Delete) = (&write.key, &write.change)
-        else {
-            return Vec::new();
-        };
-        let Some(held) = self.target.subject(subject) else { return Vec::new() };
-        let Some(gone) = held.version(*version) else { return Vec::new() };
-        held.versions()
-            .iter()
-            .filter(|other| other.id == gone.id && other.offset < gone.offset)
-            .map(|other| Key::Schema(subject.clone(), other.version))
-            .collect()
     }
 
     /// What a write makes possible.
