@@ -14,7 +14,7 @@ use crate::core::subject::Subject;
 
 /// Ids and versions from here on are not written: a registry's next one would be negative, or its
 /// listing would not show it (odd-records 1.18, 2.13).
-pub const NUMBER_MAX: i64 = 2_147_483_647 - 1_000;
+pub const NUMBER_MAX: i64 = 2_147_483_648 - 1_000;
 
 /// The place of a schema in its subject, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -235,7 +235,14 @@ fn read_setting_key(fields: &KeyFields<'_>, key: fn(Subject) -> Key) -> KeyReadi
             None,
             "a registry never finds settings of \":.:\"; they stand without subject".to_owned(),
         ),
-        Ok(text) => KeyReading::Known(key(Subject::parse(text.as_deref().unwrap_or_default()))),
+        Ok(text) => {
+            let subject = Subject::parse(text.as_deref().unwrap_or_default());
+            if Subject::parse(&subject.spelled()) == subject {
+                KeyReading::Known(key(subject))
+            } else {
+                KeyReading::Misread(None, "its name reads as another subject's".to_owned())
+            }
+        }
     }
 }
 
@@ -243,7 +250,12 @@ fn read_context_key(fields: &KeyFields<'_>) -> KeyReading {
     let name = fields.context.and_then(string);
     match (fields.tenant.and_then(string), name) {
         (Some(tenant), Some(name)) if tenant == "default" => {
-            if name.starts_with('.') {
+            if name.contains(':') {
+                KeyReading::Misread(
+                    None,
+                    format!("context {name:?} holds a colon: nothing finds it"),
+                )
+            } else if name.starts_with('.') {
                 KeyReading::Known(Key::Context(ContextName::from_record(&name)))
             } else {
                 KeyReading::Misread(None, format!("context {name:?} has no leading dot"))

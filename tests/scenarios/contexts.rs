@@ -55,9 +55,9 @@ fn a_partial_config_of_a_context_gets_a_level_and_keeps_its_fields() {
         expect target
           CONTEXT .source
           MODE :.source: READONLY
-          CONFIG :.source: {"compatibilityLevel":"FORWARD","normalize":true}
+          CONFIG :.source: {"compatibilityLevel":"BACKWARD","normalize":true}
         source
-          CONFIG . {}
+          CONFIG . -
         expect target
           opened .source FORWARD
         "#,

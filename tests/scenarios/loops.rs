@@ -239,3 +239,23 @@ fn a_registry_that_rewrites_a_copied_record_does_not_start_a_loop() {
         ",
     );
 }
+
+#[test]
+fn a_reference_to_a_copy_that_does_not_go_back_is_held() {
+    check(
+        "
+        link a-to-b A>B into .a subjects :*:
+        link b-to-a B>A into .b subjects :*:
+        start
+        B
+          dep v1 id=1
+        A
+          orders v1 id=2 refs=:.b:dep:1
+        expect B
+          dep v1 id=1
+          opened .a
+        held
+          :.a:orders v1: does not go back
+        ",
+    );
+}

@@ -7,6 +7,7 @@ mod fences;
 mod ids;
 mod kinds;
 mod loops;
+mod ownership;
 mod pointers;
 mod references;
 mod values;

@@ -16,6 +16,7 @@ use super::links::LinkSpec;
 use super::links::Want;
 use super::links::actual;
 use super::links::meaning;
+use super::registry::Held;
 use super::registry::Registry;
 use super::registry::Verdict;
 use super::said::LogKey;
@@ -257,6 +258,17 @@ pub(crate) fn wanted(world: &World, link: &LinkSpec, source: &Registry) -> BTree
             *want = Want::Any;
         }
     }
+    for (key, want) in &mut wanted {
+        let place = key.place();
+        let pointed = link.into.is_none() && !place.name.is_empty() && !link.selects(&place);
+        let foreign = |(_, held): &(u32, &Held)| {
+            held.passport.as_ref().is_none_or(|passport| passport.link != link.name)
+        };
+        if pointed && target.registry.versions(&place).iter().any(foreign) {
+            *want = Want::Any;
+        }
+    }
+    link.hold_referrers(source, &mut wanted);
     for (key, times) in &target.touched {
         for (wanted_key, want) in &mut wanted {
             let tired = *times > 2 || link.drift == DriftPolicy::Report;
@@ -299,7 +311,9 @@ fn compare(
         let held = &target.keys[key];
         let ours = held.passport.as_ref().is_some_and(|passport| passport.link == link.name);
         let theirs = !ours && (world.swarm.has(Chaos::ForeignInside) || link.into.is_none());
-        if !theirs {
+        // A context that is listed stays listed: others may have come to use it.
+        let listed = matches!(key, LogKey::Context(of) if !link.owns_context(of));
+        if !theirs && !listed {
             differences.push((key.clone(), format!("{key:?} should not be there")));
         }
     }

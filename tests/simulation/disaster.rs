@@ -11,6 +11,7 @@ use schema_mirror::service::status::Phase;
 use super::check;
 use super::links::LinkSpec;
 use super::links::Want;
+use super::registry::Registry;
 use super::run::Play;
 use super::said::LogKey;
 use super::said::Place;
@@ -24,7 +25,19 @@ const DECIDES_WITHIN: Duration = Duration::from_secs(120);
 
 /// Subjects that the source gives to the link and that are live there.
 pub(crate) fn source_live(world: &World, link: &LinkSpec) -> usize {
-    let source = &world.clusters[link.from].registry;
+    live_in(&world.clusters[link.from].registry, world, link)
+}
+
+/// Whether the source held nothing live for the link at the offset that a halt names.
+pub(crate) fn was_empty(world: &World, link: &LinkSpec, halt: &str) -> bool {
+    let named = halt.rsplit_once("allow_deletes_until: ").and_then(|(_, end)| end.parse().ok());
+    let end: i64 = named.unwrap_or(i64::MAX);
+    let history = world.clusters[link.from].history.iter();
+    let then = Registry::fold(history.filter(|record| record.offset < end));
+    live_in(&then, world, link) == 0
+}
+
+fn live_in(source: &Registry, world: &World, link: &LinkSpec) -> usize {
     let target_id = &world.clusters[link.to].id;
     let selected = link.selected(source);
     let mut places = BTreeSet::new();
@@ -178,7 +191,9 @@ fn should_halt(world: &World, disaster: Disaster) -> bool {
         .map(|(key, _)| key.place())
         .collect();
     let gone = live.iter().filter(|place| !live_after(place)).count();
-    let extra = target.keys.keys().any(|key| ours(key) && !wanted.contains_key(key));
+    let listed = |key: &LogKey| matches!(key, LogKey::Context(of) if !link.owns_context(of));
+    let extra =
+        target.keys.keys().any(|key| ours(key) && !wanted.contains_key(key) && !listed(key));
     match disaster {
         Disaster::Recreated | Disaster::RecreatedAndRefilled | Disaster::CutOff => {
             gone > 0 || extra

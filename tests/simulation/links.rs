@@ -115,7 +115,10 @@ impl LinkSpec {
     pub(crate) fn may_write(&self, key: &LogKey) -> bool {
         let place = key.place();
         let named = self.into.is_none() && !place.name.is_empty();
-        self.owns_context(&place.context) || (named && (self.follow || self.selects(&place)))
+        let listed = self.into.is_none() && matches!(key, LogKey::Context(_));
+        listed
+            || self.owns_context(&place.context)
+            || (named && (self.follow || self.selects(&place)))
     }
 
     /// Subjects that are copied: chosen ones, and what they point to.
@@ -176,11 +179,17 @@ impl LinkSpec {
                 }
                 LogKey::Schema(_, version) => {
                     used.insert(target.context.clone());
-                    let want = self.schema(source, &selected, &place, held);
+                    let back = self.into.is_some()
+                        && held.references().iter().any(|reference| {
+                            goes_back(source, &place, reference, target_id) && !held.deleted
+                        });
+                    let want =
+                        if back { Want::Any } else { self.schema(source, &selected, &place, held) };
                     wanted.insert(LogKey::Schema(target, *version), want);
                 }
             }
         }
+        self.add_listed(&used, &mut wanted);
         self.add_contexts(source, &selected, used, target_id, &mut wanted);
         self.add_subject_fences(&mut wanted);
         for key in &source.faulty {
@@ -189,6 +198,43 @@ impl LinkSpec {
             }
         }
         wanted
+    }
+
+    /// What refers to something that is set aside is set aside with it.
+    pub(crate) fn hold_referrers(&self, source: &Registry, wanted: &mut BTreeMap<LogKey, Want>) {
+        loop {
+            let held: Vec<LogKey> = source
+                .keys
+                .iter()
+                .filter_map(|(key, held)| {
+                    let LogKey::Schema(place, version) = key else { return None };
+                    let own = LogKey::Schema(self.place(place)?, *version);
+                    let open = !held.deleted && matches!(wanted.get(&own), Some(Want::Is(_)));
+                    let refers = held.references().iter().any(|(subject, version)| {
+                        let version = u32::try_from(*version).unwrap_or_default();
+                        self.place(&meant(place, subject)).is_some_and(|to| {
+                            let to = LogKey::Schema(to, version);
+                            to != own && matches!(wanted.get(&to), Some(Want::Any))
+                        })
+                    });
+                    (open && refers).then_some(own)
+                })
+                .collect();
+            if held.is_empty() {
+                return;
+            }
+            wanted.extend(held.into_iter().map(|key| (key, Want::Any)));
+        }
+    }
+
+    /// Without a context of its own a link sees that those of its subjects are listed.
+    fn add_listed(&self, used: &BTreeSet<String>, wanted: &mut BTreeMap<LogKey, Want>) {
+        if self.into.is_none() {
+            for context in used.iter().filter(|context| *context != ".") {
+                let record = format!(r#"{{"context":"{context}","tenant":"default"}}"#);
+                wanted.insert(LogKey::Context(context.clone()), Want::Is(record));
+            }
+        }
     }
 
     fn schema(
@@ -305,8 +351,7 @@ impl LinkSpec {
             let level = held.and_then(|held| held.value.get("compatibilityLevel"));
             level.and_then(Value::as_str).map(str::to_owned)
         };
-        let level = level_of(own).or_else(|| level_of(global));
-        let level = level.unwrap_or_else(|| "BACKWARD".to_owned());
+        let level = level_of(own.or(global)).unwrap_or_else(|| "BACKWARD".to_owned());
         match own.or(global) {
             Some(held) => self.config(source, selected, behind, held, Some(&level)),
             None => Want::Is(format!(r#"{{"compatibilityLevel":"{level}"}}"#)),
@@ -335,6 +380,19 @@ fn split(pattern: &str) -> (Option<&str>, &str) {
         Some(("*", name)) => (None, if name.is_empty() { "*" } else { name }),
         Some((context, name)) => (Some(context), if name.is_empty() { "*" } else { name }),
     }
+}
+
+/// Whether a reference means a copy of what the target's cluster holds itself.
+fn goes_back(
+    source: &Registry,
+    parent: &Place,
+    (subject, version): &(String, i64),
+    target_id: &str,
+) -> bool {
+    let version = u32::try_from(*version).unwrap_or_default();
+    let held = source.keys.get(&LogKey::Schema(meant(parent, subject), version));
+    let passport = held.and_then(|held| held.passport.as_ref());
+    passport.is_some_and(|p| p.path.iter().any(|id| id == target_id))
 }
 
 fn exists(source: &Registry, place: &Place) -> bool {

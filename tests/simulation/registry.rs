@@ -141,6 +141,11 @@ impl Registry {
         Verdict::Applied
     }
 
+    /// What it holds, for comparing two of them.
+    pub(crate) fn says(&self) -> Vec<(&LogKey, &Map<String, Value>, bool)> {
+        self.keys.iter().map(|(key, held)| (key, &held.value, held.deleted)).collect()
+    }
+
     /// Whether a key stands, and no request finds it by its id.
     pub(crate) fn lost_its_id(&self, key: &LogKey) -> bool {
         let (LogKey::Schema(place, _), Some(held)) = (key, self.keys.get(key)) else {

@@ -266,7 +266,7 @@ impl Play {
         for instance in &self.instances {
             for (number, link) in links.iter().enumerate() {
                 let Some(reason) = instance.halted(number) else { continue };
-                let empty = super::disaster::source_live(&self.sim.lock(), link) == 0;
+                let empty = super::disaster::was_empty(&self.sim.lock(), link, &reason);
                 if reason.contains("brake") && empty {
                     release = true;
                 } else {
@@ -285,14 +285,16 @@ impl Play {
 
     /// A start with nothing to do writes nothing, and counts every record once.
     async fn restart_in_sync(&mut self) {
-        let reports = {
-            let world = self.sim.lock();
-            world.swarm.has(Chaos::ForeignInside)
-                && world.links.iter().any(|link| link.drift == DriftPolicy::Report)
+        let other_state = {
+            let mut world = self.sim.lock();
+            let reports = world.swarm.has(Chaos::ForeignInside)
+                && world.links.iter().any(|link| link.drift == DriftPolicy::Report);
+            world.registries_restart() || reports
         };
-        if reports {
+        if other_state {
             // What somebody deleted while the link ran is reported; a start can't tell it from what
-            // was never written, and writes it.
+            // was never written, and writes it. And compaction may have brought back what an odd
+            // record hid: then the source itself says something else from its next start on.
             self.stop_all().await;
             self.settle().await;
         }

@@ -162,6 +162,17 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// Every registry reads its topic again from the start; whether one says something else by it.
+    pub(crate) fn registries_restart(&mut self) -> bool {
+        let mut other = false;
+        for cluster in &mut self.clusters {
+            let again = Registry::fold(cluster.schemas().records());
+            other |= again.says() != cluster.registry.says();
+            cluster.registry = again;
+        }
+        other
+    }
+
     pub(crate) fn new(seed: u64, sabotage: Option<Sabotage>, noted: bool) -> Self {
         let mut rng = Rng::new(seed);
         let swarm = Swarm::draw(&mut rng, sabotage);

@@ -236,6 +236,7 @@ impl World {
         match begun {
             Ok(()) => {
                 running.spec.history.claimed = true;
+                running.link.brought_up();
                 running.spec.permissions.fence_again = false;
                 (running.released, running.suspicion) = (false, None);
             }
@@ -270,6 +271,7 @@ impl World {
         }
         later.sort();
         later.dedup();
+        later.extend(self.running[place].link.closing());
         let writes = self.running[place].link.decide_again(later);
         self.send(place, writes, None);
         Ok(())

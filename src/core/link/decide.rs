@@ -90,6 +90,9 @@ impl Link {
             let offset = self.source_offset(key).unwrap_or_default();
             return Verdict::Held(Held { offset, reason: open.reason, until: open.until });
         }
+        if let Some(occupied) = self.occupied(key) {
+            return occupied;
+        }
         match self.wanted(key) {
             Wanted::Absent => self.decide_absent(key),
             Wanted::AsItIs => Verdict::InSync,
@@ -120,6 +123,37 @@ impl Link {
                 | Key::Noop => Verdict::NotSelected,
             },
         }
+    }
+
+    /// A subject that only a pointer brings into the scope may be someone else's: what stands there
+    /// and says something else is never overwritten, and gets no fence.
+    fn occupied(&self, key: &Key) -> Option<Verdict> {
+        let subject = key.subject().filter(|subject| !self.rules.owns(subject))?;
+        let view = self.target.subject(subject)?;
+        let foreign = |origin| matches!(origin, Origin::Registry | Origin::OtherLink);
+        let source = self.rules.unplace(subject)?;
+        let said = |held: &&VersionView| {
+            self.source.schema(&source, held.version).is_some_and(|own| {
+                let references = own.references.as_deref().unwrap_or_default();
+                same(held, own, self.respelled(&source, references).as_deref())
+            })
+        };
+        let other = view.versions().iter().find(|held| foreign(held.origin) && !said(held))?;
+        let reason = format!(
+            "something chosen points to {source}, and {subject} in the target is someone else's: \
+             its version {} says something else. Choose the subject to own it, or copy into a \
+             context of its own",
+            other.version
+        );
+        let incident = Incident { offset: self.source_offset(key), key: key.to_string(), reason };
+        Some(match key {
+            Key::Schema(..) | Key::Config(_) => Verdict::Incident(incident, WaitFor::Definition),
+            Key::Context(_)
+            | Key::Mode(_)
+            | Key::DeleteSubject(_)
+            | Key::ClearSubject(_)
+            | Key::Noop => Verdict::NotSelected,
+        })
     }
 
     /// The offset of the source's record behind a key of the target.
@@ -153,18 +187,18 @@ impl Link {
     /// can't be read, or it stands there under other bytes, too.
     fn is_marred(&self, key: &Key) -> bool {
         (!self.damaged.is_empty() && self.damaged.contains(key))
-            || (!self.unsent.is_empty() && self.unsent.contains(key))
+            || (!self.unsent.is_empty() && self.unsent.contains_key(key))
             || self.target.has_other_spellings(key)
     }
 
     /// Only what the link wrote, or adopted, is ever deleted.
     fn decide_absent(&self, key: &Key) -> Verdict {
         let gone = "the source does not hold it";
-        if self.unsent.contains(key) {
+        if self.unsent.contains_key(key) {
             return write(key, Change::Delete, gone);
         }
         match (self.target_holder(key), key) {
-            (Some(Origin::Ours), _) => write(key, Change::Delete, gone),
+            (Some(origin), _) if origin.is_own() => write(key, Change::Delete, gone),
             (None, _) if self.target.has_other_spellings(key) => {
                 write(key, Change::Delete, "compaction would bring another spelling of it back")
             }
@@ -250,7 +284,11 @@ impl Link {
         let mut writes = Vec::new();
         // The leader of the target would keep the old id pointing here, or roll the change back:
         // its key has to be free first (odd-records 3.3, 3.4: deletion, then put, is clean).
-        if lost || held.is_some_and(|held| held.id != wanted.id || held.text != wanted.text) {
+        let hidden = self.unsent.get(&key).copied().flatten();
+        if lost
+            || held.is_some_and(|held| held.id != wanted.id || held.text != wanted.text)
+            || hidden.is_some_and(|stands| stands != (wanted.id, wanted.text))
+        {
             writes.push(delete(&key, "it has another id or text in the target"));
         }
         let taken = context.and_then(|view| view.text_of(wanted.id));
@@ -280,7 +318,11 @@ impl Link {
 
     /// Whether a key of the target that has the id now will not have it when the source is copied.
     fn leaves(&self, holder: &Key, wanted: &VersionView) -> bool {
-        if !self.owns_key(holder) || self.target_holder(holder) != Some(Origin::Ours) {
+        if !self.owns_key(holder) || !self.target_holder(holder).is_some_and(Origin::is_own) {
+            return false;
+        }
+        // Nothing is written below a subject that someone opened to clients.
+        if holder.subject().is_some_and(|subject| self.opened_to_clients(subject).is_some()) {
             return false;
         }
         match self.wanted(holder) {
@@ -307,7 +349,7 @@ impl Link {
 
     /// A key that someone else wrote last differs: restored or reported, as the policy says.
     fn drifted(&self, key: &Key, origin: Origin, repair: Verdict) -> Verdict {
-        if origin == Origin::Ours {
+        if matches!(origin, Origin::Ours | Origin::Alike) {
             return repair;
         }
         match self.rules.drift {

@@ -93,9 +93,11 @@ impl Link {
             .iter()
             .flat_map(|version| version.references.as_deref().unwrap_or_default())
             .map(|reference| self.reference(subject, &reference.subject));
-        let alias = held.config.as_ref().and_then(|config| config.value.alias.as_deref());
+        let config = held.config.as_ref().map(|config| &config.value);
+        let alias = config.and_then(|config| config.alias.as_deref());
+        let for_deks = config.and_then(|config| config.alias_for_deks.as_deref());
         references
-            .chain(alias.map(|alias| self.alias(subject, alias)))
+            .chain(alias.into_iter().chain(for_deks).map(|alias| self.alias(subject, alias)))
             .filter(|pointer| pointer.spelled.is_some())
             .map(|pointer| pointer.means)
             .filter(|means| !self.rules.filter.selects(means))

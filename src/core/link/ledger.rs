@@ -124,6 +124,12 @@ impl Ledger {
         self.drift.iter()
     }
 
+    /// Whether anything is held, or an incident.
+    #[must_use]
+    pub fn has_set_aside(&self) -> bool {
+        !self.held.is_empty() || !self.incidents.is_empty()
+    }
+
     /// Whether the newest record of this key of the source can't be copied.
     #[must_use]
     pub fn is_faulty(&self, source: &Key) -> bool {

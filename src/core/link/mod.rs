@@ -43,6 +43,7 @@ use crate::core::rules::Scope;
 use crate::core::rules::ScopeFilter;
 use crate::core::subject::ContextName;
 use crate::core::subject::Subject;
+use crate::core::value::Digest;
 use crate::core::view::Applied;
 use crate::core::view::Origin;
 use crate::core::view::Side;
@@ -108,9 +109,9 @@ pub struct Link {
     followed: BTreeSet<Subject>,
     /// What copied subjects point to outside the filter.
     pointing: BTreeMap<Subject, BTreeSet<Subject>>,
-    /// Keys of the target whose write was decided and could not be made: what stands there is not
-    /// what the view says.
-    unsent: BTreeSet<Key>,
+    /// Keys of the target whose write was decided and could not be made, and the id and text that
+    /// may stand there all the same: what stands there is not what the view says.
+    unsent: BTreeMap<Key, Option<(i32, Digest)>>,
     /// Keys of the target whose newest record no registry reads: it keeps the state it had, until
     /// compaction and a restart take it away.
     damaged: BTreeSet<Key>,
@@ -167,7 +168,7 @@ impl Link {
             target: View::new(Side::Target),
             followed: BTreeSet::new(),
             pointing: BTreeMap::new(),
-            unsent: BTreeSet::new(),
+            unsent: BTreeMap::new(),
             damaged: BTreeSet::new(),
             pending: Vec::new(),
             opened: BTreeSet::new(),
@@ -311,7 +312,13 @@ impl Link {
 
     fn target_origin(&self, record: &Record) -> Origin {
         match Provenance::of(&record.headers) {
-            Some(provenance) if provenance.link == self.rules.name => Origin::Ours,
+            // A link of the same name that reads another cluster is another link.
+            Some(provenance)
+                if provenance.link == self.rules.name
+                    && provenance.path.last() == Some(&self.identity.source_cluster) =>
+            {
+                Origin::Ours
+            }
             _ if record.offset < self.history.adopted_below => Origin::Ours,
             Some(_) => Origin::OtherLink,
             None => Origin::Registry,

@@ -110,7 +110,29 @@ impl Link {
                 self.draft(key, &mut draft);
             }
         }
+        self.hold_referrers(&mut draft);
         self.finish(draft)
+    }
+
+    /// Takes out the puts whose references turned out to be held, or incidents, after they were
+    /// drafted, and those that refer to them in turn.
+    fn hold_referrers(&mut self, draft: &mut Draft) {
+        loop {
+            let before = draft.puts.len();
+            let puts = std::mem::take(&mut draft.puts);
+            for planned in puts {
+                let refers =
+                    self.ledger.has_set_aside() && !self.source_references(&planned.key).is_empty();
+                if refers && self.settle(&planned.key).is_empty() {
+                    draft.forget_liveness(&planned.key);
+                } else {
+                    draft.puts.push(planned);
+                }
+            }
+            if draft.puts.len() == before {
+                return;
+            }
+        }
     }
 
     /// Whether the plan may be carried out. `suspicions` speak of the source's topic; `source_end` is
@@ -444,6 +466,14 @@ struct Draft {
 }
 
 impl Draft {
+    fn forget_liveness(&mut self, key: &Key) {
+        if let Key::Schema(subject, version) = key
+            && let Some(changes) = self.not_live.get_mut(subject)
+        {
+            changes.remove(version);
+        }
+    }
+
     fn note_liveness(&mut self, write: &Write) {
         if let Some((subject, version, live)) = liveness(write) {
             self.not_live.entry(subject.clone()).or_default().insert(version, live);

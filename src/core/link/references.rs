@@ -7,6 +7,8 @@ use crate::core::link::ledger::WaitFor;
 use crate::core::rules::Placement;
 use crate::core::subject::Subject;
 use crate::core::value::Reference;
+use crate::core::view::Origin;
+use crate::core::view::VersionView;
 
 /// A pointer to a subject, from a reference or an alias.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,8 +108,15 @@ impl Link {
         }
         let key = version.map(|version| Key::Schema(to.means.clone(), version));
         if let Some(key) = key.filter(|key| self.is_set_aside(key)) {
-            let reason = format!("{what} is to {key}, which is an incident");
+            let reason = format!("{what} is to {key}, which is set aside itself");
             return Some(Broken { reason, until: WaitFor::Source(key) });
+        }
+        if self.goes_back(&to.means, version) {
+            let reason = format!(
+                "{what} leads to {}, which came from the target's cluster and does not go back",
+                to.means
+            );
+            return Some(Broken { reason, until: WaitFor::Subject(to.means.clone()) });
         }
         let (resolves, until) = self.resolves(&to.means, version);
         if self.selects(&to.means) || !resolves {
@@ -115,6 +124,18 @@ impl Link {
         }
         let reason = format!("{what} leads to {}, which the filter leaves behind", to.means);
         Some(Broken { reason, until })
+    }
+
+    /// Whether a pointer means a copy of what the target's cluster holds itself: under the name that
+    /// it would get there nothing will ever stand.
+    fn goes_back(&self, means: &Subject, version: Option<Version>) -> bool {
+        let Placement::Into(_) = self.rules.placement else { return false };
+        let Some(held) = self.source.subject(means) else { return false };
+        let back = |held: &VersionView| held.origin == Origin::Loop;
+        match version {
+            Some(version) => held.version(version).is_some_and(back),
+            None => !held.versions().is_empty() && held.versions().iter().all(back),
+        }
     }
 
     /// Whether a pointer means something in the source, and what can change that. Without a version
@@ -133,14 +154,17 @@ impl Link {
         }
     }
 
-    /// Whether a key of the source is an incident and the target holds nothing of it.
+    /// Whether a key of the source is an incident, or held, and the target holds nothing of the
+    /// link's own there.
     fn is_set_aside(&self, source: &Key) -> bool {
         let Key::Schema(subject, version) = source else { return false };
         let Some(placed) = self.rules.place(subject) else { return false };
-        if self.target.schema(&placed, *version).is_some() {
+        if self.target.schema(&placed, *version).is_some_and(|held| held.origin.is_own()) {
             return false;
         }
-        self.ledger.is_incident(&Key::Schema(placed, *version))
+        let placed = Key::Schema(placed, *version);
+        self.ledger.is_incident(&placed)
+            || self.ledger.is_held(&placed)
             || (self.ledger.is_faulty(source) && self.source.schema(subject, *version).is_none())
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Change;
 use super::Link;
+use super::Permissions;
 use super::Verdict;
 use crate::core::key::Key;
 use crate::core::link::brake::Suspicion;
@@ -126,6 +127,13 @@ impl Link {
         Ok(())
     }
 
+    /// The target is what the source says: what an operator allowed for this start is used up, and a
+    /// fence that is lifted from now on is respected (rulings 13).
+    pub fn brought_up(&mut self) {
+        self.permissions = Permissions::default();
+        self.history.claimed = true;
+    }
+
     /// Whether the scope holds no schema: then the source can be written straight through.
     #[must_use]
     pub fn scope_is_empty(&self) -> bool {
@@ -140,10 +148,10 @@ impl Link {
     }
 
     /// Whether a record can be decided the moment it is read: nothing that comes later in the log
-    /// can bring a subject into the scope.
+    /// can bring a subject into the scope, or show that the filter leaves a reference behind.
     #[must_use]
     pub fn can_stream(&self) -> bool {
-        !self.follows()
+        self.rules.filter.is_whole_contexts()
     }
 
     /// The contexts of the target in which the link owns something.
@@ -182,7 +190,7 @@ impl Link {
     /// there without a fence.
     pub(super) fn wrote(&self, held: &SubjectView) -> bool {
         held.versions().iter().any(|version| {
-            version.origin == Origin::Ours
+            version.origin.is_link()
                 && (self.history.claimed || version.offset >= self.history.adopted_below)
         })
     }

@@ -141,11 +141,22 @@ impl Link {
     /// Takes back a write that could not be made: the source's record behind it is gone, so a newer
     /// one is on its way and decides the key again.
     pub fn not_sent(&mut self, key: &Key) {
+        let stands = match key {
+            Key::Schema(subject, version) => {
+                self.target.schema(subject, *version).map(|held| (held.id, held.text))
+            }
+            Key::Context(_)
+            | Key::Mode(_)
+            | Key::Config(_)
+            | Key::DeleteSubject(_)
+            | Key::ClearSubject(_)
+            | Key::Noop => None,
+        };
         let mut undo = Write::new(key, super::Change::Delete, "");
         self.sent(&mut undo);
         self.target.put_spellings_back(key, undo.spellings);
         self.pending.clear();
-        self.unsent.insert(key.clone());
+        self.unsent.insert(key.clone(), stands);
     }
 
     /// Restores one key that someone else changed, or sets it aside after [`REPAIRS_MAX`] times.
@@ -290,6 +301,9 @@ impl Link {
     fn open_context(&mut self, source: &Subject, target: &Subject, into: &mut Vec<Key>) {
         if self.fences_subjects(&target.context) {
             if self.holds_subject(target) {
+                if self.opened.insert(target.context.clone()) {
+                    into.push(Key::Context(target.context.clone()));
+                }
                 into.push(Key::Mode(target.clone()));
             }
         } else if !self.opened.contains(&target.context) && self.makes_used(source) {
@@ -323,15 +337,30 @@ impl Link {
         }
     }
 
-    /// Opens the link's own context before anything of the source is read.
-    pub fn opening(&mut self) -> Vec<Key> {
-        let mut keys = Vec::new();
-        for context in self.scope_contexts() {
-            if self.rules.owns_context(&context) && self.uses(&context) {
-                self.open(&context, &mut keys);
-            }
-        }
-        keys
+    /// The record and the fence of the link's own contexts, before anything of the source is read.
+    /// Their settings come before their first schema: by then the source may have said them.
+    #[must_use]
+    pub fn opening(&self) -> Vec<Key> {
+        let contexts = self.used_contexts().into_iter();
+        contexts
+            .flat_map(|context| {
+                let own = Subject::of_context(&context);
+                [Key::Context(context), Key::Mode(own)]
+            })
+            .collect()
+    }
+
+    /// The settings of those contexts, once everything is read: no schema may have come.
+    #[must_use]
+    pub fn closing(&self) -> Vec<Key> {
+        let contexts = self.used_contexts().into_iter();
+        contexts.map(|context| Key::Config(Subject::of_context(&context))).collect()
+    }
+
+    fn used_contexts(&self) -> Vec<ContextName> {
+        let mut contexts = self.scope_contexts();
+        contexts.retain(|context| self.rules.owns_context(context) && self.uses(context));
+        contexts
     }
 
     /// What comes in, or goes out, because a subject points to other subjects than before.

@@ -57,7 +57,7 @@ impl Link {
     /// Only its own header proves that: what it adopted may be anyone's.
     fn left_behind(&self, target: &Subject) -> bool {
         let Some(held) = self.target.subject(target) else { return false };
-        let own = |offset, origin| origin == Origin::Ours && offset >= self.history.adopted_below;
+        let own = |offset, origin: Origin| origin.is_link() && offset >= self.history.adopted_below;
         let stamps = held.config.as_ref().map(|config| config.stamp);
         let stamps = stamps.into_iter().chain(held.mode.map(|mode| mode.stamp));
         held.versions().iter().any(|version| own(version.offset, version.origin))
@@ -67,7 +67,13 @@ impl Link {
     /// Whether the link may write and delete this key of the target.
     pub(super) fn owns_key(&self, target: &Key) -> bool {
         match target {
-            Key::Context(context) => !context.is_default() && self.rules.owns_context(context),
+            // Without a context of its own the link sees that the contexts of its subjects are
+            // listed; it takes no one's away.
+            Key::Context(context) => {
+                !context.is_default()
+                    && (self.rules.owns_context(context)
+                        || (self.rules.owns_parts() && self.uses(context)))
+            }
             Key::Mode(subject) | Key::Config(subject) | Key::Schema(subject, _) => {
                 self.owns(subject)
             }
@@ -180,12 +186,13 @@ impl Link {
             return Wanted::AsItIs;
         }
         let global = self.config_of(&ContextName::from_record(".__GLOBAL"));
-        let level = own
-            .and_then(|config| config.value.level)
-            .or_else(|| global.and_then(|config| config.value.level))
-            .unwrap_or(self.rules.default_compatibility);
-        let base = own.or(global).map_or(&b"{}"[..], |config| &config.value.bytes);
-        self.config_value(&Subject::of_context(&source), base, own.or(global), Some(level))
+        // The first record that a registry finds is used whole; what it leaves out comes from the
+        // server's own default, not from the next record (odd-records 5.4, 6.15).
+        let first = own.or(global);
+        let level = first.and_then(|config| config.value.level);
+        let level = level.unwrap_or(self.rules.default_compatibility);
+        let base = first.map_or(&b"{}"[..], |config| &config.value.bytes);
+        self.config_value(&Subject::of_context(&source), base, first, Some(level))
     }
 
     fn config_of(&self, source: &ContextName) -> Option<&ConfigView> {
@@ -222,7 +229,12 @@ impl Link {
             edit.alias = pointer.spelled;
         }
         if let Some(alias) = value.and_then(|value| value.alias_for_deks.as_deref()) {
-            edit.alias_for_deks = self.alias(source, alias).spelled;
+            let pointer = self.alias(source, alias);
+            if let Some(broken) = self.broken(&pointer, None, &format!("its aliasForDeks {alias}"))
+            {
+                return Wanted::Held(offset, broken);
+            }
+            edit.alias_for_deks = pointer.spelled;
         }
         let target = self.rules.place(source).unwrap_or_else(|| self.own_context());
         edit.subject = Some(target.spelled()).filter(|spelled| !spelled.is_empty());

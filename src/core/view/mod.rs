@@ -255,11 +255,15 @@ impl View {
         match (key, &mut held.config) {
             (Key::Schema(_, version), _) => {
                 let place = held.versions.binary_search_by_key(version, |held| held.version);
-                if let Some(held) = place.ok().and_then(|place| held.versions.get_mut(place)) {
-                    held.origin = Origin::Ours;
+                if let Some(held) = place.ok().and_then(|place| held.versions.get_mut(place))
+                    && !held.origin.is_own()
+                {
+                    held.origin = Origin::Alike;
                 }
             }
-            (Key::Config(_), Some(config)) => config.stamp.origin = Origin::Ours,
+            (Key::Config(_), Some(config)) if !config.stamp.origin.is_own() => {
+                config.stamp.origin = Origin::Alike;
+            }
             (_, _) => {}
         }
     }
@@ -412,7 +416,8 @@ impl View {
             if i64::from(version.version.get()) <= last && !version.deleted {
                 version.deleted = true;
                 if self.side == Side::Target {
-                    version.origin = stamp.origin;
+                    version.origin =
+                        if version.origin.is_own() { Origin::OursMarked } else { stamp.origin };
                 }
                 changed.push(Key::Schema(subject.clone(), version.version));
             }

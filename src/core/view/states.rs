@@ -16,10 +16,32 @@ pub enum Origin {
     Registry,
     /// The link whose view this is, or keys that it adopted.
     Ours,
+    /// The link, and someone else's DELETE_SUBJECT marked it as deleted.
+    OursMarked,
+    /// Somebody, who wrote just what the link would: the link's own by that (rulings 3), though it
+    /// proves nothing about what the link did before.
+    Alike,
     /// Another link.
     OtherLink,
     /// It came through the link's own target cluster: copying it would make a loop.
     Loop,
+}
+
+impl Origin {
+    /// Whether the link may change and delete what this one wrote.
+    #[must_use]
+    pub fn is_own(self) -> bool {
+        match self {
+            Self::Ours | Self::OursMarked | Self::Alike => true,
+            Self::Registry | Self::OtherLink | Self::Loop => false,
+        }
+    }
+
+    /// Whether the link itself wrote it, or adopted it.
+    #[must_use]
+    pub fn is_link(self) -> bool {
+        matches!(self, Self::Ours | Self::OursMarked)
+    }
 }
 
 /// Which side of the link the log belongs to.

@@ -51,6 +51,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         }
         later.sort();
         later.dedup();
+        later.extend(self.link.closing());
         let writes = self.link.decide_again(later);
         self.write(writes, None).await?;
         self.pipeline.mark(next);
