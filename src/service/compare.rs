@@ -1,5 +1,7 @@
 //! Comparing source and target without writing anything: what `plan` and `verify` are made of.
 
+use std::time::Duration;
+
 use crate::core::key::Key;
 use crate::core::link::Halt;
 use crate::core::link::Identity;
@@ -67,7 +69,7 @@ pub async fn compare<C: Cluster>(
         state => state?,
     };
     let definition = &with_context(definition, &ground.source.cluster_id, &state)?;
-    let claims = source_claims(source, definition).await;
+    let claims = source_claims(source, definition).await?;
     let rules = &definition.rules;
     let mut past = history(&state, rules, claims);
     if definition.adopt && !past.claimed {
@@ -96,11 +98,14 @@ pub async fn compare<C: Cluster>(
     let plan = link.plan();
     let checkpoint = state.checkpoints.get(&scope_name(&rules.scope())).cloned();
     let suspicions = ground.suspicions(checkpoint.as_ref());
-    let released =
-        definition.once.allow_deletes || ground.release(definition, checkpoint.as_ref()).is_some();
-    if !released {
-        halts.extend(link.brake(&plan, &suspicions, source_end).err());
-    }
+    let now = Duration::ZERO;
+    let released = ground.release(definition, checkpoint.as_ref()).map(|braked| braked.deleted);
+    let braked = match released {
+        _ if definition.once.allow_deletes => Ok(()),
+        Some(released) => link.brake_beyond(released, &plan, source_end, now),
+        None => link.brake(&plan, &suspicions, source_end, now),
+    };
+    halts.extend(braked.err());
     Ok(Comparison {
         hazards: found_hazards(source, target, definition, &ground),
         other_levels: link.other_levels(),

@@ -22,8 +22,10 @@ use crate::service::ports::TopicFacts;
 use crate::service::preflight::Stops;
 use crate::service::preflight::hazards;
 use crate::service::preflight::schemas_topic_spec;
+use crate::service::state::Braked;
 use crate::service::state::Checkpoint;
 use crate::service::state::Claim;
+use crate::service::state::PARTITIONS;
 use crate::service::state::State;
 use crate::service::state::scope_name;
 use crate::service::state::topic_spec;
@@ -109,29 +111,29 @@ impl Ground {
             let spec = schemas_topic_spec(&link.target_topic, self.target.brokers);
             self.target_topic = Some(create(target, link, spec).await?);
         }
-        if target.topic(&link.state_topic).await?.is_none() {
-            create(target, link, topic_spec(&link.state_topic, self.target.brokers)).await?;
+        match target.topic(&link.state_topic).await? {
+            Some(facts) => check_state_topic(target, &link.state_topic, &facts),
+            None => {
+                let spec = topic_spec(&link.state_topic, self.target.brokers);
+                create(target, link, spec).await.map(drop)
+            }
         }
-        Ok(())
     }
 
-    /// The offset up to which the operator's file releases deletes, where that counts: it was not
-    /// used yet, and it is the one that the brake named, of the same topic (rulings 27).
+    /// The deletes that the operator's file releases, where that counts: it names the offset that
+    /// the brake named, of the same topic, and was not used yet (rulings 27).
     #[must_use]
-    pub fn release(
+    pub fn release<'a>(
         &self,
         link: &LinkDefinition,
-        checkpoint: Option<&Checkpoint>,
-    ) -> Option<Offset> {
+        checkpoint: Option<&'a Checkpoint>,
+    ) -> Option<&'a Braked> {
         let until = link.allow_deletes_until?;
-        let Some(checkpoint) = checkpoint else {
-            return (until <= self.source_topic.end).then_some(until);
+        let checkpoint = checkpoint?;
+        let counts = |braked: &&Braked| {
+            braked.offset == until && braked.topic_id == self.source_topic.topic_id
         };
-        let counts = match &checkpoint.braked {
-            Some(braked) => braked.offset == until && braked.topic_id == self.source_topic.topic_id,
-            None => until >= checkpoint.next && until <= self.source_topic.end,
-        };
-        (counts && checkpoint.released != Some(until)).then_some(until)
+        checkpoint.braked.as_ref().filter(counts).filter(|_| checkpoint.released != Some(until))
     }
 
     /// The first offset of the target's topic that is not written yet.
@@ -165,6 +167,29 @@ impl Ground {
             found.push(Suspicion::Truncated { was, is });
         }
         found
+    }
+}
+
+/// Our own topic has to keep the newest record of every key, and a partition for every scope.
+fn check_state_topic<C: Cluster>(target: &C, topic: &str, facts: &TopicFacts) -> Result<(), Stop> {
+    let wanted = usize::try_from(PARTITIONS).unwrap_or(usize::MAX);
+    if facts.partitions < wanted {
+        return Err(Stop::Halt(format!(
+            "target {}: topic {topic} has {} partitions; it needs {wanted}, or two instances could \
+             write the same scope. Delete it while no link runs (claims and checkpoints are made \
+             anew), or name another one with state_topic",
+            target.name(),
+            facts.partitions,
+        )));
+    }
+    match &facts.settings {
+        Ok(settings) if settings.cleanup_policy != "compact" => Err(Stop::Halt(format!(
+            "target {}: topic {topic} has cleanup.policy={}, which would lose claims and \
+             checkpoints; set it to compact",
+            target.name(),
+            settings.cleanup_policy,
+        ))),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 
@@ -221,26 +246,34 @@ pub async fn read_state<C: Cluster>(cluster: &C, topic: &str) -> Result<State, S
 
 /// The claims that links made on our source, if its state topic may be read. It is optional: it only
 /// serves to recognise copies whose header a registry's rewrite lost.
-pub async fn source_claims<C: Cluster>(source: &C, link: &LinkDefinition) -> Vec<SourceClaim> {
+///
+/// # Errors
+/// Faults other than a missing right: without the claims, records would go back to where they came
+/// from.
+pub async fn source_claims<C: Cluster>(
+    source: &C,
+    link: &LinkDefinition,
+) -> Result<Vec<SourceClaim>, Stop> {
     match read_state(source, &link.source_state_topic).await {
-        Ok(state) => state
+        Ok(state) => Ok(state
             .claims
             .into_values()
             .map(|claim| SourceClaim { scope: claim.scope, origins: claim.origins })
-            .collect(),
-        Err(stop) => {
-            let reason = match stop {
-                Stop::Fault(fault) => fault.to_string(),
-                Stop::Halt(reason) => reason,
-                Stop::LeaseLost | Stop::Shutdown => String::new(),
-            };
+            .collect()),
+        Err(Stop::Fault(fault)) if is_out_of_bounds(&fault) => {
             tracing::info!(
-                link = %link.rules.name, cluster = source.name(), reason,
+                link = %link.rules.name, cluster = source.name(), reason = %fault,
                 "claims in the source are not readable; copies that a registry rewrote there are not recognised"
             );
-            Vec::new()
+            Ok(Vec::new())
         }
+        Err(stop) => Err(stop),
     }
+}
+
+/// Whether the cluster will not tell, however often it is asked.
+fn is_out_of_bounds(fault: &Fault) -> bool {
+    matches!(fault.class, FaultClass::NotPermitted | FaultClass::Missing | FaultClass::Unsupported)
 }
 
 /// The definition with the context that `auto` means: the one of the link's first start, else one
@@ -256,7 +289,9 @@ pub fn with_context(
     if link.context == ContextNamedBy::Configuration {
         return Ok(link.clone());
     }
-    let claimed = state.claims.values().find(|claim| claim.link == link.rules.name);
+    let own =
+        |claim: &&Claim| claim.link == link.rules.name && claim.source_cluster == source_cluster;
+    let claimed = state.claims.values().find(own);
     let first = claimed.and_then(|claim| claim.scope.patterns.first());
     let context = match first.map(|pattern| Subject::parse(pattern).context) {
         Some(context) if !context.is_default() => context,

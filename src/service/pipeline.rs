@@ -138,21 +138,31 @@ impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
         }
     }
 
-    /// Waits until this instance may not write any more, and says why. Safe to cancel.
+    /// Waits until this instance may not write any more, by its own clock at the latest, and says
+    /// why. Safe to cancel.
     pub async fn lease_ends(&mut self) -> Stop {
         loop {
-            match self.lease.changed().await {
-                LeaseState::Held { .. } => {}
+            let rest = match self.lease.state() {
+                LeaseState::Held { until } => until.saturating_sub(self.clock.monotonic()),
                 LeaseState::Standby => return Stop::LeaseLost,
                 LeaseState::Lost(fault) => return Stop::Fault(fault),
+            };
+            if rest.is_zero() {
+                return Stop::LeaseLost;
+            }
+            tokio::select! {
+                biased;
+                state = self.lease.changed() => drop(state),
+                () = self.clock.sleep(rest) => {}
             }
         }
     }
 
-    /// Waits until everything that was sent is acknowledged.
+    /// Waits until everything that was sent is acknowledged, for as long as the lease is held: what
+    /// still waits in the producer must not land behind another writer's records.
     ///
     /// # Errors
-    /// The first write that failed, or more than [`DRAIN_LIMIT`] without an end.
+    /// The first write that failed, the lost lease, or more than [`DRAIN_LIMIT`] without an end.
     pub async fn drain(&mut self, cluster: &str, topic: &str) -> Result<(), Stop> {
         let deadline = self.clock.monotonic().saturating_add(DRAIN_LIMIT);
         let mut progress = self.appender.progress();
@@ -170,10 +180,19 @@ impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
                     class: crate::service::ports::FaultClass::Transient,
                 }));
             }
+            // One that was sent may be on its way while the lease ends; all the others are dropped.
+            let until = match self.lease.state() {
+                LeaseState::Held { until } => until.saturating_sub(self.clock.monotonic()),
+                LeaseState::Standby | LeaseState::Lost(_) => Duration::ZERO,
+            };
+            if until.is_zero() {
+                return Err(self.lease_stop());
+            }
             tokio::select! {
                 biased;
                 news = self.appender.progressed(&progress) => progress = news,
-                () = self.clock.sleep(rest) => {}
+                state = self.lease.changed() => drop(state),
+                () = self.clock.sleep(rest.min(until)) => {}
             }
         }
         match progress.failed {

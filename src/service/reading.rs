@@ -132,6 +132,13 @@ impl<C: Cluster> SourceStream<C> {
         Self { cluster, topic: topic.to_owned(), shared: None, own: None, opening: None, next: 0 }
     }
 
+    /// Begins to open its reader before anything is asked for.
+    pub fn fetch_ahead(&mut self) {
+        if self.shared.is_none() && self.own.is_none() {
+            self.begin_opening();
+        }
+    }
+
     /// Everything before this offset was given.
     #[must_use]
     pub fn read_to(&self) -> Offset {
@@ -169,12 +176,15 @@ impl<C: Cluster> SourceStream<C> {
 }
 
 impl<C: Cluster> SourceStream<C> {
-    async fn open(&mut self) -> Result<(), Fault> {
-        let opening = self.opening.get_or_insert_with(|| {
+    fn begin_opening(&mut self) -> &mut JoinHandle<Result<C::Log, Fault>> {
+        self.opening.get_or_insert_with(|| {
             let (cluster, topic, next) = (self.cluster.clone(), self.topic.clone(), self.next);
             tokio::spawn(async move { cluster.read(&topic, 0, next).await })
-        });
-        let opened = opening.await;
+        })
+    }
+
+    async fn open(&mut self) -> Result<(), Fault> {
+        let opened = self.begin_opening().await;
         self.opening = None;
         self.own = Some(opened.map_err(|panic| Fault {
             operation: "read",

@@ -67,6 +67,9 @@ pub struct Checkpoint {
     /// The brake that halted the link last: a release has to name it.
     #[serde(default)]
     pub braked: Option<Braked>,
+    /// What was deleted within the last hour.
+    #[serde(default)]
+    pub recent_deletes: Vec<RecentDeletes>,
 }
 
 /// Where the brake halted a link.
@@ -76,6 +79,18 @@ pub struct Braked {
     pub topic_id: Option<String>,
     /// The offset that a release has to name.
     pub offset: Offset,
+    /// Subjects that would have been deleted: a release covers so many.
+    #[serde(default)]
+    pub deleted: usize,
+}
+
+/// Subjects that were deleted, for the brake's sliding hour.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecentDeletes {
+    /// When, in ms since 1970.
+    pub at_ms: i64,
+    /// How many.
+    pub subjects: usize,
 }
 
 /// What our topic holds.
@@ -153,14 +168,27 @@ impl State {
         Ok(())
     }
 
-    /// Claims of other links that share keys with this one's scope.
+    /// Claims of other links that share keys with this one's scope, and those of a link with this
+    /// one's name that reads another cluster: their records could not be told apart for long.
     #[must_use]
     pub fn rivals(&self, link: &str, source_cluster: &str, scope: &Scope) -> Vec<&Claim> {
         self.claims
             .values()
             .filter(|claim| claim.link != link || claim.source_cluster != source_cluster)
-            .filter(|claim| claim.scope.overlaps(scope))
+            .filter(|claim| claim.link == link || claim.scope.overlaps(scope))
             .collect()
+    }
+
+    /// Claims that the same link made before its definition gave it another scope.
+    pub fn outgrown(
+        &self,
+        link: &str,
+        source_cluster: &str,
+        scope: &Scope,
+    ) -> impl Iterator<Item = &Claim> {
+        self.claims.values().filter(move |claim| {
+            claim.link == link && claim.source_cluster == source_cluster && claim.scope != *scope
+        })
     }
 }
 
@@ -179,6 +207,12 @@ impl Claim {
 }
 
 impl Checkpoint {
+    /// The record that takes the checkpoint of a scope away.
+    #[must_use]
+    pub fn withdrawal(scope: &Scope) -> Outgoing {
+        Outgoing { key: key("checkpoint", scope), ..Outgoing::default() }
+    }
+
     /// The record that keeps the checkpoint.
     #[must_use]
     pub fn record(&self, scope: &Scope) -> Outgoing {
@@ -201,13 +235,13 @@ pub fn scope_name(scope: &Scope) -> String {
     scope.to_string()
 }
 
-/// The partition that a scope belongs to.
+/// The partition that a scope belongs to, whatever the topic has besides the [`PARTITIONS`] that
+/// it must have: another one would have another owner.
 #[must_use]
-pub fn partition_of(scope: &Scope, partitions: usize) -> i32 {
+pub fn partition_of(scope: &Scope) -> i32 {
     let digest = format!("{:?}", Digest::of(scope_name(scope).as_bytes()));
-    let number = digest.get(..8).and_then(|hex| u32::from_str_radix(hex, 16).ok()).unwrap_or(0);
-    let partitions = u32::try_from(partitions).unwrap_or(1).max(1);
-    i32::try_from(number.checked_rem(partitions).unwrap_or(0)).unwrap_or(0)
+    let number = digest.get(..8).and_then(|hex| i64::from_str_radix(hex, 16).ok()).unwrap_or(0);
+    i32::try_from(number.checked_rem(i64::from(PARTITIONS)).unwrap_or(0)).unwrap_or(0)
 }
 
 /// The group whose member may write a scope. One for each scope: instances with different links

@@ -1,6 +1,5 @@
 //! What is written, and what becomes of it.
 
-
 use rdkafka::types::RDKafkaApiKey as Api;
 use rdkafka::types::RDKafkaRespErr as Refusal;
 

@@ -242,6 +242,12 @@ fn name_of(record: &Record) -> Option<String> {
 pub(crate) fn wanted(world: &World, link: &LinkSpec, source: &Registry) -> BTreeMap<LogKey, Want> {
     let target = &world.clusters[link.to];
     let mut wanted = link.expected(source, &target.id);
+    // What the source can't give any more stays as it was last good, and keeps its id.
+    let kept: BTreeSet<LogKey> = wanted
+        .iter()
+        .filter(|(_, want)| matches!(want, Want::Any))
+        .map(|(key, _)| key.clone())
+        .collect();
     for (key, want) in &mut wanted {
         let (LogKey::Schema(place, _), Want::Is(value)) = (key, &*want) else { continue };
         let value: Value = serde_json::from_str(value).unwrap();
@@ -250,7 +256,8 @@ pub(crate) fn wanted(world: &World, link: &LinkSpec, source: &Registry) -> BTree
         let taken = target.registry.keys.iter().any(|(other, held)| match other {
             LogKey::Schema(of, _) => {
                 let foreign = held.passport.as_ref().is_none_or(|p| p.link != link.name);
-                of.context == place.context && held.id() == id && held.text() != text && foreign
+                let stays = foreign || kept.contains(other);
+                of.context == place.context && held.id() == id && held.text() != text && stays
             }
             LogKey::Context(_) | LogKey::Mode(_) | LogKey::Config(_) => false,
         });
@@ -268,7 +275,6 @@ pub(crate) fn wanted(world: &World, link: &LinkSpec, source: &Registry) -> BTree
             *want = Want::Any;
         }
     }
-    link.hold_referrers(source, &mut wanted);
     for (key, times) in &target.touched {
         for (wanted_key, want) in &mut wanted {
             let tired = *times > 2 || link.drift == DriftPolicy::Report;
@@ -277,6 +283,7 @@ pub(crate) fn wanted(world: &World, link: &LinkSpec, source: &Registry) -> BTree
             }
         }
     }
+    link.hold_referrers(source, &mut wanted);
     wanted
 }
 

@@ -61,6 +61,10 @@ pub(crate) async fn strike(play: &mut Play) {
         play.sim.lock().stormy = false;
     } else {
         play.stop_all().await;
+        if disaster == Disaster::MassDelete {
+            // What was deleted before is out of the brake's hour.
+            tokio::time::sleep(Duration::from_secs(7_300)).await;
+        }
     }
     let expected = play.sim.with(|world| {
         let line = format!("disaster {disaster:?}, the link runs: {alive}");
@@ -94,8 +98,12 @@ pub(crate) async fn strike(play: &mut Play) {
             world.violated(format!("brakes: {disaster:?} halted without need: {halted:?}"));
         }
     });
+    play.sim.lock().links[0].delete_limit = DeleteLimit::default();
     if !play.failed() && halted.is_some() {
         release(play).await;
+    } else if disaster == Disaster::MassDelete {
+        play.stop_all().await;
+        play.start("host-1", Start::default());
     }
 }
 

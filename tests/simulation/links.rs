@@ -194,6 +194,17 @@ impl LinkSpec {
         self.add_subject_fences(&mut wanted);
         for key in &source.faulty {
             if let Some(target) = self.place(&key.place()) {
+                // Its last good state may stand, and with it the fence and the context.
+                let own = Place::new(&target.context, "");
+                let fenced = if self.owns_context(&target.context) { &own } else { &target };
+                let with_it = [
+                    LogKey::Mode(fenced.clone()),
+                    LogKey::Config(own.clone()),
+                    LogKey::Context(target.context.clone()),
+                ];
+                for key in with_it.into_iter().filter(|key| self.may_write(key)) {
+                    wanted.entry(key).or_insert(Want::Any);
+                }
                 wanted.insert(moved(key, target), Want::Any);
             }
         }

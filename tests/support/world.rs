@@ -287,7 +287,8 @@ impl World {
         let plan = running.link.plan();
         let suspicions: Vec<Suspicion> = running.suspicion.clone().into_iter().collect();
         if !running.released {
-            running.link.brake(&plan, &suspicions, source.next)?;
+            let now = Duration::from_secs(self.hours * 3600);
+            running.link.brake(&plan, &suspicions, source.next, now)?;
         }
         let Plan { opening, frees, puts, deletions, .. } = plan;
         for planned in opening {

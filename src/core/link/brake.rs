@@ -4,11 +4,17 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
+use super::Halt;
+use super::Link;
+use super::plan::Plan;
 use crate::core::record::Offset;
 use crate::core::rules::DeleteLimit;
 
 /// How far back deletes are added up while following the log.
 pub const WINDOW: Duration = Duration::from_secs(3600);
+
+/// Deletes closer together than this are counted as one: a window holds 60 counts at most.
+const GRAIN: Duration = Duration::from_secs(60);
 
 /// Why the deletes are not believed.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,16 +107,109 @@ impl Brake {
         if deleted == 0 {
             return Ok(());
         }
-        while self.recent.front().is_some_and(|(then, _)| now.saturating_sub(*then) > WINDOW) {
-            self.recent.pop_front();
-        }
-        let before: usize = self.recent.iter().map(|(_, deleted)| *deleted).sum();
+        let before: usize = self.recent(now).map(|(_, deleted)| deleted).sum();
         let total = before.saturating_add(deleted);
         if let Some(suspicion) = self.judge(total, live.saturating_add(before)) {
             return Err(suspicion);
         }
-        self.recent.push_back((now, deleted));
+        self.note(now, deleted);
         Ok(())
+    }
+
+    /// Counts deleted subjects that an earlier life, or a release, let through.
+    pub fn note(&mut self, now: Duration, deleted: usize) {
+        let now = now.saturating_add(WINDOW);
+        while self.recent.front().is_some_and(|(then, _)| now.saturating_sub(*then) > WINDOW) {
+            self.recent.pop_front();
+        }
+        match self.recent.back_mut() {
+            Some((then, count)) if now.saturating_sub(*then) < GRAIN => {
+                *count = count.saturating_add(deleted);
+            }
+            Some(_) | None => self.recent.push_back((now, deleted)),
+        }
+    }
+
+    /// Takes up what an earlier life counted so long ago. Called with the oldest first, before
+    /// anything is counted.
+    pub fn recall(&mut self, now: Duration, age: Duration, deleted: usize) {
+        // A window was added to all times, so that what lies before the process began has one.
+        let then = now.saturating_add(WINDOW).saturating_sub(age);
+        self.recent.push_back((then, deleted));
+    }
+
+    /// Forgets what was deleted: an operator has seen it and allowed it.
+    pub fn forget(&mut self) {
+        self.recent.clear();
+    }
+
+    /// What was deleted within the window: how long ago, and how many subjects.
+    pub fn recent(&self, now: Duration) -> impl Iterator<Item = (Duration, usize)> {
+        let now = now.saturating_add(WINDOW);
+        let aged = self.recent.iter().map(move |(then, count)| (now.saturating_sub(*then), *count));
+        aged.filter(|(age, _)| *age <= WINDOW)
+    }
+}
+
+impl Link {
+    /// Whether the plan may be carried out now. `suspicions` speak of the source's topic; `source_end`
+    /// is what a release is bound to. What passes counts for the sliding hour.
+    ///
+    /// # Errors
+    /// [`Halt::Brake`] before the first delete.
+    pub fn brake(
+        &mut self,
+        plan: &Plan,
+        suspicions: &[Suspicion],
+        source_end: Offset,
+        now: Duration,
+    ) -> Result<(), Halt> {
+        if !plan.takes_away() && plan.frees.is_empty() {
+            return Ok(());
+        }
+        let emptied = (plan.source_live == 0 && plan.deleted > 0).then_some(Suspicion::Emptied);
+        let reason = match suspicions.first().cloned().or(emptied) {
+            Some(suspicion) => Err(suspicion),
+            None => self.brake.count(now, plan.deleted, plan.live),
+        };
+        reason.map_err(|suspicion| Halt::Brake { suspicion, deleted: plan.deleted, source_end })
+    }
+
+    /// Whether a plan may be carried out of which so many deleted subjects are released: what came
+    /// since is judged as ever.
+    ///
+    /// # Errors
+    /// [`Halt::Brake`] before the first delete.
+    pub fn brake_beyond(
+        &mut self,
+        released: usize,
+        plan: &Plan,
+        source_end: Offset,
+        now: Duration,
+    ) -> Result<(), Halt> {
+        self.brake.forget();
+        let (deleted, live) =
+            (plan.deleted.saturating_sub(released), plan.live.saturating_sub(released));
+        self.brake.count(now, deleted, live).map_err(|suspicion| Halt::Brake {
+            suspicion,
+            deleted: plan.deleted,
+            source_end,
+        })
+    }
+
+    /// An operator allows whatever there is to delete: the sliding hour begins anew.
+    pub fn allow_deletes(&mut self) {
+        self.brake.forget();
+    }
+
+    /// What the brake's sliding hour holds: how long ago, and how many subjects.
+    pub fn recent_deletes(&self, now: Duration) -> impl Iterator<Item = (Duration, usize)> {
+        self.brake.recent(now)
+    }
+
+    /// Takes up what an earlier life of the link deleted; the oldest first.
+    pub fn recall_deletes(&mut self, now: Duration, age: Duration, subjects: usize) {
+        self.brake.recall(now, age, subjects);
     }
 }
 
@@ -143,5 +242,14 @@ mod tests {
         }
         assert!(brake.count(HOUR / 2, 10, 80).is_err());
         assert_eq!(brake.count(HOUR * 3, 10, 80), Ok(()));
+    }
+
+    #[test]
+    fn what_an_earlier_life_deleted_counts_for_the_rest_of_its_hour() {
+        let mut brake = Brake::new(DeleteLimit::default());
+        brake.recall(Duration::ZERO, HOUR / 2, 19);
+        assert!(brake.count(HOUR / 3, 10, 81).is_err());
+        assert_eq!(brake.count(HOUR / 2 + GRAIN, 10, 81), Ok(()));
+        assert_eq!(brake.recent(HOUR / 2 + GRAIN).collect::<Vec<_>>(), [(Duration::ZERO, 10)]);
     }
 }

@@ -5,13 +5,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Change;
-use super::Halt;
 use super::Link;
 use super::Verdict;
 use super::Write;
 use crate::core::key::Key;
 use crate::core::key::Version;
-use crate::core::link::brake::Suspicion;
 use crate::core::record::Offset;
 use crate::core::subject::Subject;
 use crate::core::value::Reference;
@@ -132,32 +130,6 @@ impl Link {
             if draft.puts.len() == before {
                 return;
             }
-        }
-    }
-
-    /// Whether the plan may be carried out. `suspicions` speak of the source's topic; `source_end` is
-    /// what a release is bound to.
-    ///
-    /// # Errors
-    /// [`Halt::Brake`] before the first delete.
-    pub fn brake(
-        &self,
-        plan: &Plan,
-        suspicions: &[Suspicion],
-        source_end: Offset,
-    ) -> Result<(), Halt> {
-        if !plan.takes_away() && plan.frees.is_empty() {
-            return Ok(());
-        }
-        let emptied = (plan.source_live == 0 && plan.deleted > 0).then_some(Suspicion::Emptied);
-        let reason = suspicions
-            .first()
-            .cloned()
-            .or(emptied)
-            .or_else(|| self.brake.judge(plan.deleted, plan.live));
-        match reason {
-            Some(suspicion) => Err(Halt::Brake { suspicion, deleted: plan.deleted, source_end }),
-            None => Ok(()),
         }
     }
 

@@ -159,7 +159,10 @@ impl Link {
     fn is_set_aside(&self, source: &Key) -> bool {
         let Key::Schema(subject, version) = source else { return false };
         let Some(placed) = self.rules.place(subject) else { return false };
-        if self.target.schema(&placed, *version).is_some_and(|held| held.origin.is_own()) {
+        // Its last good state, or what someone else changed about the same text, resolves.
+        let text = self.source.schema(subject, *version).map(|held| held.text);
+        let resolves = |held: &VersionView| held.origin.is_own() || Some(held.text) == text;
+        if self.target.schema(&placed, *version).is_some_and(resolves) {
             return false;
         }
         let placed = Key::Schema(placed, *version);

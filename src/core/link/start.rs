@@ -81,7 +81,8 @@ impl Link {
     ///
     /// # Errors
     /// [`Halt::FenceLifted`] or [`Halt::Occupied`].
-    pub fn admit(&self) -> Result<(), Halt> {
+    pub fn admit(&mut self) -> Result<(), Halt> {
+        self.follow_again();
         self.check_fences()?;
         if self.history.claimed || self.permissions.adopt {
             return Ok(());

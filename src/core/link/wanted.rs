@@ -111,6 +111,9 @@ impl Link {
             return true;
         }
         let Some(source) = self.rules.unplace(&Subject::of_context(target)) else { return false };
+        if self.keeps_any(target) {
+            return true;
+        }
         let Some(view) = self.source.context(&source.context) else { return false };
         // What another link made of a context, its record, fence and settings, is no reason to copy
         // the context: in a ring each copy would make another one.
@@ -156,9 +159,31 @@ impl Link {
         self.rules.placement == Placement::Same && !self.rules.owns_context(target)
     }
 
+    /// Whether the link has something at this subject of the target: what the source gives, or the
+    /// last good state of what the source can't give any more.
     pub(super) fn holds_subject(&self, target: &Subject) -> bool {
-        self.rules.unplace(target).is_some_and(|source| {
-            self.selects(&source) && self.source.subject(&source).is_some_and(holds_own)
+        self.rules.unplace(target).filter(|source| self.selects(source)).is_some_and(|source| {
+            self.source.subject(&source).is_some_and(holds_own)
+                || self.target.subject(target).is_some_and(|held| self.keeps(&source, held))
+        })
+    }
+
+    /// Whether the target holds the last good state of what the source can't give any more.
+    fn keeps(&self, source: &Subject, held: &SubjectView) -> bool {
+        let faulty = |version| self.ledger.is_faulty(&Key::Schema(source.clone(), version));
+        held.versions().iter().any(|held| held.origin.is_own() && faulty(held.version))
+    }
+
+    /// The same of a whole context: its record and its fence stay with what stays.
+    fn keeps_any(&self, target: &ContextName) -> bool {
+        if self.ledger.faulty().next().is_none() {
+            return false;
+        }
+        self.target.context(target).is_some_and(|view| {
+            view.subjects().any(|(name, held)| {
+                let subject = Subject { context: target.clone(), name: Arc::clone(name) };
+                self.rules.unplace(&subject).is_some_and(|source| self.keeps(&source, held))
+            })
         })
     }
 

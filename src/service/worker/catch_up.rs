@@ -27,7 +27,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         let mut next = 0;
         let mut kept_at = self.worker.clock.monotonic();
         while next < end {
-            let batch = self.source.next().await?;
+            let batch = self.next_batch().await?;
             for record in &batch.records {
                 if record.offset < end {
                     self.copy(record, &mut later).await?;

@@ -1,5 +1,6 @@
 //! One life of a link: from its preflight to the first thing that ends it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,19 +8,20 @@ use tokio::sync::watch;
 
 use super::Goal;
 use super::Worker;
+use super::claim::refuse_rivals;
+use super::reconcile::Ahead;
 use super::wait_for;
 use crate::core::link::History;
 use crate::core::link::Identity;
 use crate::core::link::Link;
 use crate::core::link::Permissions;
 use crate::core::link::SourceClaim;
+use crate::core::link::brake::WINDOW;
 use crate::core::record::Offset;
 use crate::service::definition::ContextNamedBy;
 use crate::service::definition::LinkDefinition;
 use crate::service::ground::Ground;
 use crate::service::ground::history;
-use crate::service::ground::is_fenced;
-use crate::service::ground::own_claim;
 use crate::service::ground::read_state;
 use crate::service::ground::read_to_end;
 use crate::service::ground::source_claims;
@@ -38,7 +40,6 @@ use crate::service::reading::SourceStream;
 use crate::service::state::Checkpoint;
 use crate::service::state::Claim;
 use crate::service::state::FORMAT;
-use crate::service::state::State;
 use crate::service::state::group_of;
 use crate::service::state::partition_of;
 use crate::service::state::scope_name;
@@ -51,9 +52,9 @@ const WRITER_LIMIT: Duration = Duration::from_secs(20);
 
 /// A member that was killed, or that has a name of its own to come back under, stays listed in the
 /// group until its session ends (6 s). One that is listed for longer lives.
-const LISTED_LIMIT: Duration = Duration::from_secs(8);
+pub(super) const LISTED_LIMIT: Duration = Duration::from_secs(8);
 /// Between two looks at the list.
-const LISTED_PAUSE: Duration = Duration::from_millis(500);
+pub(super) const LISTED_PAUSE: Duration = Duration::from_millis(500);
 
 /// What was read before the lease began counts when it is no older than this: far less than any
 /// `delete.retention.ms`, so that no tombstone is missed.
@@ -79,6 +80,9 @@ pub(super) struct Life<C: Cluster, K: Clock> {
     /// Where the claim and the checkpoint are kept.
     pub(super) keeper: C::Appender,
     pub(super) claim: Claim,
+    /// The source where it had to be read before the scope could be claimed: up to where, and what
+    /// was read ahead of that.
+    pub(super) folded: Option<(Offset, Ahead)>,
     pub(super) checkpoint: Option<Checkpoint>,
     pub(super) counts: Counts,
     /// The target's log was read to here.
@@ -104,11 +108,13 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         self.enter(Phase::Standby);
         let waited = self.clock.monotonic();
         let definition = Arc::clone(&self.definition);
-        let state_facts = self.target.topic(&definition.state_topic).await?;
-        let partitions = state_facts.map_or(1, |topic| topic.partitions);
-        let partition = partition_of(&definition.rules.scope(), partitions);
+        let partition = partition_of(&definition.rules.scope());
         // The group takes seconds to form and a producer up to one to get its id: the target is read
-        // meanwhile.
+        // meanwhile, and the source fetched ahead.
+        let mut source = SourceStream::alone(self.source.clone(), &definition.source_topic);
+        if self.reading.is_none() {
+            source.fetch_ahead();
+        }
         let (lease, appender, keeper, early) = tokio::try_join!(
             self.become_writer(partition),
             async { Ok(self.target.append_to(&definition.target_topic, 0).await?) },
@@ -117,34 +123,33 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         )?;
         let joined_after = self.clock.monotonic().saturating_sub(waited);
         self.status.send_modify(|status| status.joined_after = joined_after);
-        let mut keeper = keeper;
         // Whoever wrote before may have written until its lease ended, and followed the source for
         // as long as we stood by: both ends are asked for now.
         let ground = Ground::survey(&self.source, &self.target, &definition).await?;
         let state = read_state(&self.target, &definition.state_topic).await?;
-        self.refuse_rivals(&state, &ground)?;
+        let target_name = self.target.name();
+        refuse_rivals(&state, &definition, &ground.source.cluster_id, target_name)?;
         let checkpoint = state.checkpoints.get(&scope_name(&definition.rules.scope())).cloned();
 
         let mut past = history(&state, &definition.rules, early.claims.clone());
         past.adopted_below = adopted_below(&past, &definition, &ground);
         // What was read long ago may hold keys whose tombstones are compacted away by now.
-        let early = if joined_after < EARLY_VALID && early.history == past {
+        let is_fresh = joined_after < EARLY_VALID;
+        let early = if is_fresh && early.history == past {
             early
         } else {
             self.read_early(&ground).await?
         };
+        if let Some(reading) = &self.reading {
+            source = reading.join(self.source.clone(), &definition.source_topic).await;
+        } else if !is_fresh {
+            source = SourceStream::alone(self.source.clone(), &definition.source_topic);
+        }
         let Early { mut link, target_next, .. } = early;
         self.enter(Phase::ReadingTarget);
         let target_next = self.read_target(&mut link, target_next, ground.target_end()).await?;
-        link.admit().map_err(|halt| Stop::Halt(halt.to_string()))?;
-        // Only a link that may begin claims its scope: one that was refused leaves nothing behind.
-        let claim = self.claim(&state, past.adopted_below, &ground, &mut keeper).await?;
-        link.lease_began(claim.epoch);
-
-        let source = match &self.reading {
-            Some(reading) => reading.join(self.source.clone(), &definition.source_topic).await,
-            None => SourceStream::alone(self.source.clone(), &definition.source_topic),
-        };
+        self.recall_deletes(&mut link, checkpoint.as_ref());
+        let claim = unmade_claim(&definition, &ground, past.adopted_below);
         let settings = ground.target_topic.as_ref().and_then(|topic| topic.settings.as_ref().ok());
         let bytes_max = settings.and_then(|settings| settings.max_message_bytes);
         Ok(Box::new(Life {
@@ -153,6 +158,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             source,
             keeper,
             claim,
+            folded: None,
             checkpoint,
             counts: self.status.borrow().counts.written_only(),
             target_next,
@@ -182,7 +188,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
     async fn read_early(&self, ground: &Ground) -> Result<Early, Stop> {
         let definition = &self.definition;
         let state = read_state(&self.target, &definition.state_topic).await?;
-        let claims = source_claims(&self.source, definition).await;
+        let claims = source_claims(&self.source, definition).await?;
         let mut past = history(&state, &definition.rules, claims.clone());
         past.adopted_below = adopted_below(&past, definition, ground);
         let identity = Identity {
@@ -215,6 +221,18 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         })
         .await?;
         Ok(next.max(from))
+    }
+
+    /// Deletes of earlier lives count for the rest of their hour.
+    fn recall_deletes(&self, link: &mut Link, checkpoint: Option<&Checkpoint>) {
+        let (now, wall_ms) = (self.clock.monotonic(), self.clock.wall_ms());
+        for deletes in checkpoint.into_iter().flat_map(|checkpoint| &checkpoint.recent_deletes) {
+            let age_ms = u64::try_from(wall_ms.saturating_sub(deletes.at_ms)).unwrap_or(0);
+            let age = Duration::from_millis(age_ms);
+            if age <= WINDOW {
+                link.recall_deletes(now, age, deletes.subjects);
+            }
+        }
     }
 
     async fn become_writer(&self, partition: i32) -> Result<C::Lease, Stop> {
@@ -265,67 +283,21 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             class: FaultClass::NotPermitted,
         }
     }
+}
 
-    /// Claims the scope before its first write. Links whose scopes overlap are refused, both named.
-    async fn claim(
-        &self,
-        state: &State,
-        adopted_below: Offset,
-        ground: &Ground,
-        keeper: &mut C::Appender,
-    ) -> Result<Claim, Stop> {
-        let definition = &self.definition;
-        let rules = &definition.rules;
-        let scope = rules.scope();
-        let old = own_claim(state, rules);
-        let mut origins = old.map(|claim| claim.origins.clone()).unwrap_or_default();
-        origins.insert(ground.source.cluster_id.clone());
-        let claim = Claim {
-            format: FORMAT,
-            link: rules.name.clone(),
-            scope: scope.clone(),
-            source_cluster: ground.source.cluster_id.clone(),
-            source_topic_id: ground.source_topic.topic_id.clone(),
-            origins,
-            writer: definition.instance.clone(),
-            epoch: old.map_or(0, |claim| claim.epoch).saturating_add(1),
-            fenced: is_fenced(rules),
-            adopted_below,
-        };
-        keep(keeper, claim.record(), &self.clock).await?;
-        // Someone else may have claimed at the same moment: whoever sees the other steps back.
-        let state_now = read_state(&self.target, &definition.state_topic).await?;
-        if let Err(stop) = self.refuse_rivals(&state_now, ground) {
-            if old.is_none() {
-                keep(keeper, claim.withdrawal(), &self.clock).await?;
-            }
-            return Err(stop);
-        }
-        Ok(claim)
-    }
-
-    fn refuse_rivals(&self, state: &State, ground: &Ground) -> Result<(), Stop> {
-        let rules = &self.definition.rules;
-        let scope = rules.scope();
-        let rivals = state.rivals(&rules.name, &ground.source.cluster_id, &scope);
-        let taken_over = |claim: &Claim| {
-            claim.scope == scope && (self.definition.adopt || claim.link == rules.name)
-        };
-        match rivals.into_iter().find(|claim| !taken_over(claim)) {
-            None => Ok(()),
-            Some(rival) => Err(Stop::Halt(format!(
-                "links {} and {} would write the same keys of {}: {} claims {}, {} wants {scope}. \
-                 Give one of them another context or other subjects; if {} is gone for good and its \
-                 scope is the same, adopt: true takes it over",
-                rules.name,
-                rival.link,
-                self.target.name(),
-                rival.link,
-                rival.scope,
-                rules.name,
-                rival.link,
-            ))),
-        }
+/// The claim as it stands before it is made.
+fn unmade_claim(definition: &LinkDefinition, ground: &Ground, adopted_below: Offset) -> Claim {
+    Claim {
+        format: FORMAT,
+        link: definition.rules.name.clone(),
+        scope: definition.rules.scope(),
+        source_cluster: ground.source.cluster_id.clone(),
+        source_topic_id: ground.source_topic.topic_id.clone(),
+        origins: BTreeSet::new(),
+        writer: definition.instance.clone(),
+        epoch: 0,
+        fenced: false,
+        adopted_below,
     }
 }
 

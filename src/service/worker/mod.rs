@@ -2,6 +2,7 @@
 //! → follow both.
 
 mod catch_up;
+mod claim;
 mod life;
 mod reconcile;
 mod tail;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::core::record::Offset;
 use crate::service::definition::LinkDefinition;
 use crate::service::definition::Once;
 use crate::service::pipeline::Stop;
@@ -83,8 +85,9 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
     pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) -> End {
         let name = self.definition.rules.name.clone();
         let mut pause = PAUSE_MIN;
-        let started = self.clock.monotonic();
+        let mut started = self.clock.monotonic();
         loop {
+            let before = self.progress();
             let mut life = self.clone();
             let signal = shutdown.clone();
             let lived = tokio::spawn(async move { life.life(signal).await }).await;
@@ -99,6 +102,9 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
                     return self.end(End::Panicked(why.clone()), Phase::Halted(why));
                 }
             };
+            if self.progress() != before {
+                started = self.clock.monotonic();
+            }
             if self.ran_for_long() {
                 pause = PAUSE_MIN;
             }
@@ -199,6 +205,12 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
     fn end(&self, end: End, phase: Phase) -> End {
         self.enter(phase);
         end
+    }
+
+    /// How far the link got: a command for once gives up when nothing of it moves any more.
+    fn progress(&self) -> (u64, Offset) {
+        let status = self.status.borrow();
+        (status.counts.written(), status.source_next)
     }
 
     fn ran_for_long(&self) -> bool {

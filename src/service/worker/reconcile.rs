@@ -1,5 +1,7 @@
 //! Two passes: the whole source first, then what the target lacks, in order.
 
+use std::sync::Arc;
+
 use super::life::Life;
 use crate::core::key::Key;
 use crate::core::link::Outcome;
@@ -8,6 +10,7 @@ use crate::core::link::plan::Planned;
 use crate::core::record::Offset;
 use crate::core::record::Record;
 use crate::service::pipeline::Stop;
+use crate::service::ports::Batch;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
 use crate::service::status::Phase;
@@ -17,8 +20,10 @@ use crate::service::status::Phase;
 pub(super) enum Deletes {
     /// It does.
     Braked,
-    /// The operator released it for this reconciliation.
-    Released,
+    /// The operator released so many deleted subjects: those that the brake had named.
+    Released(usize),
+    /// The operator released whatever there is.
+    Allowed,
 }
 
 /// Records of the source that were read ahead of where the comparison stops.
@@ -31,7 +36,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         let mut ahead = Vec::new();
         let mut next = 0;
         while next < end {
-            let batch = self.source.next().await?;
+            let batch = self.next_batch().await?;
             for record in &batch.records {
                 if record.offset < end {
                     let outcome = self.link.fold_source(record);
@@ -49,15 +54,34 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         Ok((next, ahead))
     }
 
+    /// The source's next batch, for as long as the lease is held: what was sent before must not wait
+    /// in the producer for longer.
+    pub(super) async fn next_batch(&mut self) -> Result<Arc<Batch>, Stop> {
+        tokio::select! {
+            biased;
+            batch = self.source.next() => Ok(batch?),
+            stop = self.pipeline.lease_ends() => Err(stop),
+        }
+    }
+
     /// Brings the target to what the source says at `next`.
     pub(super) async fn reconcile(&mut self, next: Offset, deletes: Deletes) -> Result<(), Stop> {
         self.worker.enter(Phase::Reconciling);
         let plan = self.link.plan();
-        if deletes == Deletes::Braked {
-            let suspicions = self.ground.suspicions(self.checkpoint.as_ref());
-            if let Err(halt) = self.link.brake(&plan, &suspicions, next) {
-                return Err(self.halt(halt).await);
+        let now = self.worker.clock.monotonic();
+        let braked = match deletes {
+            Deletes::Braked => {
+                let suspicions = self.ground.suspicions(self.checkpoint.as_ref());
+                self.link.brake(&plan, &suspicions, next, now)
             }
+            Deletes::Released(subjects) => self.link.brake_beyond(subjects, &plan, next, now),
+            Deletes::Allowed => {
+                self.link.allow_deletes();
+                Ok(())
+            }
+        };
+        if let Err(halt) = braked {
+            return Err(self.halt(halt).await);
         }
         self.count_plan(&plan);
         let link = &self.worker.definition.rules.name;

@@ -4,8 +4,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::Goal;
+use super::Worker;
 use super::life::Life;
 use super::reconcile::Ahead;
 use super::reconcile::Deletes;
@@ -13,7 +15,7 @@ use super::wait_for;
 use crate::core::link::Pace;
 use crate::core::record::Offset;
 use crate::core::record::Record;
-use crate::service::ground::read_to_end;
+use crate::service::ground::missing;
 use crate::service::pipeline::Stop;
 use crate::service::ports::Batch;
 use crate::service::ports::Clock;
@@ -22,12 +24,15 @@ use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 use crate::service::ports::Log;
 use crate::service::ports::Progress;
+use crate::service::ports::TopicFacts;
 use crate::service::status::Phase;
 
 /// A checkpoint that moved is kept this often.
 pub(super) const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 /// Topics are asked this often whether they are still the ones that were read.
-const TOPIC_CHECK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// A link that is told to end finishes what is at hand within this long.
+const FINISH_WITHIN: Duration = Duration::from_secs(2);
 /// How long a link that is told to end waits for what is on its way. Shorter than the 30 s after
 /// which supervisors kill.
 const DRAIN_ON_SHUTDOWN: Duration = Duration::from_secs(20);
@@ -37,6 +42,7 @@ enum Event {
     Source(Result<std::sync::Arc<Batch>, Fault>),
     Target(Result<Batch, Fault>),
     Writes(Result<Progress, Stop>),
+    Looked(Box<Looked>),
     Tick,
     Shutdown,
 }
@@ -48,7 +54,26 @@ struct Tail {
     /// When reading the source began to fail.
     away_since: Option<Duration>,
     checkpoint_at: Duration,
-    topics_at: Duration,
+    looked_at: Duration,
+    /// How far the source was read when it was asked for last.
+    looked_next: Offset,
+    look: Option<JoinHandle<Looked>>,
+}
+
+/// What the source's and the target's cluster say of their topics.
+type Looked = (Result<Option<TopicFacts>, Fault>, Result<Option<TopicFacts>, Fault>);
+
+/// Waits for the answer to what was asked; for ever where nothing was.
+async fn looked(look: &mut Option<JoinHandle<Looked>>) -> Looked {
+    loop {
+        let Some(asked) = look else { return std::future::pending().await };
+        let answer = asked.await;
+        *look = None;
+        // The task is never aborted, and what it calls does not panic.
+        if let Ok(answer) = answer {
+            return answer;
+        }
+    }
 }
 
 impl<C: Cluster, K: Clock> Life<C, K> {
@@ -56,39 +81,51 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     pub(super) async fn live(mut self, shutdown: watch::Receiver<bool>) -> Result<(), Stop> {
         let mut signal = shutdown.clone();
         let end = self.ground.source_topic.end;
-        let until = self.ground.release(&self.worker.definition, self.checkpoint.as_ref());
         let (next, ahead) = tokio::select! {
             biased;
-            brought = self.bring_up(end, until) => brought?,
+            brought = self.bring_up(end) => brought?,
             () = wait_for(&mut signal) => return self.leave().await,
         };
+        self.link.brought_up();
         self.worker.once_used.store(true, Ordering::Release);
         if self.worker.goal == Goal::Backfill {
             return self.finish(next, end).await;
         }
-        let outcome = self.follow(next, ahead, shutdown).await;
+        // What is at hand is finished first; a target that is away can hold that up.
+        let clock = self.worker.clock.clone();
+        let outcome = tokio::select! {
+            biased;
+            outcome = self.follow(next, ahead, shutdown) => outcome,
+            () = async {
+                wait_for(&mut signal).await;
+                clock.sleep(FINISH_WITHIN).await;
+            } => Err(Stop::Shutdown),
+        };
         match outcome {
             Err(Stop::Shutdown) => self.leave().await,
             other => other,
         }
     }
 
-    async fn bring_up(
-        &mut self,
-        end: Offset,
-        until: Option<Offset>,
-    ) -> Result<(Offset, Ahead), Stop> {
+    async fn bring_up(&mut self, end: Offset) -> Result<(Offset, Ahead), Stop> {
+        self.claim_scope(end).await?;
         // A link that was here before emptied its scope itself: one pass would write all that was
         // ever deleted again, at every start.
         let is_first = self.checkpoint.is_none();
-        if is_first && self.link.scope_is_empty() && self.link.can_stream() {
+        let is_unread = self.folded.is_none();
+        if is_first && is_unread && self.link.scope_is_empty() && self.link.can_stream() {
             return self.catch_up(end).await;
         }
-        let (next, ahead) = self.fold(end).await?;
-        let deletes = if until.is_some() || self.worker.once().allow_deletes {
-            Deletes::Released
-        } else {
-            Deletes::Braked
+        let (next, ahead) = match self.folded.take() {
+            Some(folded) => folded,
+            None => self.fold(end).await?,
+        };
+        let release = self.ground.release(&self.worker.definition, self.checkpoint.as_ref());
+        let until = release.map(|braked| braked.offset);
+        let deletes = match release {
+            _ if self.worker.once().allow_deletes => Deletes::Allowed,
+            Some(braked) => Deletes::Released(braked.deleted),
+            None => Deletes::Braked,
         };
         self.reconcile(next, deletes).await?;
         if until.is_some() {
@@ -110,6 +147,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         self.look_at_others().await?;
         self.drain().await?;
         self.keep_checkpoint(None).await?;
+        self.keep_claim().await?;
         self.show(next.max(end), end);
         self.pipeline.release();
         Ok(())
@@ -129,17 +167,25 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             return Ok(from);
         }
         let mut log = self.worker.target.read(&topic, 0, from).await?;
-        let mut others = Vec::new();
-        let next = read_to_end(&mut log, end, |record| {
-            if !self.link.is_echo(record) {
-                others.push(record.clone());
+        let mut next = from;
+        while next < end {
+            let batch = log.next().await?;
+            self.take_others(&batch).await?;
+            next = batch.next.max(next);
+            if batch.at_end {
+                break;
             }
-        })
-        .await?;
-        for record in others {
-            self.take_target(&record).await?;
         }
         Ok(next)
+    }
+
+    async fn take_others(&mut self, batch: &Batch) -> Result<(), Stop> {
+        for record in &batch.records {
+            if !self.link.is_echo(record) {
+                self.take_target(record).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn follow(
@@ -150,12 +196,20 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     ) -> Result<(), Stop> {
         self.drain().await?;
         self.keep_checkpoint(None).await?;
+        self.keep_claim().await?;
         let from = self.look_at_others().await?;
         let topic = self.worker.definition.target_topic.clone();
         let mut target_log = self.worker.target.read(&topic, 0, from).await?;
         let now = self.worker.clock.monotonic();
-        let mut tail =
-            Tail { next, end: next, away_since: None, checkpoint_at: now, topics_at: now };
+        let mut tail = Tail {
+            next,
+            end: next,
+            away_since: None,
+            checkpoint_at: now,
+            looked_at: now,
+            looked_next: next,
+            look: None,
+        };
         for record in &ahead {
             self.take_source(record).await?;
         }
@@ -175,21 +229,21 @@ impl<C: Cluster, K: Clock> Life<C, K> {
                 batch = target_log.next() => Event::Target(batch),
                 news = self.pipeline.news(&progress) => Event::Writes(news),
                 batch = self.source.next() => Event::Source(batch),
+                looked = looked(&mut tail.look) => Event::Looked(Box::new(looked)),
                 () = clock.sleep(CHECKPOINT_EVERY) => Event::Tick,
             };
             match event {
                 Event::Shutdown => return Err(Stop::Shutdown),
                 Event::Source(Ok(batch)) => self.take_batch(&batch, &mut tail).await?,
                 Event::Source(Err(fault)) => self.source_fault(fault, &mut tail)?,
-                Event::Target(Ok(batch)) => {
-                    for record in &batch.records {
-                        if !self.link.is_echo(record) {
-                            self.take_target(record).await?;
-                        }
-                    }
-                }
+                Event::Target(Ok(batch)) => self.take_others(&batch).await?,
                 Event::Target(Err(fault)) => self.target_fault(fault)?,
                 Event::Writes(news) => progress = news?,
+                Event::Looked(looked) => {
+                    let (source, target) = *looked;
+                    self.check_source(source, &mut tail)?;
+                    self.check_target(target)?;
+                }
                 Event::Tick => {}
             }
             self.every_so_often(&mut tail).await?;
@@ -284,36 +338,68 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             tail.checkpoint_at = now;
             self.keep_checkpoint(None).await?;
         }
-        if now.saturating_sub(tail.topics_at) >= TOPIC_CHECK_EVERY {
-            tail.topics_at = now;
-            self.check_topics(tail).await?;
+        if tail.look.is_none() && now.saturating_sub(tail.looked_at) >= LOOK_EVERY {
+            tail.looked_at = now;
+            tail.looked_next = tail.next;
+            tail.look = Some(self.look());
         }
         Ok(())
     }
 
-    /// Both topics have to be those that were read: one that was deleted and created again would
+    /// Asks for both topics; a cluster that is away takes its time to say so, and nothing waits for
+    /// it.
+    fn look(&self) -> JoinHandle<Looked> {
+        let Worker { source, target, definition, .. } = &self.worker;
+        let (source, target) = (source.clone(), target.clone());
+        let definition = std::sync::Arc::clone(definition);
+        tokio::spawn(async move {
+            tokio::join!(
+                source.topic(&definition.source_topic),
+                target.topic(&definition.target_topic)
+            )
+        })
+    }
+
+    /// The source has to be the topic that was read: one that was deleted and created again would
     /// go on under the same name.
-    async fn check_topics(&mut self, tail: &mut Tail) -> Result<(), Stop> {
-        let definition = std::sync::Arc::clone(&self.worker.definition);
-        if let Ok(Some(facts)) = self.worker.source.topic(&definition.source_topic).await {
-            tail.end = facts.end;
-            self.show(tail.next, facts.end);
-            let other_id = facts.topic_id != self.ground.source_topic.topic_id;
-            if other_id || facts.end < tail.next {
-                return Err(replaced(self.worker.source.name(), &definition.source_topic));
-            }
-            // A reader that is back says nothing while there is nothing to read.
-            if facts.end == tail.next {
-                self.is_back(tail)?;
-            }
+    fn check_source(
+        &mut self,
+        looked: Result<Option<TopicFacts>, Fault>,
+        tail: &mut Tail,
+    ) -> Result<(), Stop> {
+        let topic = &self.worker.definition.source_topic;
+        let facts = match looked {
+            Ok(Some(facts)) => facts,
+            Ok(None) => return Err(missing(&self.worker.source, topic).into()),
+            Err(fault) => return self.source_fault(fault, tail),
+        };
+        let other_id = facts.topic_id != self.ground.source_topic.topic_id;
+        // What was read meanwhile may lie behind what the answer speaks of, by a little.
+        if other_id || facts.end < tail.looked_next {
+            return Err(replaced(self.worker.source.name(), topic));
         }
-        if let Ok(Some(facts)) = self.worker.target.topic(&definition.target_topic).await {
-            let known = self.ground.target_topic.as_ref();
-            if known.is_some_and(|known| known.topic_id != facts.topic_id) {
-                return Err(replaced(self.worker.target.name(), &definition.target_topic));
-            }
+        tail.end = facts.end.max(tail.next);
+        self.show(tail.next, tail.end);
+        // A reader that is back says nothing while there is nothing to read.
+        if facts.end <= tail.next {
+            self.is_back(tail)?;
         }
         Ok(())
+    }
+
+    fn check_target(&self, looked: Result<Option<TopicFacts>, Fault>) -> Result<(), Stop> {
+        let topic = &self.worker.definition.target_topic;
+        match looked {
+            Ok(Some(facts)) => {
+                let known = self.ground.target_topic.as_ref();
+                if known.is_some_and(|known| known.topic_id != facts.topic_id) {
+                    return Err(replaced(self.worker.target.name(), topic));
+                }
+                Ok(())
+            }
+            Ok(None) => Err(missing(&self.worker.target, topic).into()),
+            Err(fault) => self.target_fault(fault),
+        }
     }
 
     /// Told to end: what is on its way is waited for, and the checkpoint kept.

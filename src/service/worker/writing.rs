@@ -1,6 +1,7 @@
 //! Turning decided writes into records on their way.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::life::Life;
 use super::life::keep;
@@ -10,12 +11,14 @@ use crate::core::link::Write;
 use crate::core::record::Offset;
 use crate::core::record::Outgoing;
 use crate::core::record::Record;
+use crate::service::ground::is_fenced;
 use crate::service::pipeline::Stop;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
 use crate::service::state::Braked;
 use crate::service::state::Checkpoint;
 use crate::service::state::FORMAT;
+use crate::service::state::RecentDeletes;
 
 /// What a record costs besides its key, value and headers: the batch's frame and varints
 /// (`DefaultRecordBatch.RECORD_BATCH_OVERHEAD` is 61), with room.
@@ -97,6 +100,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             released: released
                 .or_else(|| self.checkpoint.as_ref().and_then(|checkpoint| checkpoint.released)),
             braked: None,
+            recent_deletes: self.recent_deletes(),
         };
         if self.checkpoint.as_ref() == Some(&checkpoint) || (next == 0 && self.checkpoint.is_none())
         {
@@ -105,22 +109,22 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         let record = checkpoint.record(&definition.rules.scope());
         self.keep(record).await?;
         self.checkpoint = Some(checkpoint);
-        self.keep_origins().await
+        self.keep_claim().await
     }
 
     /// Keeps a record in our own topic, for as long as the lease is held: a target that is away
     /// must not hold up what has to be done when the lease ends.
-    async fn keep(&mut self, record: Outgoing) -> Result<(), Stop> {
+    pub(super) async fn keep(&mut self, record: Outgoing) -> Result<(), Stop> {
         tokio::select! {
             biased;
-            kept = keep(&mut self.keeper, record, &self.worker.clock) => kept,
             stop = self.pipeline.lease_ends() => Err(stop),
+            kept = keep(&mut self.keeper, record, &self.worker.clock) => kept,
         }
     }
 
     /// Remembers where the brake halted the link, so that a release can name it. The checkpoint
     /// itself stays where it was.
-    pub(super) async fn keep_brake(&mut self, offset: Offset) -> Result<(), Stop> {
+    async fn keep_brake(&mut self, offset: Offset, deleted: usize) -> Result<(), Stop> {
         let definition = Arc::clone(&self.worker.definition);
         let fresh = || Checkpoint {
             format: FORMAT,
@@ -132,18 +136,33 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             definition: definition.rules.fingerprint(),
             released: None,
             braked: None,
+            recent_deletes: Vec::new(),
         };
         let mut checkpoint = self.checkpoint.clone().unwrap_or_else(fresh);
         let topic_id = self.ground.source_topic.topic_id.clone();
-        checkpoint.braked = Some(Braked { topic_id, offset });
+        checkpoint.braked = Some(Braked { topic_id, offset, deleted });
+        checkpoint.recent_deletes = self.recent_deletes();
         let record = checkpoint.record(&definition.rules.scope());
-        keep(&mut self.keeper, record, &self.worker.clock).await
+        self.keep(record).await
+    }
+
+    /// What the brake counted, by the clock on the wall: the next life counts on with it. To the
+    /// minute, so that a checkpoint that says nothing new is not kept.
+    fn recent_deletes(&self) -> Vec<RecentDeletes> {
+        let (now, wall_ms) = (self.worker.clock.monotonic(), self.worker.clock.wall_ms());
+        let at_ms = |age: Duration| {
+            let age_ms = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+            let at_ms = wall_ms.saturating_sub(age_ms);
+            at_ms.saturating_sub(at_ms.rem_euclid(60_000))
+        };
+        let recent = self.link.recent_deletes(now);
+        recent.map(|(age, subjects)| RecentDeletes { at_ms: at_ms(age), subjects }).collect()
     }
 
     /// Halts the link; a brake is remembered first.
     pub(super) async fn halt(&mut self, halt: Halt) -> Stop {
-        if let Halt::Brake { source_end, .. } = &halt
-            && let Err(stop) = self.keep_brake(*source_end).await
+        if let Halt::Brake { source_end, deleted, .. } = &halt
+            && let Err(stop) = self.keep_brake(*source_end, *deleted).await
         {
             return stop;
         }
@@ -152,10 +171,13 @@ impl<C: Cluster, K: Clock> Life<C, K> {
 
     /// The claim says which clusters the copied records came through, so that links that read our
     /// target recognise what came from theirs.
-    async fn keep_origins(&mut self) -> Result<(), Stop> {
-        if self.link.origins().is_subset(&self.claim.origins) {
+    pub(super) async fn keep_claim(&mut self) -> Result<(), Stop> {
+        // A checkpoint follows acknowledged writes only, and the fence is the first of them.
+        let fenced = is_fenced(&self.worker.definition.rules);
+        if fenced == self.claim.fenced && self.link.origins().is_subset(&self.claim.origins) {
             return Ok(());
         }
+        self.claim.fenced = fenced;
         self.claim.origins.extend(self.link.origins().iter().cloned());
         self.keep(self.claim.record()).await
     }

@@ -1,0 +1,189 @@
+//! Claiming a scope before its first write (rulings 2).
+
+use std::sync::Arc;
+
+use super::Goal;
+use super::life::LISTED_LIMIT;
+use super::life::LISTED_PAUSE;
+use super::life::Life;
+use super::life::keep;
+use crate::core::link::Halt;
+use crate::core::record::Offset;
+use crate::service::definition::LinkDefinition;
+use crate::service::ground::is_fenced;
+use crate::service::ground::own_claim;
+use crate::service::ground::read_state;
+use crate::service::pipeline::Stop;
+use crate::service::ports::Clock;
+use crate::service::ports::Cluster;
+use crate::service::ports::Fault;
+use crate::service::ports::FaultClass;
+use crate::service::state::Checkpoint;
+use crate::service::state::Claim;
+use crate::service::state::FORMAT;
+use crate::service::state::State;
+use crate::service::state::group_of;
+use crate::service::state::partition_of;
+
+/// Refuses a link whose keys another one claims, both named. What `adopt` takes over is the same
+/// scope of another link, or of this one where it read another cluster.
+///
+/// # Errors
+/// [`Stop::Halt`].
+pub(super) fn refuse_rivals(
+    state: &State,
+    definition: &LinkDefinition,
+    source_cluster: &str,
+    target: &str,
+) -> Result<(), Stop> {
+    let rules = &definition.rules;
+    let scope = rules.scope();
+    let rivals = state.rivals(&rules.name, source_cluster, &scope);
+    let taken_over = |claim: &Claim| claim.scope == scope && definition.adopt;
+    let Some(rival) = rivals.into_iter().find(|claim| !taken_over(claim)) else { return Ok(()) };
+    if rival.link == rules.name && rival.scope != scope {
+        return Err(Stop::Halt(format!(
+            "a link named {} reads cluster {} and claims {} of {target}; this one reads cluster \
+             {source_cluster} and wants {scope}. Give it another name",
+            rules.name, rival.source_cluster, rival.scope,
+        )));
+    }
+    Err(Stop::Halt(format!(
+        "links {} and {} would write the same keys of {target}: {} (from cluster {}) claims {}, {} \
+         (from cluster {source_cluster}) wants {scope}. Give one of them another context or other \
+         subjects; if the other one is gone for good and its scope is the same, adopt: true takes it over",
+        rules.name, rival.link, rival.link, rival.source_cluster, rival.scope, rules.name,
+    )))
+}
+
+impl<C: Cluster, K: Clock> Life<C, K> {
+    /// Claims the scope. Only a link that may begin does: one that is refused leaves nothing behind.
+    pub(super) async fn claim_scope(&mut self, source_end: Offset) -> Result<(), Stop> {
+        self.admit(source_end).await?;
+        self.wait_for_outgrown().await?;
+        let definition = Arc::clone(&self.worker.definition);
+        let state = read_state(&self.worker.target, &definition.state_topic).await?;
+        self.refuse_rivals(&state)?;
+        let is_new = own_claim(&state, &definition.rules).is_none();
+        self.claim = self.next_claim(&state);
+        self.keep(self.claim.record()).await?;
+        // Someone else may have claimed at the same moment: whoever sees the other steps back.
+        let state = read_state(&self.worker.target, &definition.state_topic).await?;
+        if let Err(stop) = self.refuse_rivals(&state) {
+            if is_new {
+                self.keep(self.claim.withdrawal()).await?;
+            }
+            return Err(stop);
+        }
+        self.withdraw_outgrown(&state).await?;
+        self.link.lease_began(self.claim.epoch);
+        Ok(())
+    }
+
+    /// A scope that holds what no link wrote is free if the source says the same (rulings 3): that
+    /// takes the source to be read first.
+    async fn admit(&mut self, source_end: Offset) -> Result<(), Stop> {
+        match self.link.admit() {
+            Ok(()) => return Ok(()),
+            Err(Halt::Occupied { .. }) if self.folded.is_none() => {}
+            Err(halt) => return Err(Stop::Halt(halt.to_string())),
+        }
+        self.folded = Some(self.fold(source_end).await?);
+        self.link.admit().map_err(|halt| Stop::Halt(halt.to_string()))
+    }
+
+    fn refuse_rivals(&self, state: &State) -> Result<(), Stop> {
+        let source_cluster = &self.ground.source.cluster_id;
+        refuse_rivals(state, &self.worker.definition, source_cluster, self.worker.target.name())
+    }
+
+    fn next_claim(&self, state: &State) -> Claim {
+        let definition = &self.worker.definition;
+        let rules = &definition.rules;
+        let old = own_claim(state, rules);
+        let mut origins = old.map(|claim| claim.origins.clone()).unwrap_or_default();
+        origins.insert(self.ground.source.cluster_id.clone());
+        Claim {
+            format: FORMAT,
+            link: rules.name.clone(),
+            scope: rules.scope(),
+            source_cluster: self.ground.source.cluster_id.clone(),
+            source_topic_id: self.ground.source_topic.topic_id.clone(),
+            origins,
+            writer: definition.instance.clone(),
+            epoch: old.map_or(0, |claim| claim.epoch).saturating_add(1),
+            // A fence that was never seen to stand can't have been lifted.
+            fenced: is_fenced(rules) && old.is_some_and(|claim| claim.fenced),
+            adopted_below: self.claim.adopted_below,
+        }
+    }
+
+    /// The same link may still be at work elsewhere under its former definition, with another scope
+    /// and so with another lease: it has to end first.
+    async fn wait_for_outgrown(&mut self) -> Result<(), Stop> {
+        let clock = self.worker.clock.clone();
+        let deadline = clock.monotonic().saturating_add(LISTED_LIMIT);
+        let mut told = false;
+        while let Some(fault) = self.outgrown_writer().await? {
+            if self.worker.goal == Goal::Backfill && clock.monotonic() >= deadline {
+                return Err(fault.into());
+            }
+            if !told {
+                told = true;
+                let link = &self.worker.definition.rules.name;
+                tracing::warn!(link = %link, reason = %fault, "standby");
+            }
+            tokio::select! {
+                biased;
+                stop = self.pipeline.lease_ends() => return Err(stop),
+                () = clock.sleep(LISTED_PAUSE) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn outgrown_writer(&mut self) -> Result<Option<Fault>, Stop> {
+        let definition = &self.worker.definition;
+        let state = read_state(&self.worker.target, &definition.state_topic).await?;
+        let rules = &definition.rules;
+        for claim in state.outgrown(&rules.name, &self.ground.source.cluster_id, &rules.scope()) {
+            let group = group_of(&definition.state_topic, &claim.scope);
+            let members = match self.worker.target.members(&group).await {
+                Ok(members) => members,
+                // A cluster that does not tell can't be asked.
+                Err(fault) if fault.class == FaultClass::Unsupported => return Ok(None),
+                Err(fault) => return Err(fault.into()),
+            };
+            if let Some(writer) = members.first() {
+                return Ok(Some(Fault {
+                    operation: "become the writer of",
+                    object: format!("scope {}", rules.scope()),
+                    cluster: self.worker.target.name().to_owned(),
+                    cause: format!(
+                        "link {} still writes scope {}, as {writer} was told to",
+                        rules.name, claim.scope
+                    ),
+                    class: FaultClass::NotPermitted,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the link claimed under a former definition is free for others from now on; the copy
+    /// stays there.
+    async fn withdraw_outgrown(&mut self, state: &State) -> Result<(), Stop> {
+        let definition = Arc::clone(&self.worker.definition);
+        let rules = &definition.rules;
+        for claim in state.outgrown(&rules.name, &self.ground.source.cluster_id, &rules.scope()) {
+            let partition = partition_of(&claim.scope);
+            let target = &self.worker.target;
+            let mut keeper = target.append_to(&definition.state_topic, partition).await?;
+            for record in [claim.withdrawal(), Checkpoint::withdrawal(&claim.scope)] {
+                keep(&mut keeper, record, &self.worker.clock).await?;
+            }
+            tracing::info!(link = %rules.name, scope = %claim.scope, "claim withdrawn");
+        }
+        Ok(())
+    }
+}
