@@ -23,7 +23,7 @@ mod architecture {
         ("src/core/rules.rs", "place_context"),
         ("src/core/link/decide.rs", "decide_absent"),
         ("src/core/link/decide.rs", "taken"),
-        ("src/core/link/plan.rs", "brake"),
+        ("src/core/link/brake.rs", "brake"),
         ("src/core/link/brake.rs", "judge"),
         ("src/core/view/ids.rs", "take_winner"),
         ("src/service/pipeline.rs", "done_before"),

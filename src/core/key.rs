@@ -220,7 +220,8 @@ fn read_schema_key(fields: &KeyFields<'_>) -> KeyReading {
         match integer(wire).map(|number| (number, Version::new(number))) {
             Some((_, Some(version))) => KeyReading::Known(Key::Schema(subject, version)),
             Some((number, None)) => {
-                KeyReading::Misread(None, format!("version {number} is outside 1 to {NUMBER_MAX}"))
+                let most = NUMBER_MAX - 1;
+                KeyReading::Misread(None, format!("version {number} is outside 1 to {most}"))
             }
             None => KeyReading::Unreadable("its version is not an integer".to_owned()),
         }

@@ -100,8 +100,8 @@ fn names_that_read_as_others_are_set_aside() {
           opened .source
           :.source:orders v1 id=1
         incidents
-          {\"keytype\":\"CONFIG\",\"subject\":\":.::.x:y\",\"magic\":0}: reads as another
-          {\"keytype\":\"CONTEXT\",\"tenant\":\"default\",\"context\":\".a:b\",\"magic\":0}: colon
+          {"keytype":"CONFIG","subject":":.::.x:y","magic":0}: reads as another
+          {"keytype":"CONTEXT","tenant":"default","context":".a:b","magic":0}: colon
         "#,
     );
 }

@@ -216,8 +216,9 @@ impl Link {
     }
 
     fn foreign(&self, key: &Key) -> Verdict {
-        let reason = "someone else wrote it into the link's scope; it is not in the source. \
-                      Delete it in the target, or set adopt: true to let the link own it";
+        let reason = "someone else wrote it into the link's scope; it is not in the source, and stays. \
+                      To take it out, set mode READWRITE on that subject in the target's registry, \
+                      delete it there softly and permanently, and delete the mode";
         let incident = Incident { offset: None, key: key.to_string(), reason: reason.to_owned() };
         Verdict::Incident(incident, WaitFor::Definition)
     }

@@ -25,6 +25,8 @@ impl Link {
                 }
             }
         }
+        let faulty = self.ledger.faulty().filter_map(Key::subject);
+        open.extend(faulty.filter(|subject| self.rules.filter.selects(subject)).cloned());
         while let Some(subject) = open.pop() {
             open.extend(self.point(&subject));
         }
@@ -87,7 +89,8 @@ impl Link {
     /// The subjects outside the filter that a subject's schemas and alias mean, where their context
     /// is mapped.
     fn pointed_to(&self, subject: &Subject) -> BTreeSet<Subject> {
-        let Some(held) = self.source.subject(subject) else { return BTreeSet::new() };
+        let mut pointed = self.kept_pointers(subject);
+        let Some(held) = self.source.subject(subject) else { return pointed };
         let references = held
             .versions()
             .iter()
@@ -96,12 +99,41 @@ impl Link {
         let config = held.config.as_ref().map(|config| &config.value);
         let alias = config.and_then(|config| config.alias.as_deref());
         let for_deks = config.and_then(|config| config.alias_for_deks.as_deref());
-        references
+        let means = references
             .chain(alias.into_iter().chain(for_deks).map(|alias| self.alias(subject, alias)))
             .filter(|pointer| pointer.spelled.is_some())
             .map(|pointer| pointer.means)
-            .filter(|means| !self.rules.filter.selects(means))
-            .collect()
+            .filter(|means| !self.rules.filter.selects(means));
+        pointed.extend(means);
+        pointed
+    }
+
+    /// What the last good state in the target points to, where the source can't give it any more.
+    fn kept_pointers(&self, source: &Subject) -> BTreeSet<Subject> {
+        let mut pointed = BTreeSet::new();
+        let Some(target) = self.rules.place(source) else { return pointed };
+        let Some(held) = self.target.subject(&target) else { return pointed };
+        let mut point = |spelled: &str| {
+            let mut means = Subject::parse(spelled);
+            if means.context.is_default() {
+                means.context = target.context.clone();
+            }
+            let means = self.rules.unplace(&means);
+            pointed.extend(means.filter(|means| !self.rules.filter.selects(means)));
+        };
+        for version in held.versions() {
+            if self.ledger.is_faulty(&Key::Schema(source.clone(), version.version)) {
+                let references = version.references.as_deref().unwrap_or_default();
+                references.iter().for_each(|reference| point(&reference.subject));
+            }
+        }
+        if let Some(config) = &held.config
+            && self.ledger.is_faulty(&Key::Config(source.clone()))
+        {
+            let aliases = [&config.value.alias, &config.value.alias_for_deks];
+            aliases.into_iter().flatten().for_each(|alias| point(alias));
+        }
+        pointed
     }
 
     /// Shows the incidents of those subjects of the source that are copied now.

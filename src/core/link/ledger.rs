@@ -24,6 +24,24 @@ pub enum About {
     Unreadable(Digest),
 }
 
+impl About {
+    /// What ends the incident, where its reason does not say so itself.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Source(_) => Some(
+                "it ends with the next good record of the key: register or set it again in the \
+                 source, or delete it there",
+            ),
+            Self::Unreadable(_) => Some(
+                "no registry makes anything of it; a record with the same key and no value takes it \
+                 out of the source's topic",
+            ),
+            Self::Target(_) => None,
+        }
+    }
+}
+
 /// A record that was not replicated, with its cause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Incident {
@@ -100,7 +118,7 @@ impl Ledger {
 
     fn note_fresh(&mut self, word: &'static str, key: &str, reason: &str) {
         if self.fresh.len() < FRESH_MAX {
-            self.fresh.push((word, key.to_owned(), reason.to_owned()));
+            self.fresh.push((word, on_one_line(key.chars()), on_one_line(reason.chars())));
         }
     }
 
@@ -155,13 +173,16 @@ impl Ledger {
             let shown = key.as_ref().map_or_else(|| preview(record.key.as_deref()), Key::to_string);
             let incident =
                 Incident { offset: Some(record.offset), key: shown, reason: reason.clone() };
-            self.note_fresh("incident", &incident.key, &incident.reason);
+            let copied = key.as_ref().is_none_or(chosen);
+            if copied {
+                self.note_fresh("incident", &incident.key, &incident.reason);
+            }
             let Some(key) = key else {
                 let digest = Digest::of(record.key.as_deref().unwrap_or_default());
                 self.incidents.insert(About::Unreadable(digest), incident);
                 return;
             };
-            if chosen(key) {
+            if copied {
                 self.incidents.insert(About::Source(key.clone()), incident.clone());
             }
             self.faulty.insert(key.clone(), incident);
@@ -326,7 +347,21 @@ fn preview(key: Option<&[u8]>) -> String {
         Some([]) => "an empty key".to_owned(),
         Some(bytes) => {
             let text = String::from_utf8_lossy(bytes);
-            text.chars().take(SHOWN_CHARS).flat_map(char::escape_debug).collect()
+            on_one_line(text.chars().take(SHOWN_CHARS))
         }
     }
+}
+
+/// Text without control characters. Quotes stay as they are: it is most often JSON that someone
+/// looks for.
+fn on_one_line(text: impl Iterator<Item = char>) -> String {
+    let mut shown = String::new();
+    for c in text {
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }

@@ -166,7 +166,9 @@ impl Link {
     fn draft(&mut self, key: Key, draft: &mut Draft) {
         let writes = self.settle(&key);
         self.note_remark(&key);
-        if writes.is_empty() {
+        let set_aside = self.ledger.is_incident(&key) || self.ledger.is_held(&key);
+        let stands = self.owns_key(&key) && self.target_holder(&key).is_some();
+        if writes.is_empty() && stands && !set_aside {
             draft.in_sync = draft.in_sync.saturating_add(1);
         }
         for write in writes {

@@ -178,7 +178,7 @@ impl Link {
         if given_up || self.rules.drift == DriftPolicy::Report {
             let reason = if given_up {
                 "someone keeps changing it in the target; it was restored three times and is left alone \
-                 until the source says something new"
+                 until the source says something new, or the link starts again"
             } else {
                 "the target drifted: someone else changed it, and drift is only reported"
             };

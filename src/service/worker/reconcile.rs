@@ -81,9 +81,12 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             }
         };
         if let Err(halt) = braked {
+            // What would be written waits for the operator.
+            self.count_plan(&plan, Outcome::Held);
+            self.show(next, next);
             return Err(self.halt(halt).await);
         }
-        self.count_plan(&plan);
+        self.count_plan(&plan, Outcome::Written);
         let link = &self.worker.definition.rules.name;
         tracing::info!(
             link = %link,
@@ -120,7 +123,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     }
 
     /// Records that a plan writes, or holds, are not in sync after all.
-    fn count_plan(&mut self, plan: &Plan) {
+    fn count_plan(&mut self, plan: &Plan, puts: Outcome) {
         let written = plan.puts.iter().filter(|planned| planned.offset.is_some()).count();
         let held = self.link.ledger().held().count();
         let taken = self
@@ -132,8 +135,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
                     && incident.offset.is_some()
             })
             .count();
-        for (count, outcome) in
-            [(written, Outcome::Written), (held, Outcome::Held), (taken, Outcome::Incident)]
+        for (count, outcome) in [(written, puts), (held, Outcome::Held), (taken, Outcome::Incident)]
         {
             self.counts.shift(u64::try_from(count).unwrap_or(0), outcome);
         }

@@ -186,7 +186,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     pub(super) fn show(&mut self, next: Offset, end: Offset) {
         for (word, key, reason) in self.link.take_fresh() {
             let link = &self.worker.definition.rules.name;
-            tracing::warn!(link = %link, key = ?key, reason = %reason, "{word}");
+            tracing::warn!(link = %link, key = %key, reason = %reason, "{word}");
         }
         let ledger = self.link.ledger();
         self.worker.status.send_modify(|status| {
