@@ -1,7 +1,5 @@
 //! What is written, and what becomes of it.
 
-use std::time::Duration;
-
 use rdkafka::types::RDKafkaApiKey as Api;
 use rdkafka::types::RDKafkaRespErr as Refusal;
 
