@@ -1,5 +1,6 @@
 //! Questions to a cluster, and the way to a reader, a writer, a lease.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -67,6 +68,8 @@ struct Inner {
     secrets: Arc<Secrets>,
     /// The client for questions, made when the first is asked.
     prober: Mutex<Option<Arc<ReadingConsumer>>>,
+    /// Topics of which the log says already that their settings are not told.
+    untold: Mutex<BTreeSet<String>>,
 }
 
 impl fmt::Debug for KafkaCluster {
@@ -88,7 +91,8 @@ impl KafkaCluster {
         if let Err(error) = config.create_native_config() {
             return Err(Place::cluster(&name).not_made(&error, &secrets));
         }
-        let inner = Inner { settings, name, secrets, prober: Mutex::new(None) };
+        let inner =
+            Inner { settings, name, secrets, prober: Mutex::default(), untold: Mutex::default() };
         Ok(Self { inner: Arc::new(inner) })
     }
 }
@@ -142,8 +146,28 @@ impl Inner {
         let (start, end) = bounds.map_err(|error| place.fault_from(&error, said))?;
         let topic_id = topic_id(prober.client(), leader, name, ANSWER_WITHIN)
             .map_err(|code| place.fault_of(code))?;
-        let settings = self.topic_settings(name, leader).map_err(|fault| fault.cause);
+        let settings = self.settings_or_reason(name, leader)?;
         Ok(Some(TopicFacts { topic_id, partitions, replication, start, end, settings }))
+    }
+
+    /// A topic's settings, or why they are not told, which the log says once.
+    fn settings_or_reason(
+        &self,
+        topic: &str,
+        broker: i32,
+    ) -> Result<Result<TopicSettings, String>, Fault> {
+        let told = or_untold(self.topic_settings(topic, broker))?;
+        if let Err(reason) = &told
+            && lock(&self.untold).insert(topic.to_owned())
+        {
+            tracing::info!(
+                cluster = &*self.name,
+                topic,
+                reason,
+                "the topic's settings can't be read, so they are not checked"
+            );
+        }
+        Ok(told)
     }
 
     fn topic_settings(&self, topic: &str, broker: i32) -> Result<TopicSettings, Fault> {
@@ -287,6 +311,22 @@ fn shape(prober: &ReadingConsumer, topic: &str, place: &Place) -> Result<Option<
     Ok(Some(Shape { partitions: found.partitions().len(), replication, leader }))
 }
 
+/// A topic works without its settings being told, where that is the broker's answer. A question
+/// that was not answered is a fault: hazards that were not looked for must not count as absent.
+fn or_untold(asked: Result<TopicSettings, Fault>) -> Result<Result<TopicSettings, String>, Fault> {
+    match asked {
+        Ok(settings) => Ok(Ok(settings)),
+        Err(fault) => match fault.class {
+            FaultClass::NotPermitted | FaultClass::Unsupported => Ok(Err(fault.cause)),
+            FaultClass::Transient
+            | FaultClass::Missing
+            | FaultClass::TooLarge
+            | FaultClass::OutOfRange
+            | FaultClass::Permanent => Err(fault),
+        },
+    }
+}
+
 fn settings_in(resource: &ConfigResource) -> TopicSettings {
     let text = |name: &str| resource.get(name).and_then(|entry| entry.value.clone());
     let number = |name: &str| text(name).and_then(|value| value.parse().ok());
@@ -383,5 +423,30 @@ impl Cluster for KafkaCluster {
     async fn members(&self, group: &str) -> Result<Vec<String>, Fault> {
         let group = group.to_owned();
         blocking(&self.inner, move |inner| inner.members(&group)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(code: RDKafkaErrorCode, outcome: &str) {
+        let fault = Place::settings(&Arc::from("dc1"), "_schemas").fault_of(code);
+        let answer = match or_untold(Err(fault)) {
+            Ok(told) => told.map_or("not told", |_| "told"),
+            Err(_) => "a fault",
+        };
+        assert_eq!(answer, outcome, "{code}");
+    }
+
+    #[test]
+    fn settings_that_may_not_be_read_are_done_without_and_no_answer_is_a_fault() {
+        check(RDKafkaErrorCode::TopicAuthorizationFailed, "not told");
+        check(RDKafkaErrorCode::UnsupportedFeature, "not told");
+        check(RDKafkaErrorCode::OperationTimedOut, "a fault");
+        check(RDKafkaErrorCode::BrokerTransportFailure, "a fault");
+        check(RDKafkaErrorCode::UnknownTopicOrPartition, "a fault");
+        check(RDKafkaErrorCode::InvalidRequest, "a fault");
     }
 }

@@ -69,17 +69,6 @@ impl Ground {
         link: &LinkDefinition,
     ) -> Result<(), Stop> {
         let name = &link.rules.name;
-        for (cluster, topic, facts) in [
-            (source.name(), &link.source_topic, Some(&self.source_topic)),
-            (target.name(), &link.target_topic, self.target_topic.as_ref()),
-        ] {
-            if let Some(Err(reason)) = facts.map(|facts| &facts.settings) {
-                tracing::info!(
-                    link = %name, cluster, topic = %topic, reason = %reason,
-                    "the topic's settings can't be read, so they are not checked"
-                );
-            }
-        }
         for hazard in hazards(&link.source_topic, source.name(), &self.source_topic) {
             if hazard.stops == Stops::Yes && self.source_topic.partitions != 1 {
                 return Err(Stop::Halt(format!("source {}: {hazard}", source.name())));

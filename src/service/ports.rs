@@ -67,8 +67,8 @@ pub struct TopicFacts {
     pub start: Offset,
     /// The high watermark of partition 0: the first offset not yet readable.
     pub end: Offset,
-    /// The topic's settings as the broker applies them; `None` where they may not or can't be read,
-    /// with the reason.
+    /// The topic's settings as the broker applies them; the reason where they may not be read, or
+    /// where the broker does not know the request. Any other fault is one of the whole question.
     pub settings: Result<TopicSettings, String>,
 }
 
