@@ -8,17 +8,12 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::AdminClient;
-use rdkafka::admin::AdminOptions;
-use rdkafka::admin::ConfigResource;
-use rdkafka::admin::NewTopic;
-use rdkafka::admin::ResourceSpecifier;
-use rdkafka::admin::TopicReplication;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
-use tokio::runtime::Handle;
 
 use crate::core::record::Offset;
 use crate::core::record::Record;
+use crate::kafka::admin;
 use crate::kafka::appender;
 use crate::kafka::appender::KafkaAppender;
 use crate::kafka::context::Said;
@@ -26,6 +21,7 @@ use crate::kafka::errors::Place;
 use crate::kafka::errors::lock;
 use crate::kafka::lease;
 use crate::kafka::lease::KafkaLease;
+use crate::kafka::limits;
 use crate::kafka::log;
 use crate::kafka::log::KafkaLog;
 use crate::kafka::reading::ReadingConsumer;
@@ -156,7 +152,9 @@ impl Inner {
         topic: &str,
         broker: i32,
     ) -> Result<Result<TopicSettings, String>, Fault> {
-        let told = or_untold(self.topic_settings(topic, broker))?;
+        let place = Place::settings(&self.name, topic);
+        let asked = admin::settings(self.administrator(&place)?, topic, broker, &place);
+        let told = admin::or_untold(asked)?;
         if let Err(reason) = &told
             && lock(&self.untold).insert(topic.to_owned())
         {
@@ -170,42 +168,9 @@ impl Inner {
         Ok(told)
     }
 
-    fn topic_settings(&self, topic: &str, broker: i32) -> Result<TopicSettings, Fault> {
-        let place = Place::settings(&self.name, topic);
-        let administrator = self.administrator(&place)?;
-        let resource = [ResourceSpecifier::Topic(topic)];
-        let options = AdminOptions::new().request_timeout(Some(ANSWER_WITHIN)).broker_id(broker);
-        let asked = administrator.describe_configs(&resource, &options);
-        let answer = Handle::current().block_on(asked);
-        let said = Said::new(&self.name, &self.secrets);
-        drop_behind(administrator);
-        let answer = answer.map_err(|error| place.fault_from(&error, &said))?;
-        match answer.into_iter().next() {
-            Some(Ok(resource)) => Ok(settings_in(&resource)),
-            Some(Err(code)) => Err(place.fault_of(code)),
-            None => Err(place.fault(FaultClass::Permanent, "the answer is empty")),
-        }
-    }
-
     fn create(&self, spec: &TopicSpec) -> Result<(), Fault> {
         let place = Place::create(&self.name, &spec.name);
-        let administrator = self.administrator(&place)?;
-        let replication = TopicReplication::Fixed(spec.replication);
-        let start = NewTopic::new(&spec.name, spec.partitions, replication);
-        let topic = spec.settings.iter().fold(start, |topic, (name, value)| topic.set(name, value));
-        let options = AdminOptions::new()
-            .request_timeout(Some(ANSWER_WITHIN))
-            .operation_timeout(Some(ANSWER_WITHIN));
-        let asked = administrator.create_topics([&topic], &options);
-        let answer = Handle::current().block_on(asked);
-        let said = Said::new(&self.name, &self.secrets);
-        drop_behind(administrator);
-        let answer = answer.map_err(|error| place.fault_from(&error, &said))?;
-        match answer.into_iter().next() {
-            Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
-            Some(Err((_, code))) => Err(place.fault_of(code)),
-            None => Err(place.fault(FaultClass::Permanent, "the answer is empty")),
-        }
+        admin::create(self.administrator(&place)?, spec, &place)
     }
 
     /// Whether every partition of a topic has a leader.
@@ -238,10 +203,19 @@ impl Inner {
     }
 
     fn append_to(&self, topic: &str, partition: i32) -> Result<KafkaAppender, Fault> {
+        let place = Place::append(&self.name, topic);
+        let prober = self.prober(&place)?;
+        let Some(Shape { leader, .. }) = shape(&prober, topic, &place)? else {
+            return Err(place.fault_of(RDKafkaErrorCode::UnknownTopicOrPartition));
+        };
+        let topic_max =
+            self.settings_or_reason(topic, leader)?.ok().map(|told| told.max_message_bytes);
+        let mut config = self.settings.appender();
         appender::open(appender::Opening {
-            config: self.settings.appender(),
+            limit: limits::bound(&mut config, topic_max.flatten()),
+            config,
             secrets: Arc::clone(&self.secrets),
-            place: Place::append(&self.name, topic),
+            place,
             topic: topic.to_owned(),
             partition,
         })
@@ -309,41 +283,6 @@ fn shape(prober: &ReadingConsumer, topic: &str, place: &Place) -> Result<Option<
     let replication = first.map_or(0, |partition| partition.replicas().len());
     let leader = first.map_or(-1, |partition| partition.leader());
     Ok(Some(Shape { partitions: found.partitions().len(), replication, leader }))
-}
-
-/// A topic works without its settings being told, where that is the broker's answer. A question
-/// that was not answered is a fault: hazards that were not looked for must not count as absent.
-fn or_untold(asked: Result<TopicSettings, Fault>) -> Result<Result<TopicSettings, String>, Fault> {
-    match asked {
-        Ok(settings) => Ok(Ok(settings)),
-        Err(fault) => match fault.class {
-            FaultClass::NotPermitted | FaultClass::Unsupported => Ok(Err(fault.cause)),
-            FaultClass::Transient
-            | FaultClass::Missing
-            | FaultClass::TooLarge
-            | FaultClass::OutOfRange
-            | FaultClass::Permanent => Err(fault),
-        },
-    }
-}
-
-fn settings_in(resource: &ConfigResource) -> TopicSettings {
-    let text = |name: &str| resource.get(name).and_then(|entry| entry.value.clone());
-    let number = |name: &str| text(name).and_then(|value| value.parse().ok());
-    TopicSettings {
-        cleanup_policy: text("cleanup.policy").unwrap_or_default(),
-        delete_retention_ms: number("delete.retention.ms"),
-        retention_ms: number("retention.ms"),
-        retention_bytes: number("retention.bytes"),
-        min_insync_replicas: number("min.insync.replicas"),
-        max_message_bytes: number("max.message.bytes"),
-        timestamp_type: text("message.timestamp.type").unwrap_or_default(),
-    }
-}
-
-/// Ends an admin client without waiting for its thread, which looks up every 100 ms.
-fn drop_behind(administrator: AdminClient<Said>) {
-    drop(tokio::task::spawn_blocking(move || drop(administrator)));
 }
 
 /// Does on a thread for blocking what blocks.
@@ -423,30 +362,5 @@ impl Cluster for KafkaCluster {
     async fn members(&self, group: &str) -> Result<Vec<String>, Fault> {
         let group = group.to_owned();
         blocking(&self.inner, move |inner| inner.members(&group)).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(code: RDKafkaErrorCode, outcome: &str) {
-        let fault = Place::settings(&Arc::from("dc1"), "_schemas").fault_of(code);
-        let answer = match or_untold(Err(fault)) {
-            Ok(told) => told.map_or("not told", |_| "told"),
-            Err(_) => "a fault",
-        };
-        assert_eq!(answer, outcome, "{code}");
-    }
-
-    #[test]
-    fn settings_that_may_not_be_read_are_done_without_and_no_answer_is_a_fault() {
-        check(RDKafkaErrorCode::TopicAuthorizationFailed, "not told");
-        check(RDKafkaErrorCode::UnsupportedFeature, "not told");
-        check(RDKafkaErrorCode::OperationTimedOut, "a fault");
-        check(RDKafkaErrorCode::BrokerTransportFailure, "a fault");
-        check(RDKafkaErrorCode::UnknownTopicOrPartition, "a fault");
-        check(RDKafkaErrorCode::InvalidRequest, "a fault");
     }
 }

@@ -4,10 +4,12 @@
 //!
 //! - `settings`: what a cluster is made from, and the librdkafka settings of each kind of client;
 //! - `cluster`: questions to a cluster, and the way to a reader, a writer, a lease;
+//! - `admin`: requests of administration: a topic's settings, a new topic;
 //! - `log`: one partition read, on a thread of its own;
 //! - `reading`: what all that read have in common;
 //! - `scan`: a small topic read once, all its partitions;
 //! - `appender`: one partition written, idempotent and in order;
+//! - `limits`: how large a record may be, and a batch of them;
 //! - `lease`: the right to write, as ownership of a partition in a consumer group;
 //! - `errors`: librdkafka's codes as faults, in words a person can act on;
 //! - `context`: what librdkafka says unasked, as log lines without secrets;
@@ -17,11 +19,13 @@
 //! Nothing outside this module names rdkafka. Calls of librdkafka that block run on threads made
 //! for blocking, never on those that drive futures.
 
+mod admin;
 mod appender;
 mod cluster;
 mod context;
 mod errors;
 mod lease;
+mod limits;
 mod log;
 mod mock;
 mod reading;

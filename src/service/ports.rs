@@ -141,6 +141,15 @@ pub struct Progress {
     pub first: Option<Offset>,
 }
 
+/// The largest record that an appender takes: a larger one would be refused, and all behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordLimit {
+    /// Bytes of the record, with its key, its headers and the frame of a batch around it.
+    pub bytes: usize,
+    /// What an operator can do to have larger ones taken.
+    pub raise: &'static str,
+}
+
 /// A writer of one partition: idempotent, in order, acknowledged by all in-sync replicas, never
 /// in a transaction. Dropping it throws away what was not sent.
 pub trait Appender: Send {
@@ -150,6 +159,9 @@ pub trait Appender: Send {
     /// # Errors
     /// This write is refused, or an earlier one failed.
     fn append(&mut self, write: &Outgoing) -> Result<Option<u64>, Fault>;
+
+    /// How large a record may be, as it was when the partition was opened.
+    fn record_limit(&self) -> RecordLimit;
 
     /// Waits until there may be room for a write that was not queued. Safe to cancel.
     fn room(&mut self) -> impl Future<Output = ()> + Send;

@@ -1,6 +1,9 @@
 //! What a link demands of its topics before it touches them.
 
+use std::hash::{BuildHasher, RandomState};
+
 use crate::{
+    broker::NewRecord,
     mirror::Scene,
     records::{schema, version_in},
 };
@@ -86,14 +89,33 @@ fn a_backfill_from_a_topic_that_does_not_exist_could_not_tell() {
     assert_eq!((verified.code, verified.text("result")), (2, "unknown"), "{verified:?}");
 }
 
+/// Letters in which lz4 finds nothing to shorten, so that batches are as large as their records.
+fn noise(bytes: usize) -> String {
+    let hashes = RandomState::new();
+    let words = (0..bytes).map(|number| format!("{:016x}", hashes.hash_one(number)));
+    words.collect::<String>().chars().take(bytes).collect()
+}
+
+/// A schema whose record is about so large.
+fn padded(subject: &str, id: u32, bytes: usize) -> NewRecord {
+    let mut record = schema(subject, 1, id);
+    let padding = format!(r#","padding":"{}"}}"#, noise(bytes));
+    let text = String::from_utf8(record.value.unwrap()).unwrap();
+    record.value = Some((text.strip_suffix('}').unwrap().to_owned() + &padding).into_bytes());
+    record
+}
+
 #[test]
 fn a_record_that_is_too_large_for_the_target_is_set_aside_and_the_rest_flows() {
     let scene = Scene::shared("too_large");
-    let mut large = schema("large-value", 1, 2);
-    let padding = format!(r#","padding":"{}"}}"#, "x".repeat(30_000));
-    let text = String::from_utf8(large.value.unwrap()).unwrap();
-    large.value = Some((text.strip_suffix('}').unwrap().to_owned() + &padding).into_bytes());
-    scene.produce(&[schema("a-value", 1, 1), large, schema("z-value", 1, 3)]);
+    // Each fits by itself, but no two of most of them fit into one batch.
+    let sizes = [5, 8, 19, 11, 19, 6, 5, 5, 14, 19, 7, 18];
+    let fitting: Vec<_> = (1..)
+        .zip(sizes)
+        .map(|(id, kilobytes)| padded(&format!("s{id}"), id, kilobytes * 1_000))
+        .collect();
+    scene.produce(&fitting);
+    scene.produce(&[padded("large-value", 50, 25_000), schema("z-value", 1, 51)]);
     let topic = scene.target_topic();
     let settings = [("cleanup.policy", "compact"), ("max.message.bytes", "20000")];
     scene.target.create_topic(&topic, 1, &settings);
@@ -102,10 +124,11 @@ fn a_record_that_is_too_large_for_the_target_is_set_aside_and_the_rest_flows() {
     assert_eq!((answer.code, answer.text("result")), (1, "done"), "{answer:?}");
     assert_eq!(answer.number("incidents"), 1, "{answer:?}");
     let state = scene.target_state();
-    let held = |subject| version_in(&state, subject, 1);
-    assert_eq!(held(":.source:a-value"), Some((1, false)));
-    assert_eq!(held(":.source:large-value"), None);
-    assert_eq!(held(":.source:z-value"), Some((3, false)));
+    let held = |subject: &str| version_in(&state, &format!(":.source:{subject}"), 1);
+    for (id, _) in (1..).zip(sizes) {
+        assert_eq!(held(&format!("s{id}")), Some((id, false)));
+    }
+    assert_eq!((held("large-value"), held("z-value")), (None, Some((51, false))));
 
     scene.target.alter_topic(&topic, &[("max.message.bytes", "1048588")]);
     assert_eq!(scene.backfill_clean(), 1, "what was set aside follows");

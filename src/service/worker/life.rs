@@ -33,6 +33,7 @@ use crate::service::ports::Cluster;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 use crate::service::ports::LeaseRequest;
+use crate::service::ports::RecordLimit;
 use crate::service::reading::Fetcher;
 use crate::service::reading::SourceStream;
 use crate::service::state::Checkpoint;
@@ -84,7 +85,7 @@ pub(super) struct Life<C: Cluster, K: Clock> {
     /// The target's log was read to here.
     pub(super) target_next: Offset,
     /// The target takes no larger record.
-    pub(super) message_bytes_max: usize,
+    pub(super) record_limit: RecordLimit,
 }
 
 impl<C: Cluster, K: Clock> Worker<C, K> {
@@ -145,8 +146,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             Some(reading) => reading.join(self.source.clone(), &definition.source_topic).await,
             None => SourceStream::alone(self.source.clone(), &definition.source_topic),
         };
-        let settings = ground.target_topic.as_ref().and_then(|topic| topic.settings.as_ref().ok());
-        let bytes_max = settings.and_then(|settings| settings.max_message_bytes);
+        let record_limit = appender.record_limit();
         Ok(Box::new(Life {
             fetcher: Fetcher::new(self.source.clone(), &definition.source_topic),
             pipeline: Pipeline::new(appender, lease, self.clock.clone(), self.rate.clone()),
@@ -156,9 +156,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             checkpoint,
             counts: self.status.borrow().counts.written_only(),
             target_next,
-            message_bytes_max: bytes_max
-                .and_then(|max| usize::try_from(max).ok())
-                .unwrap_or(usize::MAX),
+            record_limit,
             worker: self.clone(),
             ground,
             link,
