@@ -58,7 +58,7 @@ pub(super) async fn run(
     let topic = &config.schemas_topic;
     let answer = tokio::select! {
         answer = inspect(
-            &cluster, topic, &bootstrap, what.context.as_ref(), what.subject.as_ref()
+            &cluster, topic, what.context.as_ref(), what.subject.as_ref()
         ) => answer.map_err(|fault: Fault| fault.to_string()),
         () = clock.sleep(ONE_SHOT_LIMIT) => {
             Err(format!("no answer from {bootstrap} within {} s", ONE_SHOT_LIMIT.as_secs()))

@@ -309,6 +309,10 @@ impl Cluster for KafkaCluster {
         &self.inner.name
     }
 
+    fn bootstrap_servers(&self) -> &str {
+        &self.inner.settings.bootstrap_servers
+    }
+
     async fn facts(&self) -> Result<ClusterFacts, Fault> {
         blocking(&self.inner, Inner::facts).await
     }

@@ -120,9 +120,10 @@ fn found_hazards<C: Cluster>(
     definition: &LinkDefinition,
     ground: &Ground,
 ) -> Vec<Hazard> {
-    let mut found = hazards(&definition.source_topic, source.name(), &ground.source_topic);
+    let mut found =
+        hazards(&definition.source_topic, source.bootstrap_servers(), &ground.source_topic);
     if let Some(facts) = &ground.target_topic {
-        found.extend(hazards(&definition.target_topic, target.name(), facts));
+        found.extend(hazards(&definition.target_topic, target.bootstrap_servers(), facts));
     }
     found
 }

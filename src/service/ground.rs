@@ -20,6 +20,7 @@ use crate::service::ports::FaultClass;
 use crate::service::ports::Log;
 use crate::service::ports::TopicFacts;
 use crate::service::preflight::Stops;
+use crate::service::preflight::create_command;
 use crate::service::preflight::hazards;
 use crate::service::preflight::schemas_topic_spec;
 use crate::service::state::Checkpoint;
@@ -69,14 +70,14 @@ impl Ground {
         link: &LinkDefinition,
     ) -> Result<(), Stop> {
         let name = &link.rules.name;
-        for hazard in hazards(&link.source_topic, source.name(), &self.source_topic) {
+        for hazard in hazards(&link.source_topic, source.bootstrap_servers(), &self.source_topic) {
             if hazard.stops == Stops::Yes && self.source_topic.partitions != 1 {
                 return Err(Stop::Halt(format!("source {}: {hazard}", source.name())));
             }
             tracing::warn!(link = %name, cluster = source.name(), hazard = %hazard, "topic");
         }
         let Some(facts) = &self.target_topic else { return Ok(()) };
-        for hazard in hazards(&link.target_topic, target.name(), facts) {
+        for hazard in hazards(&link.target_topic, target.bootstrap_servers(), facts) {
             if hazard.stops == Stops::Yes {
                 return Err(Stop::Halt(format!("target {}: {hazard}", target.name())));
             }
@@ -164,11 +165,10 @@ async fn create<C: Cluster>(
 ) -> Result<TopicFacts, Stop> {
     if !link.create_topics {
         return Err(Stop::Halt(format!(
-            "topic {} does not exist at {} and create_topics is false; create it with \
-             {} partitions, --config cleanup.policy=compact",
+            "topic {} does not exist at {} and create_topics is false; create it with: {}",
             spec.name,
             target.name(),
-            spec.partitions
+            create_command(target.bootstrap_servers(), &spec)
         )));
     }
     target.create_topic(&spec).await?;

@@ -244,6 +244,9 @@ pub trait Cluster: Clone + fmt::Debug + Send + Sync + 'static {
     /// The cluster's name in the configuration.
     fn name(&self) -> &str;
 
+    /// `host:port` of its brokers with commas between them, for commands that an operator runs.
+    fn bootstrap_servers(&self) -> &str;
+
     /// Asks the cluster who it is.
     fn facts(&self) -> impl Future<Output = Result<ClusterFacts, Fault>> + Send;
 

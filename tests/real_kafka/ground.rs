@@ -25,8 +25,12 @@ fn a_target_topic_that_deletes_old_records_stops_the_link_with_the_command_that_
     scene.produce(&[schema("orders-value", 1, 1)]);
     let topic = scene.target_topic();
     scene.target.create_topic(&topic, 1, &[("cleanup.policy", "delete")]);
-    let mending = format!("--entity-name {topic} --add-config cleanup.policy=compact");
-    check_refused(&scene, (1, "halted"), &["cleanup.policy=delete", "kafka-configs.sh", &mending]);
+    let mending = format!(
+        "kafka-configs.sh --bootstrap-server {} --alter --entity-type topics --entity-name {topic} \
+         --add-config cleanup.policy=compact",
+        scene.target.bootstrap()
+    );
+    check_refused(&scene, (1, "halted"), &["cleanup.policy=delete", &mending]);
     assert_eq!(scene.target_log(), []);
 
     scene.target.alter_topic(&topic, &[("cleanup.policy", "compact")]);
@@ -58,12 +62,19 @@ fn topics_that_may_not_be_created_are_asked_for_with_the_command_that_does_it() 
     let mut scene = Scene::shared("ground_missing");
     scene.target_lines = vec!["create_topics: false"];
     scene.produce(&[schema("orders-value", 1, 1)]);
-    let words = ["create_topics", &scene.target_topic(), "cleanup.policy=compact"];
+    let command = |topic: &str, partitions: u32| {
+        format!(
+            "kafka-topics.sh --bootstrap-server {} --create --topic {topic} --partitions \
+             {partitions} --replication-factor 1 --config cleanup.policy=compact",
+            scene.target.bootstrap()
+        )
+    };
+    let words = ["create_topics", &command(&scene.target_topic(), 1)];
     check_refused(&scene, (1, "halted"), &words);
     assert_eq!(scene.target.watermarks_if_there(&scene.target_topic()), None);
 
     scene.target.create_topic(&scene.target_topic(), 1, &[("cleanup.policy", "compact")]);
-    let words = ["create_topics", &scene.state_topic(), "64", "cleanup.policy=compact"];
+    let words = ["create_topics", &command(&scene.state_topic(), 64)];
     check_refused(&scene, (1, "halted"), &words);
     scene.target.create_topic(&scene.state_topic(), 64, &[("cleanup.policy", "compact")]);
     scene.backfill_clean();
