@@ -1,7 +1,6 @@
 //! Comparing source and target without writing anything: what `plan` and `verify` are made of.
 
 use crate::core::key::Key;
-use crate::core::link::Halt;
 use crate::core::link::Identity;
 use crate::core::link::Link;
 use crate::core::link::Permissions;
@@ -11,10 +10,12 @@ use crate::core::link::plan::PlannedKind;
 use crate::core::record::Offset;
 use crate::core::record::Record;
 use crate::service::definition::LinkDefinition;
+use crate::service::ground::Danger;
 use crate::service::ground::Ground;
 use crate::service::ground::history;
 use crate::service::ground::read_state;
 use crate::service::ground::read_to_end;
+use crate::service::ground::rival;
 use crate::service::ground::source_claims;
 use crate::service::ground::with_context;
 use crate::service::pipeline::Stop;
@@ -22,7 +23,7 @@ use crate::service::ports::Cluster;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 use crate::service::preflight::Hazard;
-use crate::service::preflight::hazards;
+use crate::service::preflight::Stops;
 use crate::service::reading::Fetcher;
 use crate::service::state::Checkpoint;
 use crate::service::state::State;
@@ -36,14 +37,14 @@ pub struct Comparison {
     /// What would be written.
     pub plan: Plan,
     /// Why nothing of it would be: the link would halt.
-    pub halts: Vec<Halt>,
+    pub halts: Vec<String>,
     /// The source's end that was read to.
     pub source_end: Offset,
     /// The target's end that was read to.
     pub target_end: Offset,
     /// Subjects that inherit another level in the target.
     pub other_levels: Vec<OtherLevel>,
-    /// What endangers the topics.
+    /// What endangers the topics, as far as a link does not halt for it.
     pub hazards: Vec<Hazard>,
     /// Where the link's checkpoint stands.
     pub checkpoint: Option<Checkpoint>,
@@ -92,17 +93,26 @@ pub async fn compare<C: Cluster>(
         link.fold_source(record);
     })
     .await?;
-    let mut halts: Vec<Halt> = link.admit().err().into_iter().collect();
+    // In the order in which a start would meet them.
+    let mut halts = ground.not_created(target, definition).await?;
+    let (stopping, rest): (Vec<Danger>, Vec<Danger>) = ground
+        .dangers(source, target, definition)
+        .into_iter()
+        .partition(|danger| danger.hazard.stops == Stops::Yes);
+    halts.extend(stopping.iter().map(|danger| format!("{}: {}", danger.place, danger.hazard)));
+    halts.extend(rival(&state, definition, &ground.source.cluster_id, target));
+    halts.extend(link.admit().err().map(|halt| halt.to_string()));
     let plan = link.plan();
     let checkpoint = state.checkpoints.get(&scope_name(&rules.scope())).cloned();
     let suspicions = ground.suspicions(checkpoint.as_ref());
     let released =
         definition.once.allow_deletes || ground.release(definition, checkpoint.as_ref()).is_some();
     if !released {
-        halts.extend(link.brake(&plan, &suspicions, source_end).err());
+        let brake = link.brake(&plan, &suspicions, source_end).err();
+        halts.extend(brake.map(|halt| halt.to_string()));
     }
     Ok(Comparison {
-        hazards: found_hazards(source, target, definition, &ground),
+        hazards: rest.into_iter().map(|danger| danger.hazard).collect(),
         other_levels: link.other_levels(),
         target_exists: ground.target_topic.is_some(),
         link,
@@ -112,20 +122,6 @@ pub async fn compare<C: Cluster>(
         target_end,
         checkpoint,
     })
-}
-
-fn found_hazards<C: Cluster>(
-    source: &C,
-    target: &C,
-    definition: &LinkDefinition,
-    ground: &Ground,
-) -> Vec<Hazard> {
-    let mut found =
-        hazards(&definition.source_topic, source.bootstrap_servers(), &ground.source_topic);
-    if let Some(facts) = &ground.target_topic {
-        found.extend(hazards(&definition.target_topic, target.bootstrap_servers(), facts));
-    }
-    found
 }
 
 async fn read<C: Cluster>(

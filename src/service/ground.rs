@@ -19,6 +19,8 @@ use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 use crate::service::ports::Log;
 use crate::service::ports::TopicFacts;
+use crate::service::ports::TopicSpec;
+use crate::service::preflight::Hazard;
 use crate::service::preflight::Stops;
 use crate::service::preflight::create_command;
 use crate::service::preflight::hazards;
@@ -40,6 +42,15 @@ pub struct Ground {
     pub target: ClusterFacts,
     /// The topic that is written; `None` where it does not exist yet.
     pub target_topic: Option<TopicFacts>,
+}
+
+/// A hazard of one of a link's topics.
+#[derive(Debug, Clone)]
+pub struct Danger {
+    /// `source` or `target`, with the cluster's name.
+    pub place: String,
+    /// What it is, and whether the link stops for it.
+    pub hazard: Hazard,
 }
 
 impl Ground {
@@ -69,21 +80,73 @@ impl Ground {
         target: &C,
         link: &LinkDefinition,
     ) -> Result<(), Stop> {
-        let name = &link.rules.name;
-        for hazard in hazards(&link.source_topic, source.bootstrap_servers(), &self.source_topic) {
-            if hazard.stops == Stops::Yes && self.source_topic.partitions != 1 {
-                return Err(Stop::Halt(format!("source {}: {hazard}", source.name())));
+        for Danger { place, hazard } in self.dangers(source, target, link) {
+            match hazard.stops {
+                Stops::Yes => return Err(Stop::Halt(format!("{place}: {hazard}"))),
+                Stops::No => {
+                    tracing::warn!(link = %link.rules.name, place, hazard = %hazard, "topic");
+                }
             }
-            tracing::warn!(link = %name, cluster = source.name(), hazard = %hazard, "topic");
-        }
-        let Some(facts) = &self.target_topic else { return Ok(()) };
-        for hazard in hazards(&link.target_topic, target.bootstrap_servers(), facts) {
-            if hazard.stops == Stops::Yes {
-                return Err(Stop::Halt(format!("target {}: {hazard}", target.name())));
-            }
-            tracing::warn!(link = %name, cluster = target.name(), hazard = %hazard, "topic");
         }
         Ok(())
+    }
+
+    /// What endangers records in these topics.
+    #[must_use]
+    pub fn dangers<C: Cluster>(
+        &self,
+        source: &C,
+        target: &C,
+        link: &LinkDefinition,
+    ) -> Vec<Danger> {
+        let source_brokers = source.bootstrap_servers();
+        let in_source = hazards(&link.source_topic, source_brokers, &self.source_topic);
+        let in_source = in_source.into_iter().map(|mut hazard| {
+            // Nothing is written there: what the source loses is its registry's, but without an
+            // order of its records there is nothing to follow.
+            if self.source_topic.partitions == 1 {
+                hazard.stops = Stops::No;
+            }
+            Danger { place: format!("source {}", source.name()), hazard }
+        });
+        let in_target = self
+            .target_topic
+            .iter()
+            .flat_map(|facts| hazards(&link.target_topic, target.bootstrap_servers(), facts));
+        let in_target =
+            in_target.map(|hazard| Danger { place: format!("target {}", target.name()), hazard });
+        in_source.chain(in_target).collect()
+    }
+
+    /// Topics that are missing on the target and may not be created, each with the command that
+    /// does it.
+    ///
+    /// # Errors
+    /// The cluster's fault.
+    pub async fn not_created<C: Cluster>(
+        &self,
+        target: &C,
+        link: &LinkDefinition,
+    ) -> Result<Vec<String>, Fault> {
+        let mut found = Vec::new();
+        if link.create_topics {
+            return Ok(found);
+        }
+        if self.target_topic.is_none() {
+            let spec = schemas_topic_spec(&link.target_topic, self.target.brokers);
+            found.push(may_not_be_created(target, &spec));
+        }
+        match target.topic(&link.state_topic).await {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                let spec = topic_spec(&link.state_topic, self.target.brokers);
+                found.push(may_not_be_created(target, &spec));
+            }
+            // Whoever only compares does not need it.
+            Err(fault) if fault.class == FaultClass::NotPermitted => {}
+            Err(fault) => return Err(fault),
+        }
+        Ok(found)
     }
 
     /// Creates what is missing on the target.
@@ -161,15 +224,10 @@ impl Ground {
 async fn create<C: Cluster>(
     target: &C,
     link: &LinkDefinition,
-    spec: crate::service::ports::TopicSpec,
+    spec: TopicSpec,
 ) -> Result<TopicFacts, Stop> {
     if !link.create_topics {
-        return Err(Stop::Halt(format!(
-            "topic {} does not exist at {} and create_topics is false; create it with: {}",
-            spec.name,
-            target.name(),
-            create_command(target.bootstrap_servers(), &spec)
-        )));
+        return Err(Stop::Halt(may_not_be_created(target, &spec)));
     }
     target.create_topic(&spec).await?;
     tracing::info!(
@@ -183,6 +241,15 @@ async fn create<C: Cluster>(
             Err(Stop::Fault(Fault { class: FaultClass::Transient, ..missing(target, &spec.name) }))
         }
     }
+}
+
+fn may_not_be_created<C: Cluster>(target: &C, spec: &TopicSpec) -> String {
+    format!(
+        "topic {} does not exist at {} and create_topics is false; create it with: {}",
+        spec.name,
+        target.name(),
+        create_command(target.bootstrap_servers(), spec)
+    )
 }
 
 /// The fault of a topic that does not exist.
@@ -273,6 +340,34 @@ pub fn history(state: &State, rules: &Rules, claims: Vec<SourceClaim>) -> Histor
 #[must_use]
 pub fn own_claim<'a>(state: &'a State, rules: &Rules) -> Option<&'a Claim> {
     state.claims.get(&scope_name(&rules.scope())).filter(|claim| claim.link == rules.name)
+}
+
+/// Why a link may not write its scope: another one claimed keys of it.
+#[must_use]
+pub fn rival<C: Cluster>(
+    state: &State,
+    definition: &LinkDefinition,
+    source_cluster: &str,
+    target: &C,
+) -> Option<String> {
+    let rules = &definition.rules;
+    let scope = rules.scope();
+    let taken_over =
+        |claim: &Claim| claim.scope == scope && (definition.adopt || claim.link == rules.name);
+    let rivals = state.rivals(&rules.name, source_cluster, &scope);
+    let rival = rivals.into_iter().find(|claim| !taken_over(claim))?;
+    Some(format!(
+        "links {} and {} would write the same keys of {}: {} claims {}, {} wants {scope}. \
+         Give one of them another context or other subjects; if {} is gone for good and its \
+         scope is the same, adopt: true takes it over",
+        rules.name,
+        rival.link,
+        target.name(),
+        rival.link,
+        rival.scope,
+        rules.name,
+        rival.link,
+    ))
 }
 
 /// Whether a claim of this link says that it sets a fence.

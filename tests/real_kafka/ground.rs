@@ -1,10 +1,15 @@
 //! What a link demands of its topics before it touches them.
 
-use std::hash::{BuildHasher, RandomState};
+use std::{
+    fs,
+    hash::{BuildHasher, RandomState},
+};
+
+use serde_json::Value;
 
 use crate::{
     broker::NewRecord,
-    mirror::Scene,
+    mirror::{Answer, Scene, answer, write_config},
     records::{schema, version_in},
 };
 
@@ -19,6 +24,23 @@ fn check_refused(scene: &Scene<'_>, expected: (i32, &str), words: &[&str]) {
     assert_eq!(answer.number("written"), 0);
 }
 
+/// A backfill that halts, which `plan` and `verify` foretell in the same words.
+#[track_caller]
+fn check_halted(scene: &Scene<'_>, words: &[&str]) {
+    for command in ["plan", "verify"] {
+        check_foretold(&scene.answer(command, &[]), words);
+    }
+    check_refused(scene, (1, "halted"), words);
+}
+
+#[track_caller]
+fn check_foretold(answer: &Answer, words: &[&str]) {
+    assert_eq!((answer.code, answer.text("result")), (1, "different"), "{answer:?}");
+    let halts = answer.link["halts"].as_array().unwrap();
+    let is_said = |halt: &Value| words.iter().all(|word| halt.as_str().unwrap().contains(word));
+    assert!(halts.iter().any(is_said), "{words:?} in {answer:?}");
+}
+
 #[test]
 fn a_target_topic_that_deletes_old_records_stops_the_link_with_the_command_that_mends_it() {
     let scene = Scene::shared("ground_policy");
@@ -30,7 +52,7 @@ fn a_target_topic_that_deletes_old_records_stops_the_link_with_the_command_that_
          --add-config cleanup.policy=compact",
         scene.target.bootstrap()
     );
-    check_refused(&scene, (1, "halted"), &["cleanup.policy=delete", &mending]);
+    check_halted(&scene, &["cleanup.policy=delete", &mending]);
     assert_eq!(scene.target_log(), []);
 
     scene.target.alter_topic(&topic, &[("cleanup.policy", "compact")]);
@@ -45,7 +67,7 @@ fn a_target_topic_that_replaces_times_stops_the_link() {
     let settings = [("cleanup.policy", "compact"), ("message.timestamp.type", "LogAppendTime")];
     scene.target.create_topic(&scene.target_topic(), 1, &settings);
     let mending = "--add-config message.timestamp.type=CreateTime";
-    check_refused(&scene, (1, "halted"), &["LogAppendTime", mending]);
+    check_halted(&scene, &["LogAppendTime", mending]);
 }
 
 #[test]
@@ -53,7 +75,7 @@ fn a_target_topic_with_two_partitions_stops_the_link() {
     let scene = Scene::shared("ground_partitions");
     scene.produce(&[schema("orders-value", 1, 1)]);
     scene.target.create_topic(&scene.target_topic(), 2, &[("cleanup.policy", "compact")]);
-    check_refused(&scene, (1, "halted"), &["2 partitions", "kafka-topics.sh", "--partitions 1"]);
+    check_halted(&scene, &["2 partitions", "kafka-topics.sh", "--partitions 1"]);
     assert_eq!(scene.target_log(), []);
 }
 
@@ -70,15 +92,33 @@ fn topics_that_may_not_be_created_are_asked_for_with_the_command_that_does_it() 
         )
     };
     let words = ["create_topics", &command(&scene.target_topic(), 1)];
-    check_refused(&scene, (1, "halted"), &words);
+    check_halted(&scene, &words);
     assert_eq!(scene.target.watermarks_if_there(&scene.target_topic()), None);
 
     scene.target.create_topic(&scene.target_topic(), 1, &[("cleanup.policy", "compact")]);
     let words = ["create_topics", &command(&scene.state_topic(), 64)];
-    check_refused(&scene, (1, "halted"), &words);
+    check_halted(&scene, &words);
     scene.target.create_topic(&scene.state_topic(), 64, &[("cleanup.policy", "compact")]);
     scene.backfill_clean();
     scene.verify_equal();
+}
+
+#[test]
+fn a_link_that_another_one_stands_in_the_way_of_is_refused_and_both_are_named() {
+    let scene = Scene::shared("ground_rival");
+    scene.produce(&[schema("orders-value", 1, 1)]);
+    scene.backfill_clean();
+    let of_the_first = fs::read_to_string(scene.folder.path().join("once.yaml")).unwrap();
+    let text = of_the_first.replace("name: ground_rival", "name: another");
+    let config = write_config(scene.folder.path(), "another", &text);
+
+    let words = ["links another and ground_rival", "would write the same keys", ":.source:"];
+    for command in ["plan", "verify"] {
+        check_foretold(&answer(&config, command, &[]), &words);
+    }
+    let refused = answer(&config, "backfill", &[]);
+    assert_eq!((refused.code, refused.text("result")), (1, "halted"), "{refused:?}");
+    assert!(refused.text("reason").contains(words[0]), "{refused:?}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ use crate::service::ground::is_fenced;
 use crate::service::ground::own_claim;
 use crate::service::ground::read_state;
 use crate::service::ground::read_to_end;
+use crate::service::ground::rival;
 use crate::service::ground::source_claims;
 use crate::service::ground::with_context;
 use crate::service::pipeline::DRAIN_LIMIT;
@@ -303,26 +304,9 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
     }
 
     fn refuse_rivals(&self, state: &State, ground: &Ground) -> Result<(), Stop> {
-        let rules = &self.definition.rules;
-        let scope = rules.scope();
-        let rivals = state.rivals(&rules.name, &ground.source.cluster_id, &scope);
-        let taken_over = |claim: &Claim| {
-            claim.scope == scope && (self.definition.adopt || claim.link == rules.name)
-        };
-        match rivals.into_iter().find(|claim| !taken_over(claim)) {
+        match rival(state, &self.definition, &ground.source.cluster_id, &self.target) {
             None => Ok(()),
-            Some(rival) => Err(Stop::Halt(format!(
-                "links {} and {} would write the same keys of {}: {} claims {}, {} wants {scope}. \
-                 Give one of them another context or other subjects; if {} is gone for good and its \
-                 scope is the same, adopt: true takes it over",
-                rules.name,
-                rival.link,
-                self.target.name(),
-                rival.link,
-                rival.scope,
-                rules.name,
-                rival.link,
-            ))),
+            Some(reason) => Err(Stop::Halt(reason)),
         }
     }
 }
