@@ -5,6 +5,7 @@ use crate::cli::args::Output;
 use crate::cli::exit;
 use crate::cli::links::Unusable;
 use crate::cli::links::cluster;
+use crate::cli::links::property_defects;
 use crate::cli::output;
 use crate::cli::render::Rows;
 use crate::cli::render::bytes;
@@ -14,6 +15,7 @@ use crate::cli::render::visible_json;
 use crate::cli::render::wrapped;
 use crate::cli::render::wrapped_command;
 use crate::config::ClusterConfig;
+use crate::config::ConfigError;
 use crate::config::ProcessEnvironment;
 use crate::service::clock::SystemClock;
 use crate::service::inspect::Fate;
@@ -51,6 +53,10 @@ pub(super) async fn run(
     clock: SystemClock,
 ) -> Result<u8, Unusable> {
     let mut config = ClusterConfig::for_inspection(&what.cluster, &ProcessEnvironment)?;
+    let defects = property_defects(&config, |property| format!("--property {property}"));
+    if !defects.is_empty() {
+        return Err(ConfigError { origin: "command line".to_owned(), defects }.into());
+    }
     let bootstrap = config.bootstrap_servers.join(",");
     // What a fault calls it: there is no other name for it here.
     config.name.clone_from(&bootstrap);

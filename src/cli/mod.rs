@@ -19,6 +19,7 @@ use tokio::runtime::Builder;
 
 use crate::cli::args::Args;
 use crate::cli::args::Command;
+use crate::cli::args::LinkSource;
 use crate::cli::args::Output;
 use crate::cli::args::parse_args;
 use crate::cli::links::Unusable;
@@ -92,6 +93,7 @@ async fn execute(args: Args, log: logging::Kept) -> u8 {
 
 fn check(file: &std::path::Path, wanted: Output) -> Result<u8, Unusable> {
     let config = Config::load(file, &ProcessEnvironment)?;
+    links::check(&config, &[], &LinkSource::File { file: file.to_owned(), names: Vec::new() })?;
     let (clusters, links) = (config.clusters.len(), config.links.len());
     match wanted {
         Output::Table => output::answer(&format!(

@@ -43,3 +43,4 @@ pub use mock::MockBroker;
 pub use mock::MockFault;
 pub use mock::MockPair;
 pub use settings::ClusterSettings;
+pub use settings::refused_properties;

@@ -90,6 +90,19 @@ impl Secrets {
     }
 }
 
+/// The properties that librdkafka does not know, or whose values it does not take. Nothing is
+/// connected; what only a connection shows, such as a certificate that is no longer valid, is not
+/// seen here.
+#[must_use]
+pub fn refused_properties(properties: &BTreeMap<String, String>) -> Vec<&str> {
+    let is_refused = |(name, value): &(&String, &String)| {
+        let mut config = ClientConfig::new();
+        config.set(name.as_str(), value.as_str());
+        config.create_native_config().is_err()
+    };
+    properties.iter().filter(is_refused).map(|(name, _)| name.as_str()).collect()
+}
+
 impl ClusterSettings {
     /// For questions: metadata, watermarks, groups.
     pub(super) fn prober(&self) -> ClientConfig {
@@ -237,6 +250,19 @@ mod tests {
     fn a_property_of_the_user_beats_a_default_of_ours() {
         let config = settings(&[("compression.type", "none")]).appender();
         assert_eq!(config.get("compression.type"), Some("none"));
+    }
+
+    #[test]
+    fn every_property_that_is_refused_is_named() {
+        let properties = settings(&[
+            ("linger.ms", "5"),
+            ("no.such.property", "hunter2"),
+            ("security.protocol", "hunter2"),
+            ("socket.timeout.ms", "soon"),
+        ])
+        .properties;
+        let refused = ["no.such.property", "security.protocol", "socket.timeout.ms"];
+        assert_eq!(refused_properties(&properties), refused);
     }
 
     #[test]
