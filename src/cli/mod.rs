@@ -11,6 +11,7 @@ mod logging;
 mod output;
 pub mod render;
 mod run;
+mod signals;
 mod typed;
 
 use std::ffi::OsString;
