@@ -73,6 +73,7 @@ mod kafka_mock {
         KafkaCluster::new(ClusterSettings {
             name: "mock".to_owned(),
             bootstrap_servers: broker.bootstrap_servers().to_owned(),
+            client_id: "schema-mirror-test".to_owned(),
             properties: owned.collect::<BTreeMap<_, _>>(),
             clock: SystemClock::start(),
         })
@@ -344,6 +345,7 @@ mod kafka_mock {
         let fault = KafkaCluster::new(ClusterSettings {
             name: "mock".to_owned(),
             bootstrap_servers: "localhost:1".to_owned(),
+            client_id: "schema-mirror-test".to_owned(),
             properties: BTreeMap::from([("no.such.property".to_owned(), "hidden".to_owned())]),
             clock: SystemClock::start(),
         })

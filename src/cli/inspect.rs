@@ -60,7 +60,7 @@ pub(super) async fn run(
     let bootstrap = config.bootstrap_servers.join(",");
     // What a fault calls it: there is no other name for it here.
     config.name.clone_from(&bootstrap);
-    let cluster = cluster(&config, clock)?;
+    let cluster = cluster(&config, "inspect", clock)?;
     let topic = &config.schemas_topic;
     let answer = tokio::select! {
         answer = inspect(

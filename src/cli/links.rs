@@ -24,6 +24,9 @@ use crate::service::definition::Once;
 use crate::service::ports::Fault;
 use crate::service::supervisor::Assignment;
 
+/// What the program is called.
+const PROGRAM: &str = "schema-mirror";
+
 /// What was asked for can't be done as it is written down: exit code 64.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unusable {
@@ -142,8 +145,8 @@ pub(super) fn links_of(
         };
         links.push(Assignment {
             definition: definition(link, source, target, releases, instance),
-            source: cluster(source, clock)?,
-            target: cluster(target, clock)?,
+            source: cluster(source, instance, clock)?,
+            target: cluster(target, instance, clock)?,
             write_rate_max: target.write_rate_max.records_per_second(),
         });
     }
@@ -176,11 +179,17 @@ fn definition(
     }
 }
 
-/// A client for the cluster of the configuration. Nothing is connected yet.
-pub(super) fn cluster(config: &ClusterConfig, clock: SystemClock) -> Result<KafkaCluster, Fault> {
+/// A client for the cluster of the configuration, under the instance's name. Nothing is connected
+/// yet.
+pub(super) fn cluster(
+    config: &ClusterConfig,
+    instance: &str,
+    clock: SystemClock,
+) -> Result<KafkaCluster, Fault> {
     KafkaCluster::new(ClusterSettings {
         name: config.name.clone(),
         bootstrap_servers: config.bootstrap_servers.join(","),
+        client_id: format!("{PROGRAM}-{instance}"),
         properties: revealed(config),
         clock,
     })
@@ -196,5 +205,5 @@ fn host_name(environment: &dyn Environment) -> String {
     let written = || environment.file(std::path::Path::new("/etc/hostname")).ok();
     let name = named.or_else(written).unwrap_or_default();
     let name = name.trim();
-    if name.is_empty() { "schema-mirror".to_owned() } else { name.to_owned() }
+    if name.is_empty() { PROGRAM.to_owned() } else { name.to_owned() }
 }

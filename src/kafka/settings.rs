@@ -45,6 +45,9 @@ pub struct ClusterSettings {
     pub name: String,
     /// `host:port` of one or more brokers, with commas between them.
     pub bootstrap_servers: String,
+    /// What this process is called in the brokers' logs, quotas and lists of members, unless a
+    /// property says otherwise.
+    pub client_id: String,
     /// Any librdkafka property; secrets are resolved already. Never printed.
     pub properties: BTreeMap<String, String>,
     /// The time by which a lease is held and faults are repeated.
@@ -195,7 +198,7 @@ impl ClusterSettings {
     fn layered(&self, defaults: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
-            .set("client.id", "schema-mirror")
+            .set("client.id", self.client_id.as_str())
             .set("socket.keepalive.enable", "true")
             // A broker that comes back is found within a second, not within ten.
             .set("reconnect.backoff.max.ms", "1000")
@@ -227,6 +230,7 @@ mod tests {
         ClusterSettings {
             name: "dc1".to_owned(),
             bootstrap_servers: "localhost:9092".to_owned(),
+            client_id: "schema-mirror-one".to_owned(),
             properties: owned.collect(),
             clock: SystemClock::start(),
         }

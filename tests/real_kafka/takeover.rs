@@ -77,7 +77,8 @@ fn a_backfill_leaves_a_living_writer_alone_and_follows_one_that_ended() {
     mirror.wait_for("running");
     let refused = scene.backfill();
     assert_eq!((refused.code, refused.text("result")), (2, "gave_up"), "{refused:?}");
-    assert!(refused.text("reason").contains("a living writer"), "{refused:?}");
+    let named = "it has a living writer: schema-mirror-one at ";
+    assert!(refused.text("reason").contains(named), "{refused:?}");
     scene.produce(&[schema("live", 1, 2)]);
     scene
         .wait_target("the writer goes on", |state| version_in(state, ":.source:live", 1).is_some());
