@@ -178,6 +178,42 @@ mod kafka_mock {
         check_in_order(&count_records(&mut log, 1).await, 0..1);
     }
 
+    /// Far more refusals than a reader can ask for within the test.
+    const NEVER: &[Refusal] = &[Refusal::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION; 10_000];
+
+    #[tokio::test]
+    async fn a_leader_that_gives_nothing_before_the_end_is_a_transient_fault() {
+        let world = World::new();
+        let mut appender = world.appender().await;
+        append_all(&mut appender, 0..3).await;
+        acked(&appender, 3).await;
+        world.refuse(Api::Fetch, NEVER);
+        let mut log = world.log(0).await;
+        let fault = soon(log.next()).await.unwrap_err();
+        assert_eq!(fault.class, FaultClass::Transient, "{fault}");
+        assert!(fault.cause.contains("nothing came from offset 0 on"), "{fault}");
+        world.broker.with(|mock| mock.clear_request_errors(Api::Fetch)).unwrap();
+        check_in_order(&to_end(&mut log).await, 0..3);
+    }
+
+    #[tokio::test]
+    async fn silence_behind_the_end_is_no_fault() {
+        let world = World::new();
+        let mut log = world.log(0).await;
+        to_end(&mut log).await;
+        let longer_than_silence = Duration::from_secs(32);
+        // The end may be told once more: as it was asked for, and by the client's own news.
+        let fault = async {
+            loop {
+                if let Err(fault) = log.next().await {
+                    return fault;
+                }
+            }
+        };
+        let told = tokio::time::timeout(longer_than_silence, fault).await;
+        assert!(told.is_err(), "{told:?}");
+    }
+
     #[tokio::test]
     async fn a_topic_that_does_not_exist_is_not_made_by_asking() {
         let world = World::new();
