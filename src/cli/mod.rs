@@ -26,6 +26,7 @@ use crate::cli::args::parse_args;
 use crate::cli::links::Unusable;
 use crate::config::Config;
 use crate::config::ProcessEnvironment;
+use crate::kafka::wait_left;
 use crate::service::clock::SystemClock;
 
 /// Threads that run links. What blocks runs elsewhere; two are enough for hundreds of links.
@@ -63,7 +64,13 @@ where
     };
     let runtime = Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build();
     match runtime {
-        Ok(runtime) => runtime.block_on(execute(args, log)),
+        Ok(runtime) => {
+            let code = runtime.block_on(execute(args, log));
+            // What its tasks hold is dropped first, leases among it.
+            drop(runtime);
+            wait_left();
+            code
+        }
         Err(fault) => {
             output::complain(&format!("error: no runtime: {fault}\n"));
             exit::FAULT
