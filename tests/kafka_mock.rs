@@ -75,6 +75,7 @@ mod kafka_mock {
             bootstrap_servers: broker.bootstrap_servers().to_owned(),
             client_id: "schema-mirror-test".to_owned(),
             properties: owned.collect::<BTreeMap<_, _>>(),
+            secrets: Vec::new(),
             clock: SystemClock::start(),
         })
         .unwrap()
@@ -383,6 +384,7 @@ mod kafka_mock {
             bootstrap_servers: "localhost:1".to_owned(),
             client_id: "schema-mirror-test".to_owned(),
             properties: BTreeMap::from([("no.such.property".to_owned(), "hidden".to_owned())]),
+            secrets: Vec::new(),
             clock: SystemClock::start(),
         })
         .unwrap_err();

@@ -13,6 +13,7 @@ use crate::config::Environment;
 use crate::config::FLAGGED_SOURCE;
 use crate::config::LinkConfig;
 use crate::config::ProcessEnvironment;
+use crate::config::PropertyValue;
 use crate::core::rules::Dialect;
 use crate::kafka::ClusterSettings;
 use crate::kafka::KafkaCluster;
@@ -191,6 +192,7 @@ pub(super) fn cluster(
         bootstrap_servers: config.bootstrap_servers.join(","),
         client_id: format!("{PROGRAM}-{instance}"),
         properties: revealed(config),
+        secrets: config.kafka.values().filter_map(PropertyValue::secret).collect(),
         clock,
     })
 }

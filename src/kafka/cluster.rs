@@ -82,7 +82,7 @@ impl KafkaCluster {
     /// `Permanent` where librdkafka does not know a property or does not take its value.
     pub fn new(settings: ClusterSettings) -> Result<Self, Fault> {
         let name: Arc<str> = Arc::from(settings.name.as_str());
-        let secrets = Arc::new(Secrets::of(&settings.properties));
+        let secrets = Arc::new(Secrets::of(&settings));
         let config = settings.reader();
         if let Err(error) = config.create_native_config() {
             return Err(Place::cluster(&name).not_made(&error, &secrets));
