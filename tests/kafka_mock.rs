@@ -73,7 +73,9 @@ mod kafka_mock {
         KafkaCluster::new(ClusterSettings {
             name: "mock".to_owned(),
             bootstrap_servers: broker.bootstrap_servers().to_owned(),
+            client_id: "schema-mirror-test".to_owned(),
             properties: owned.collect::<BTreeMap<_, _>>(),
+            secrets: Vec::new(),
             clock: SystemClock::start(),
         })
         .unwrap()
@@ -175,6 +177,42 @@ mod kafka_mock {
         let mut appender = world.appender().await;
         append_all(&mut appender, 0..1).await;
         check_in_order(&count_records(&mut log, 1).await, 0..1);
+    }
+
+    /// Far more refusals than a reader can ask for within the test.
+    const NEVER: &[Refusal] = &[Refusal::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION; 10_000];
+
+    #[tokio::test]
+    async fn a_leader_that_gives_nothing_before_the_end_is_a_transient_fault() {
+        let world = World::new();
+        let mut appender = world.appender().await;
+        append_all(&mut appender, 0..3).await;
+        acked(&appender, 3).await;
+        world.refuse(Api::Fetch, NEVER);
+        let mut log = world.log(0).await;
+        let fault = soon(log.next()).await.unwrap_err();
+        assert_eq!(fault.class, FaultClass::Transient, "{fault}");
+        assert!(fault.cause.contains("nothing came from offset 0 on"), "{fault}");
+        world.broker.with(|mock| mock.clear_request_errors(Api::Fetch)).unwrap();
+        check_in_order(&to_end(&mut log).await, 0..3);
+    }
+
+    #[tokio::test]
+    async fn silence_behind_the_end_is_no_fault() {
+        let world = World::new();
+        let mut log = world.log(0).await;
+        to_end(&mut log).await;
+        let longer_than_silence = Duration::from_secs(32);
+        // The end may be told once more: as it was asked for, and by the client's own news.
+        let fault = async {
+            loop {
+                if let Err(fault) = log.next().await {
+                    return fault;
+                }
+            }
+        };
+        let told = tokio::time::timeout(longer_than_silence, fault).await;
+        assert!(told.is_err(), "{told:?}");
     }
 
     #[tokio::test]
@@ -344,7 +382,9 @@ mod kafka_mock {
         let fault = KafkaCluster::new(ClusterSettings {
             name: "mock".to_owned(),
             bootstrap_servers: "localhost:1".to_owned(),
+            client_id: "schema-mirror-test".to_owned(),
             properties: BTreeMap::from([("no.such.property".to_owned(), "hidden".to_owned())]),
+            secrets: Vec::new(),
             clock: SystemClock::start(),
         })
         .unwrap_err();

@@ -356,6 +356,15 @@ mod tests {
     }
 
     #[test]
+    fn a_comparison_says_when_it_could_not_tell() {
+        for command in ["plan", "verify"] {
+            let help = parse(&format!("{command} --help")).unwrap_err().text;
+            let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(words.contains("with 2 where it could not tell"), "{command}: {help}");
+        }
+    }
+
+    #[test]
     fn every_command_says_what_it_touches_with_an_example() {
         for command in ["run", "backfill", "plan", "verify", "inspect", "demo", "config check"] {
             let help = parse(&format!("{command} --help")).unwrap_err().text;

@@ -18,7 +18,7 @@ use crate::cli::links::Unusable;
 use crate::cli::links::assignments;
 use crate::cli::output;
 use crate::cli::run::code_of;
-use crate::cli::run::told_to_end;
+use crate::cli::signals::Signals;
 use crate::core::link::Outcome;
 use crate::service::clock::SystemClock;
 use crate::service::ports::Clock;
@@ -67,6 +67,7 @@ pub(super) async fn backfill(
     wanted: Output,
     clock: SystemClock,
 ) -> Result<u8, Unusable> {
+    let mut signals = Signals::listen();
     let assignments = assignments(links, releases, clock)?;
     let started = clock.monotonic();
     let mut fleet = Fleet::start(assignments, &clock, Goal::Backfill);
@@ -75,7 +76,7 @@ pub(super) async fn backfill(
     tokio::select! {
         () = fleet.join(&mut ends) => {}
         () = show(&statuses, clock) => {}
-        () = told_to_end() => {
+        () = signals.told_to_end() => {
             fleet.shut_down();
         }
     }

@@ -217,7 +217,7 @@ fn answer_of(link: &Link, comparison: &Comparison) -> Answer {
         source_end: comparison.source_end,
         target_end: comparison.target_end,
         in_sync: comparison.plan.in_sync,
-        halts: comparison.halts.iter().map(|halt| visible(&halt.to_string())).collect(),
+        halts: comparison.halts.iter().map(|halt| visible(halt)).collect(),
         incidents,
         held,
         remarks: ledger

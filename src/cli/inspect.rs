@@ -5,6 +5,7 @@ use crate::cli::args::Output;
 use crate::cli::exit;
 use crate::cli::links::Unusable;
 use crate::cli::links::cluster;
+use crate::cli::links::property_defects;
 use crate::cli::output;
 use crate::cli::render::Rows;
 use crate::cli::render::bytes;
@@ -14,6 +15,7 @@ use crate::cli::render::visible_json;
 use crate::cli::render::wrapped;
 use crate::cli::render::wrapped_command;
 use crate::config::ClusterConfig;
+use crate::config::ConfigError;
 use crate::config::ProcessEnvironment;
 use crate::service::clock::SystemClock;
 use crate::service::inspect::Fate;
@@ -51,14 +53,18 @@ pub(super) async fn run(
     clock: SystemClock,
 ) -> Result<u8, Unusable> {
     let mut config = ClusterConfig::for_inspection(&what.cluster, &ProcessEnvironment)?;
+    let defects = property_defects(&config, |property| format!("--property {property}"));
+    if !defects.is_empty() {
+        return Err(ConfigError { origin: "command line".to_owned(), defects }.into());
+    }
     let bootstrap = config.bootstrap_servers.join(",");
     // What a fault calls it: there is no other name for it here.
     config.name.clone_from(&bootstrap);
-    let cluster = cluster(&config, clock)?;
+    let cluster = cluster(&config, "inspect", clock)?;
     let topic = &config.schemas_topic;
     let answer = tokio::select! {
         answer = inspect(
-            &cluster, topic, &bootstrap, what.context.as_ref(), what.subject.as_ref()
+            &cluster, topic, what.context.as_ref(), what.subject.as_ref()
         ) => answer.map_err(|fault: Fault| fault.to_string()),
         () = clock.sleep(ONE_SHOT_LIMIT) => {
             Err(format!("no answer from {bootstrap} within {} s", ONE_SHOT_LIMIT.as_secs()))

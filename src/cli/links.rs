@@ -1,17 +1,23 @@
 //! From a configuration to links that can run.
 
+use std::collections::BTreeMap;
+
 use crate::cli::args::LinkSource;
 use crate::cli::args::Releases;
 use crate::config::ClusterConfig;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::ContextChoice;
+use crate::config::Defect;
 use crate::config::Environment;
+use crate::config::FLAGGED_SOURCE;
 use crate::config::LinkConfig;
 use crate::config::ProcessEnvironment;
+use crate::config::PropertyValue;
 use crate::core::rules::Dialect;
 use crate::kafka::ClusterSettings;
 use crate::kafka::KafkaCluster;
+use crate::kafka::refused_properties;
 use crate::service::clock::SystemClock;
 use crate::service::definition::ContextNamedBy;
 use crate::service::definition::LinkDefinition;
@@ -19,20 +25,18 @@ use crate::service::definition::Once;
 use crate::service::ports::Fault;
 use crate::service::supervisor::Assignment;
 
+/// What the program is called.
+const PROGRAM: &str = "schema-mirror";
+
 /// What was asked for can't be done as it is written down: exit code 64.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unusable {
     /// The configuration is wrong.
     #[error("{0}")]
     Config(#[from] ConfigError),
-    /// A registry that can't be written yet.
-    #[error(
-        "error: clusters.{0}.dialect: karapace is read as a source; as a target it is not supported yet"
-    )]
-    Target(String),
-    /// librdkafka refuses a property.
+    /// librdkafka refuses what it was given.
     #[error("error: {0}")]
-    Property(#[from] Fault),
+    Cluster(#[from] Fault),
 }
 
 /// A link that runs between real clusters.
@@ -49,8 +53,80 @@ pub(super) fn assignments(
         LinkSource::File { file, names } => (Config::load(file, &environment)?, names.as_slice()),
         LinkSource::Flags(link) => (Config::for_one_link(link, &environment)?, [].as_slice()),
     };
+    check(&config, names, from)?;
     let instance = config.instance.clone().unwrap_or_else(|| host_name(&environment));
     links_of(&config, names, releases, &instance, clock)
+}
+
+/// Finds what is wrong with a configuration that reads well, for the links that are asked for or,
+/// if none is named, for all of it. Touches no cluster.
+///
+/// # Errors
+/// All of it, each with its key or its flag.
+pub(super) fn check(
+    config: &Config,
+    names: &[String],
+    from: &LinkSource,
+) -> Result<(), ConfigError> {
+    let links = config.select(names)?;
+    let is_asked_for = |cluster: &&ClusterConfig| {
+        names.is_empty()
+            || links.iter().any(|link| [&link.source, &link.target].contains(&&cluster.name))
+    };
+    let mut defects = Vec::new();
+    for cluster in config.clusters.values().filter(is_asked_for) {
+        defects.extend(property_defects(cluster, |property| from.property_path(cluster, property)));
+    }
+    for link in links {
+        let target = config.cluster(&link.target);
+        if let Some(target) = target.filter(|target| target.dialect == Dialect::Karapace) {
+            defects.push(Defect {
+                path: format!("clusters.{}.dialect", target.name),
+                wrong: format!("link {} writes to it, and karapace is read only", link.name),
+                right: "let links lead to clusters of Confluent registries".to_owned(),
+            });
+        }
+    }
+    if defects.is_empty() {
+        return Ok(());
+    }
+    Err(ConfigError { origin: from.origin(), defects })
+}
+
+/// What librdkafka refuses of a cluster's properties.
+pub(super) fn property_defects(
+    cluster: &ClusterConfig,
+    path: impl Fn(&str) -> String,
+) -> Vec<Defect> {
+    refused_properties(&revealed(cluster))
+        .into_iter()
+        .map(|property| Defect {
+            path: path(property),
+            wrong: "librdkafka does not know this property, or does not take its value".to_owned(),
+            right: "see CONFIGURATION.md of librdkafka 2.12".to_owned(),
+        })
+        .collect()
+}
+
+impl LinkSource {
+    /// What errors call the place that the values came from.
+    fn origin(&self) -> String {
+        match self {
+            Self::File { file, .. } => file.display().to_string(),
+            Self::Flags(_) => "command line".to_owned(),
+        }
+    }
+
+    /// Where a property of a cluster stands.
+    fn property_path(&self, cluster: &ClusterConfig, property: &str) -> String {
+        match self {
+            Self::File { .. } => format!("clusters.{}.kafka.{property}", cluster.name),
+            Self::Flags(_) if cluster.name == FLAGGED_SOURCE => {
+                format!("--from-property {property}")
+            }
+            Self::Flags(_) => format!("--to-property {property}"),
+        }
+    }
 }
 
 /// Makes the links of a configuration that are asked for; all of them if none is named.
@@ -68,13 +144,10 @@ pub(super) fn links_of(
         else {
             continue;
         };
-        if target.dialect == Dialect::Karapace {
-            return Err(Unusable::Target(target.name.clone()));
-        }
         links.push(Assignment {
             definition: definition(link, source, target, releases, instance),
-            source: cluster(source, clock)?,
-            target: cluster(target, clock)?,
+            source: cluster(source, instance, clock)?,
+            target: cluster(target, instance, clock)?,
             write_rate_max: target.write_rate_max.records_per_second(),
         });
     }
@@ -107,18 +180,25 @@ fn definition(
     }
 }
 
-/// A client for the cluster of the configuration. Nothing is connected yet.
-pub(super) fn cluster(config: &ClusterConfig, clock: SystemClock) -> Result<KafkaCluster, Fault> {
+/// A client for the cluster of the configuration, under the instance's name. Nothing is connected
+/// yet.
+pub(super) fn cluster(
+    config: &ClusterConfig,
+    instance: &str,
+    clock: SystemClock,
+) -> Result<KafkaCluster, Fault> {
     KafkaCluster::new(ClusterSettings {
         name: config.name.clone(),
         bootstrap_servers: config.bootstrap_servers.join(","),
-        properties: config
-            .kafka
-            .iter()
-            .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
-            .collect(),
+        client_id: format!("{PROGRAM}-{instance}"),
+        properties: revealed(config),
+        secrets: config.kafka.values().filter_map(PropertyValue::secret).collect(),
         clock,
     })
+}
+
+fn revealed(config: &ClusterConfig) -> BTreeMap<String, String> {
+    config.kafka.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned())).collect()
 }
 
 /// The host's name: what an instance is called where nothing is configured.
@@ -127,5 +207,5 @@ fn host_name(environment: &dyn Environment) -> String {
     let written = || environment.file(std::path::Path::new("/etc/hostname")).ok();
     let name = named.or_else(written).unwrap_or_default();
     let name = name.trim();
-    if name.is_empty() { "schema-mirror".to_owned() } else { name.to_owned() }
+    if name.is_empty() { PROGRAM.to_owned() } else { name.to_owned() }
 }

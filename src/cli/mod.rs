@@ -11,6 +11,7 @@ mod logging;
 mod output;
 pub mod render;
 mod run;
+mod signals;
 mod typed;
 
 use std::ffi::OsString;
@@ -19,11 +20,13 @@ use tokio::runtime::Builder;
 
 use crate::cli::args::Args;
 use crate::cli::args::Command;
+use crate::cli::args::LinkSource;
 use crate::cli::args::Output;
 use crate::cli::args::parse_args;
 use crate::cli::links::Unusable;
 use crate::config::Config;
 use crate::config::ProcessEnvironment;
+use crate::kafka::wait_left;
 use crate::service::clock::SystemClock;
 
 /// Threads that run links. What blocks runs elsewhere; two are enough for hundreds of links.
@@ -61,7 +64,13 @@ where
     };
     let runtime = Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build();
     match runtime {
-        Ok(runtime) => runtime.block_on(execute(args, log)),
+        Ok(runtime) => {
+            let code = runtime.block_on(execute(args, log));
+            // What its tasks hold is dropped first, leases among it.
+            drop(runtime);
+            wait_left();
+            code
+        }
         Err(fault) => {
             output::complain(&format!("error: no runtime: {fault}\n"));
             exit::FAULT
@@ -92,6 +101,7 @@ async fn execute(args: Args, log: logging::Kept) -> u8 {
 
 fn check(file: &std::path::Path, wanted: Output) -> Result<u8, Unusable> {
     let config = Config::load(file, &ProcessEnvironment)?;
+    links::check(&config, &[], &LinkSource::File { file: file.to_owned(), names: Vec::new() })?;
     let (clusters, links) = (config.clusters.len(), config.links.len());
     match wanted {
         Output::Table => output::answer(&format!(

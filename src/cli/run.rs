@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use tokio::signal::unix::SignalKind;
-use tokio::signal::unix::signal;
-
 use crate::cli::args::LinkSource;
 use crate::cli::args::Releases;
 use crate::cli::exit;
 use crate::cli::links::Link;
 use crate::cli::links::Unusable;
 use crate::cli::links::assignments;
+use crate::cli::signals::Signals;
+use crate::cli::signals::Told;
 use crate::service::clock::SystemClock;
 use crate::service::supervisor::Fleet;
 use crate::service::worker::End;
@@ -21,24 +20,26 @@ pub(super) async fn run(
     releases: Releases,
     clock: SystemClock,
 ) -> Result<u8, Unusable> {
+    // Once for all rounds: a signal that comes between two of them is not lost.
+    let mut signals = Signals::listen();
     let mut assigned = assignments(links, releases, clock)?;
     loop {
         tracing::info!(version = env!("CARGO_PKG_VERSION"), links = assigned.len(), "started");
         let mut fleet = Fleet::start(assigned, &clock, Goal::Follow);
         let mut ends = BTreeMap::new();
-        let again = tokio::select! {
-            () = fleet.join(&mut ends) => None,
-            () = told_to_end() => {
-                tracing::info!("told to end; waiting for what is on its way");
-                None
-            }
-            read = read_again(links, clock) => Some(read),
+        let next = tokio::select! {
+            () = fleet.join(&mut ends) => Next::End,
+            next = told(links, &mut signals, clock) => next,
         };
         fleet.shut_down();
+        let next = tokio::select! {
+            () = fleet.join(&mut ends) => next,
+            () = signals.told_to_end() => Next::End,
+        };
         fleet.join(&mut ends).await;
-        match again {
-            Some(read) => assigned = read,
-            None => {
+        match next {
+            Next::Round(links) => assigned = links,
+            Next::End => {
                 tracing::info!("ended");
                 return Ok(code_of(ends.values()));
             }
@@ -46,37 +47,33 @@ pub(super) async fn run(
     }
 }
 
-/// Waits for SIGHUP and reads the configuration again (rulings 29). One that is wrong changes
-/// nothing. What was released for the start is not released again.
-async fn read_again(links: &LinkSource, clock: SystemClock) -> Vec<Link> {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
-        return std::future::pending().await;
-    };
-    loop {
-        hangup.recv().await;
-        match assignments(links, Releases::default(), clock) {
-            Ok(assigned) => {
-                tracing::info!("configuration read again; links start anew with it");
-                return assigned;
-            }
-            Err(wrong) => {
-                tracing::error!(reason = %wrong, "configuration is wrong; links go on with the old one");
-            }
-        }
-    }
+/// What comes after the links have ended.
+enum Next {
+    /// These links.
+    Round(Vec<Link>),
+    /// Nothing.
+    End,
 }
 
-/// Waits for SIGTERM or SIGINT.
-pub(super) async fn told_to_end() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        // Without handlers the signals end the process by themselves.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// Waits for a signal that ends this round. SIGHUP reads the configuration again (rulings 29); one
+/// that is wrong changes nothing. What was released for the start is not released again.
+async fn told(links: &LinkSource, signals: &mut Signals, clock: SystemClock) -> Next {
+    loop {
+        match signals.told().await {
+            Told::End => {
+                tracing::info!("told to end; waiting for what is on its way");
+                return Next::End;
+            }
+            Told::ReadAgain => match assignments(links, Releases::default(), clock) {
+                Ok(assigned) => {
+                    tracing::info!("configuration read again; links start anew with it");
+                    return Next::Round(assigned);
+                }
+                Err(wrong) => {
+                    tracing::error!(reason = %wrong, "configuration is wrong; links go on with the old one");
+                }
+            },
+        }
     }
 }
 

@@ -109,7 +109,8 @@ Examples:
     ///
     /// Both clusters: reads the schemas topics, and the state topic where it may; never writes,
     /// never joins a group. Each change is listed with its reason, conflicts and incidents with
-    /// what to do about them. Exits with 1 where there is anything to change.
+    /// what to do about them. Exits with 1 where there is anything to change, and with 2 where it
+    /// could not tell.
     #[command(after_long_help = "\
 Example:
   schema-mirror plan --from broker:9092 --to broker2:9092 --context .source")]
@@ -125,7 +126,8 @@ Example:
     /// Prove that the target holds what the source says, key by key.
     ///
     /// Both clusters: reads both schemas topics afresh; never writes, never joins a group. Says
-    /// equal, with counts and both end offsets, or lists each difference. Exits with 0 or 1.
+    /// equal, with counts and both end offsets, or lists each difference. Exits with 0 or 1, and with 2
+    /// where it could not tell.
     #[command(after_long_help = "\
 Example:
   schema-mirror verify --config schema-mirror.yaml --output json")]

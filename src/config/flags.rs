@@ -21,6 +21,10 @@ use crate::config::words;
 
 /// What errors call the place that the values came from.
 const ORIGIN: &str = "command line";
+/// The name of the cluster that is read, where flags define the link.
+pub const FLAGGED_SOURCE: &str = "source";
+/// The name of the one that is written.
+const FLAGGED_TARGET: &str = "target";
 /// How an error shows where a pattern stood.
 const SUBJECTS: &str = "--subjects";
 
@@ -78,10 +82,13 @@ impl Config {
         environment: &dyn Environment,
     ) -> Result<Self, ConfigError> {
         let mut reader = Flags { environment, defects: Vec::new() };
-        let source =
-            reader.cluster("source", &flags.from, ["--from", "--from-topic", "--from-property"]);
+        let source = reader.cluster(
+            FLAGGED_SOURCE,
+            &flags.from,
+            ["--from", "--from-topic", "--from-property"],
+        );
         let mut target =
-            reader.cluster("target", &flags.to, ["--to", "--to-topic", "--to-property"]);
+            reader.cluster(FLAGGED_TARGET, &flags.to, ["--to", "--to-topic", "--to-property"]);
         target.write_rate_max = reader.or(
             ("--write-rate-max", flags.write_rate_max.as_deref()),
             target.write_rate_max,
@@ -109,7 +116,7 @@ impl ClusterConfig {
         environment: &dyn Environment,
     ) -> Result<Self, ConfigError> {
         let mut reader = Flags { environment, defects: Vec::new() };
-        let cluster = reader.cluster("source", flags, ["--brokers", "--topic", "--property"]);
+        let cluster = reader.cluster(FLAGGED_SOURCE, flags, ["--brokers", "--topic", "--property"]);
         sound(cluster, reader.defects)
     }
 }
@@ -176,7 +183,7 @@ impl Flags<'_> {
     }
 
     fn link(&mut self, flags: &OneLink, source: &ClusterConfig) -> LinkConfig {
-        let fallback = LinkConfig::new("", source, "target");
+        let fallback = LinkConfig::new("", source, FLAGGED_TARGET);
         let context = ("--context", flags.context.as_deref());
         let context = self.or(context, fallback.context, link::context);
         let name = self.or(("--name", flags.name.as_deref()), default_name(&context), words::name);

@@ -29,6 +29,7 @@ pub use defect::ConfigError;
 pub use defect::Defect;
 pub use environment::Environment;
 pub use environment::ProcessEnvironment;
+pub use flags::FLAGGED_SOURCE;
 pub use flags::OneCluster;
 pub use flags::OneLink;
 pub use link::ContextChoice;

@@ -33,6 +33,15 @@ impl PropertyValue {
         }
     }
 
+    /// The value, if no text may show it: it came from elsewhere, or its property has a telling name.
+    #[must_use]
+    pub fn secret(&self) -> Option<String> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Secret(secret) => Some(secret.reveal().to_owned()),
+        }
+    }
+
     fn new(name: &str, value: String) -> Self {
         if is_secret_name(name) { Self::Secret(Secret::new(value)) } else { Self::Plain(value) }
     }
@@ -259,6 +268,9 @@ mod tests {
             }),
             "sasl.password=(hidden)\nsasl.username=(hidden)\nssl.key.pem=(hidden)",
         );
+        let from_elsewhere = PropertyValue::Secret(Secret::new("x".to_owned()));
+        assert_eq!(from_elsewhere.secret().as_deref(), Some("x"));
+        assert_eq!(PropertyValue::Plain("x".to_owned()).secret(), None);
         assert_eq!(without_last_newline("x\n\n".to_owned()), "x\n");
         assert_eq!(without_last_newline("x\r\n".to_owned()), "x");
     }

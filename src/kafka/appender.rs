@@ -51,6 +51,7 @@ use crate::service::ports::Appender;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 use crate::service::ports::Progress;
+use crate::service::ports::RecordLimit;
 
 /// Writes on their way at once. Deep enough for full batches on a distant cluster; bounds what a
 /// crash can repeat.
@@ -76,6 +77,7 @@ pub struct KafkaAppender {
     place: Place,
     topic: String,
     partition: i32,
+    limit: RecordLimit,
     /// The number of the last write that was queued.
     queued: u64,
     /// For how long the next write has found no room.
@@ -198,6 +200,7 @@ pub(super) struct Opening {
     pub(super) place: Place,
     pub(super) topic: String,
     pub(super) partition: i32,
+    pub(super) limit: RecordLimit,
 }
 
 /// Makes the producer and its thread. Blocks while it asks for the topic, which also lets the
@@ -208,7 +211,7 @@ pub(super) struct Opening {
 /// `Missing` where the topic or the partition does not exist, and whatever keeps the brokers from
 /// answering.
 pub(super) fn open(opening: Opening) -> Result<KafkaAppender, Fault> {
-    let Opening { config, secrets, place, topic, partition } = opening;
+    let Opening { config, secrets, place, topic, partition, limit } = opening;
     let shared = Arc::new(Shared {
         ledger: Mutex::new(Ledger::new()),
         changed: Notify::new(),
@@ -244,6 +247,7 @@ pub(super) fn open(opening: Opening) -> Result<KafkaAppender, Fault> {
         place,
         topic,
         partition,
+        limit,
         queued: 0,
         refused_for: Duration::ZERO,
         pause: LOOK_AGAIN_AFTER,
@@ -301,6 +305,10 @@ impl Appender for KafkaAppender {
             Sent::Ended if self.refused_for < REPORTED_WITHIN => Ok(None),
             Sent::Ended => Err(self.fatal()),
         }
+    }
+
+    fn record_limit(&self) -> RecordLimit {
+        self.limit
     }
 
     async fn room(&mut self) {

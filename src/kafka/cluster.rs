@@ -1,5 +1,6 @@
 //! Questions to a cluster, and the way to a reader, a writer, a lease.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -7,17 +8,12 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::AdminClient;
-use rdkafka::admin::AdminOptions;
-use rdkafka::admin::ConfigResource;
-use rdkafka::admin::NewTopic;
-use rdkafka::admin::ResourceSpecifier;
-use rdkafka::admin::TopicReplication;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
-use tokio::runtime::Handle;
 
 use crate::core::record::Offset;
 use crate::core::record::Record;
+use crate::kafka::admin;
 use crate::kafka::appender;
 use crate::kafka::appender::KafkaAppender;
 use crate::kafka::context::Said;
@@ -25,6 +21,7 @@ use crate::kafka::errors::Place;
 use crate::kafka::errors::lock;
 use crate::kafka::lease;
 use crate::kafka::lease::KafkaLease;
+use crate::kafka::limits;
 use crate::kafka::log;
 use crate::kafka::log::KafkaLog;
 use crate::kafka::reading::ReadingConsumer;
@@ -67,6 +64,8 @@ struct Inner {
     secrets: Arc<Secrets>,
     /// The client for questions, made when the first is asked.
     prober: Mutex<Option<Arc<ReadingConsumer>>>,
+    /// Topics of which the log says already that their settings are not told.
+    untold: Mutex<BTreeSet<String>>,
 }
 
 impl fmt::Debug for KafkaCluster {
@@ -83,12 +82,13 @@ impl KafkaCluster {
     /// `Permanent` where librdkafka does not know a property or does not take its value.
     pub fn new(settings: ClusterSettings) -> Result<Self, Fault> {
         let name: Arc<str> = Arc::from(settings.name.as_str());
-        let secrets = Arc::new(Secrets::of(&settings.properties));
+        let secrets = Arc::new(Secrets::of(&settings));
         let config = settings.reader();
         if let Err(error) = config.create_native_config() {
             return Err(Place::cluster(&name).not_made(&error, &secrets));
         }
-        let inner = Inner { settings, name, secrets, prober: Mutex::new(None) };
+        let inner =
+            Inner { settings, name, secrets, prober: Mutex::default(), untold: Mutex::default() };
         Ok(Self { inner: Arc::new(inner) })
     }
 }
@@ -142,46 +142,35 @@ impl Inner {
         let (start, end) = bounds.map_err(|error| place.fault_from(&error, said))?;
         let topic_id = topic_id(prober.client(), leader, name, ANSWER_WITHIN)
             .map_err(|code| place.fault_of(code))?;
-        let settings = self.topic_settings(name, leader).map_err(|fault| fault.cause);
+        let settings = self.settings_or_reason(name, leader)?;
         Ok(Some(TopicFacts { topic_id, partitions, replication, start, end, settings }))
     }
 
-    fn topic_settings(&self, topic: &str, broker: i32) -> Result<TopicSettings, Fault> {
+    /// A topic's settings, or why they are not told, which the log says once.
+    fn settings_or_reason(
+        &self,
+        topic: &str,
+        broker: i32,
+    ) -> Result<Result<TopicSettings, String>, Fault> {
         let place = Place::settings(&self.name, topic);
-        let administrator = self.administrator(&place)?;
-        let resource = [ResourceSpecifier::Topic(topic)];
-        let options = AdminOptions::new().request_timeout(Some(ANSWER_WITHIN)).broker_id(broker);
-        let asked = administrator.describe_configs(&resource, &options);
-        let answer = Handle::current().block_on(asked);
-        let said = Said::new(&self.name, &self.secrets);
-        drop_behind(administrator);
-        let answer = answer.map_err(|error| place.fault_from(&error, &said))?;
-        match answer.into_iter().next() {
-            Some(Ok(resource)) => Ok(settings_in(&resource)),
-            Some(Err(code)) => Err(place.fault_of(code)),
-            None => Err(place.fault(FaultClass::Permanent, "the answer is empty")),
+        let asked = admin::settings(self.administrator(&place)?, topic, broker, &place);
+        let told = admin::or_untold(asked)?;
+        if let Err(reason) = &told
+            && lock(&self.untold).insert(topic.to_owned())
+        {
+            tracing::info!(
+                cluster = &*self.name,
+                topic,
+                reason,
+                "the topic's settings can't be read, so they are not checked"
+            );
         }
+        Ok(told)
     }
 
     fn create(&self, spec: &TopicSpec) -> Result<(), Fault> {
         let place = Place::create(&self.name, &spec.name);
-        let administrator = self.administrator(&place)?;
-        let replication = TopicReplication::Fixed(spec.replication);
-        let start = NewTopic::new(&spec.name, spec.partitions, replication);
-        let topic = spec.settings.iter().fold(start, |topic, (name, value)| topic.set(name, value));
-        let options = AdminOptions::new()
-            .request_timeout(Some(ANSWER_WITHIN))
-            .operation_timeout(Some(ANSWER_WITHIN));
-        let asked = administrator.create_topics([&topic], &options);
-        let answer = Handle::current().block_on(asked);
-        let said = Said::new(&self.name, &self.secrets);
-        drop_behind(administrator);
-        let answer = answer.map_err(|error| place.fault_from(&error, &said))?;
-        match answer.into_iter().next() {
-            Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
-            Some(Err((_, code))) => Err(place.fault_of(code)),
-            None => Err(place.fault(FaultClass::Permanent, "the answer is empty")),
-        }
+        admin::create(self.administrator(&place)?, spec, &place)
     }
 
     /// Whether every partition of a topic has a leader.
@@ -214,10 +203,19 @@ impl Inner {
     }
 
     fn append_to(&self, topic: &str, partition: i32) -> Result<KafkaAppender, Fault> {
+        let place = Place::append(&self.name, topic);
+        let prober = self.prober(&place)?;
+        let Some(Shape { leader, .. }) = shape(&prober, topic, &place)? else {
+            return Err(place.fault_of(RDKafkaErrorCode::UnknownTopicOrPartition));
+        };
+        let topic_max =
+            self.settings_or_reason(topic, leader)?.ok().map(|told| told.max_message_bytes);
+        let mut config = self.settings.appender();
         appender::open(appender::Opening {
-            config: self.settings.appender(),
+            limit: limits::bound(&mut config, topic_max.flatten()),
+            config,
             secrets: Arc::clone(&self.secrets),
-            place: Place::append(&self.name, topic),
+            place,
             topic: topic.to_owned(),
             partition,
         })
@@ -287,25 +285,6 @@ fn shape(prober: &ReadingConsumer, topic: &str, place: &Place) -> Result<Option<
     Ok(Some(Shape { partitions: found.partitions().len(), replication, leader }))
 }
 
-fn settings_in(resource: &ConfigResource) -> TopicSettings {
-    let text = |name: &str| resource.get(name).and_then(|entry| entry.value.clone());
-    let number = |name: &str| text(name).and_then(|value| value.parse().ok());
-    TopicSettings {
-        cleanup_policy: text("cleanup.policy").unwrap_or_default(),
-        delete_retention_ms: number("delete.retention.ms"),
-        retention_ms: number("retention.ms"),
-        retention_bytes: number("retention.bytes"),
-        min_insync_replicas: number("min.insync.replicas"),
-        max_message_bytes: number("max.message.bytes"),
-        timestamp_type: text("message.timestamp.type").unwrap_or_default(),
-    }
-}
-
-/// Ends an admin client without waiting for its thread, which looks up every 100 ms.
-fn drop_behind(administrator: AdminClient<Said>) {
-    drop(tokio::task::spawn_blocking(move || drop(administrator)));
-}
-
 /// Does on a thread for blocking what blocks.
 async fn blocking<T: Send + 'static>(
     inner: &Arc<Inner>,
@@ -328,6 +307,10 @@ impl Cluster for KafkaCluster {
 
     fn name(&self) -> &str {
         &self.inner.name
+    }
+
+    fn bootstrap_servers(&self) -> &str {
+        &self.inner.settings.bootstrap_servers
     }
 
     async fn facts(&self) -> Result<ClusterFacts, Fault> {

@@ -11,7 +11,7 @@
 //! generation: the coordinator takes it from a living member alone, and keeps the session of that
 //! member from then on (Kafka: an offset commit of the classic protocol reschedules the member's
 //! heartbeat). From the moment *before* such a commit was sent the lease is held for [`HOLD`], which is
-//! less than the session time-out: nobody else is given the partition before. Without
+//! less than the session time-out: no other instance id is given the partition before. Without
 //! another commit the lease ends by our own monotonic clock, whatever the network does.
 //!
 //! The commits are made by a second thread, which waits for each answer: librdkafka tells the outcome
@@ -19,6 +19,10 @@
 //! commits by hand), and the first thread must serve the group meanwhile.
 //!
 //! # What it does not prove
+//!
+//! That nobody else has our instance id. A second process that joins under it is the owner at once,
+//! and the first one learns of it with its next commit or heartbeat, or ends by its clock: for up to
+//! [`HOLD`] both may write. Ids have to differ among living processes.
 //!
 //! A process that is stopped and continued can still have writes on their way that were sent under
 //! an older lease. Kafka fences writers with transactions only, which a schemas topic must not
@@ -53,6 +57,7 @@ use crate::kafka::context::Said;
 use crate::kafka::errors::Place;
 use crate::kafka::errors::code_of;
 use crate::kafka::errors::lock;
+use crate::kafka::membership::Membership;
 use crate::kafka::settings::SESSION;
 use crate::kafka::settings::Secrets;
 use crate::service::clock::SystemClock;
@@ -230,6 +235,7 @@ pub(super) fn open(opening: Opening) -> Result<KafkaLease, Fault> {
         desk: Arc::clone(&desk),
         state: sender,
         proofs: Mutex::new(Proofs::default()),
+        _membership: Membership::begin(),
     };
     let consumer: BaseConsumer<Member> =
         config.create_with_context(member).map_err(|error| place.not_made(&error, &secrets))?;
@@ -302,6 +308,8 @@ struct Member {
     desk: Arc<Desk>,
     state: watch::Sender<Tenure>,
     proofs: Mutex<Proofs>,
+    /// Dropped by the client when it has left the group.
+    _membership: Membership,
 }
 
 /// Counts how often the group gave us the partition.

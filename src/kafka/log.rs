@@ -10,6 +10,7 @@
 //! The end is reached when everything below the high watermark has been given. The watermark asked
 //! before the first fetch counts as well as librdkafka's own news of the end, which come up to
 //! `fetch.wait.max.ms` later. Commit markers and the gaps that compaction leaves are counted.
+//! Behind the end nothing is expected; before it, silence is a fault.
 
 use std::fmt;
 use std::sync::Arc;
@@ -62,6 +63,10 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// The same transient fault is passed again only after this long.
 const REPEAT_AFTER: Duration = Duration::from_secs(10);
+
+/// A reader that is not at the end and gets nothing for so long is told of: librdkafka reports that
+/// all brokers are away, but not that one is which leads the partition. Longer than an election.
+const SILENT_MAX: Duration = Duration::from_secs(30);
 
 /// A reader of one partition.
 pub struct KafkaLog {
@@ -178,6 +183,7 @@ pub(super) fn open(opening: Opening) -> Result<KafkaLog, Fault> {
         end_confirmed: false,
         halted: false,
         passed: None,
+        progress: Progress { at_end: false, moved_at: opening.clock.monotonic() },
     };
     reader.start_at(opening.from)?;
     // The first characters of a thread's name are what the system's tools show.
@@ -212,6 +218,15 @@ struct Reader {
     halted: bool,
     /// The transient fault passed last, and when.
     passed: Option<(Fault, Duration)>,
+    progress: Progress,
+}
+
+/// Whether more is to come, and since when nothing has.
+struct Progress {
+    /// The last news was that the end is reached.
+    at_end: bool,
+    /// When the last news came, or were taken from us.
+    moved_at: Duration,
 }
 
 impl Reader {
@@ -244,11 +259,36 @@ impl Reader {
         let (batch, error) = self.take_at_hand();
         let fault = error.and_then(|error| fault_in(&error, &self.place, self.consumer.context()));
         if batch.is_none() && fault.is_none() {
+            if let Some(silence) = self.silence() {
+                return self.pass_fault(silence);
+            }
             std::thread::park_timeout(LOOK_AGAIN_AFTER);
             return true;
         }
-        batch.is_none_or(|batch| self.pass(Ok(batch)))
-            && fault.is_none_or(|fault| self.pass_fault(fault))
+        let moved = batch.is_some();
+        let listened = batch.is_none_or(|batch| self.pass(Ok(batch)))
+            && fault.is_none_or(|fault| self.pass_fault(fault));
+        if moved {
+            // Whoever takes the batches may have taken their time.
+            self.progress.moved_at = self.clock.monotonic();
+        }
+        listened
+    }
+
+    /// The fault of a leader that says nothing; told again after as long a time.
+    fn silence(&mut self) -> Option<Fault> {
+        let now = self.clock.monotonic();
+        let is_silent = !self.progress.at_end
+            && !self.halted
+            && now.saturating_sub(self.progress.moved_at) >= SILENT_MAX;
+        is_silent.then(|| {
+            self.progress.moved_at = now;
+            let silent_s = SILENT_MAX.as_secs();
+            let next = self.next;
+            let cause =
+                format!("nothing came from offset {next} on for {silent_s} s; is its leader up?");
+            self.place.fault(FaultClass::Transient, cause)
+        })
     }
 
     /// Assigns the partition from an offset on, or from the log's start where that is later.
@@ -263,6 +303,7 @@ impl Reader {
         self.end_confirmed = false;
         self.wanted = None;
         self.halted = false;
+        self.progress = Progress { at_end: false, moved_at: self.clock.monotonic() };
         Ok(())
     }
 
@@ -317,8 +358,13 @@ impl Reader {
         if !batch.records.is_empty() {
             self.passed = None;
         }
+        if !batch.records.is_empty() || end_news {
+            // A reader that goes back to confirm the end is not there yet.
+            self.progress = Progress { at_end: false, moved_at: self.clock.monotonic() };
+        }
         self.next = batch.next;
         batch.at_end = if end_news { self.reached_end() } else { self.reached_asked_end() };
+        self.progress.at_end |= batch.at_end;
         batch.next = self.next;
         let worth_passing = batch.at_end || !batch.records.is_empty();
         (worth_passing.then_some(batch), failed)

@@ -4,11 +4,14 @@
 //!
 //! - `settings`: what a cluster is made from, and the librdkafka settings of each kind of client;
 //! - `cluster`: questions to a cluster, and the way to a reader, a writer, a lease;
+//! - `admin`: requests of administration: a topic's settings, a new topic;
 //! - `log`: one partition read, on a thread of its own;
 //! - `reading`: what all that read have in common;
 //! - `scan`: a small topic read once, all its partitions;
 //! - `appender`: one partition written, idempotent and in order;
+//! - `limits`: how large a record may be, and a batch of them;
 //! - `lease`: the right to write, as ownership of a partition in a consumer group;
+//! - `membership`: who is still in a group when the process ends;
 //! - `errors`: librdkafka's codes as faults, in words a person can act on;
 //! - `context`: what librdkafka says unasked, as log lines without secrets;
 //! - `topic_id`: the one request that the Rust client does not have;
@@ -17,12 +20,15 @@
 //! Nothing outside this module names rdkafka. Calls of librdkafka that block run on threads made
 //! for blocking, never on those that drive futures.
 
+mod admin;
 mod appender;
 mod cluster;
 mod context;
 mod errors;
 mod lease;
+mod limits;
 mod log;
+mod membership;
 mod mock;
 mod reading;
 mod scan;
@@ -34,8 +40,10 @@ pub use cluster::KafkaCluster;
 pub use lease::HOLD;
 pub use lease::KafkaLease;
 pub use log::KafkaLog;
+pub use membership::wait_left;
 pub use mock::Mock;
 pub use mock::MockBroker;
 pub use mock::MockFault;
 pub use mock::MockPair;
 pub use settings::ClusterSettings;
+pub use settings::refused_properties;

@@ -3,6 +3,7 @@
 //! Every profile is layered: our defaults, then the user's properties, then the few settings that
 //! correctness rests on, which nobody overrides.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -32,8 +33,18 @@ const REBALANCE_WITHIN: Duration = Duration::from_secs(30);
 const RECORD_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Names of properties whose values are secrets hold one of these.
-const SECRET_WORDS: [&str; 7] =
-    ["password", "secret", "ssl.key", "jaas", "token", "oauthbearer.config", "passphrase"];
+const SECRET_WORDS: [&str; 10] = [
+    "password",
+    "passphrase",
+    "secret",
+    "ssl.key",
+    "key.pem",
+    "private.key",
+    "jaas",
+    "token",
+    "credential",
+    "oauthbearer.config",
+];
 
 /// Shorter values are not looked for in texts: they would hit words by chance.
 const SECRET_LENGTH_MIN: usize = 3;
@@ -45,8 +56,13 @@ pub struct ClusterSettings {
     pub name: String,
     /// `host:port` of one or more brokers, with commas between them.
     pub bootstrap_servers: String,
+    /// What this process is called in the brokers' logs, quotas and lists of members, unless a
+    /// property says otherwise.
+    pub client_id: String,
     /// Any librdkafka property; secrets are resolved already. Never printed.
     pub properties: BTreeMap<String, String>,
+    /// Values among them that no text may show, besides those of properties with a telling name.
+    pub secrets: Vec<String>,
     /// The time by which a lease is held and faults are repeated.
     pub clock: SystemClock,
 }
@@ -67,16 +83,17 @@ impl fmt::Debug for ClusterSettings {
 pub(super) struct Secrets(Vec<String>);
 
 impl Secrets {
-    /// Gathers the values of all properties that are named like secrets.
-    pub(super) fn of(properties: &BTreeMap<String, String>) -> Self {
-        let values = properties
-            .iter()
-            .filter(|(name, value)| {
-                SECRET_WORDS.iter().any(|word| name.contains(word))
-                    && value.len() >= SECRET_LENGTH_MIN
-            })
-            .map(|(_, value)| value.clone())
-            .collect();
+    /// Gathers what was said to be secret, and the values of properties that are named like secrets.
+    pub(super) fn of(settings: &ClusterSettings) -> Self {
+        let named = settings.properties.iter().filter(|(name, _)| {
+            let name = name.to_ascii_lowercase();
+            SECRET_WORDS.iter().any(|word| name.contains(word))
+        });
+        let values = named.map(|(_, value)| value).chain(&settings.secrets);
+        let mut values: Vec<String> =
+            values.filter(|value| value.len() >= SECRET_LENGTH_MIN).cloned().collect();
+        // One that is a part of another must not leave the rest of that to be seen.
+        values.sort_by_key(|value| Reverse(value.len()));
         Self(values)
     }
 
@@ -88,6 +105,19 @@ impl Secrets {
         }
         cleaned
     }
+}
+
+/// The properties that librdkafka does not know, or whose values it does not take. Nothing is
+/// connected; what only a connection shows, such as a certificate that is no longer valid, is not
+/// seen here.
+#[must_use]
+pub fn refused_properties(properties: &BTreeMap<String, String>) -> Vec<&str> {
+    let is_refused = |(name, value): &(&String, &String)| {
+        let mut config = ClientConfig::new();
+        config.set(name.as_str(), value.as_str());
+        config.create_native_config().is_err()
+    };
+    properties.iter().filter(is_refused).map(|(name, _)| name.as_str()).collect()
 }
 
 impl ClusterSettings {
@@ -182,7 +212,7 @@ impl ClusterSettings {
     fn layered(&self, defaults: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
-            .set("client.id", "schema-mirror")
+            .set("client.id", self.client_id.as_str())
             .set("socket.keepalive.enable", "true")
             // A broker that comes back is found within a second, not within ten.
             .set("reconnect.backoff.max.ms", "1000")
@@ -214,7 +244,9 @@ mod tests {
         ClusterSettings {
             name: "dc1".to_owned(),
             bootstrap_servers: "localhost:9092".to_owned(),
+            client_id: "schema-mirror-one".to_owned(),
             properties: owned.collect(),
+            secrets: Vec::new(),
             clock: SystemClock::start(),
         }
     }
@@ -229,14 +261,50 @@ mod tests {
     #[test]
     fn secrets_are_blotted_out_of_texts() {
         let settings = settings(&[("sasl.password", "hunter2"), ("linger.ms", "100")]);
-        let secrets = Secrets::of(&settings.properties);
+        let secrets = Secrets::of(&settings);
         assert_eq!(secrets.clean("user:hunter2 waits 100"), "user:*** waits 100");
+    }
+
+    #[test]
+    fn keys_and_tokens_are_secret_by_their_names() {
+        for name in [
+            "ssl.key.pem",
+            "ssl.key.password",
+            "sasl.oauthbearer.config",
+            "sasl.oauthbearer.client.secret",
+            "sasl.oauthbearer.assertion.private.key.pem",
+            "sasl.oauthbearer.assertion.private.key.passphrase",
+        ] {
+            let secrets = Secrets::of(&settings(&[(name, "hunter2")]));
+            assert_eq!(secrets.clean("hunter2"), "***", "{name}");
+        }
+    }
+
+    #[test]
+    fn what_came_from_elsewhere_is_secret_under_any_name() {
+        let mut settings = settings(&[("sasl.username", "mirror-17"), ("sasl.password", "mirror")]);
+        settings.secrets = vec!["mirror-17".to_owned()];
+        let secrets = Secrets::of(&settings);
+        assert_eq!(secrets.clean("mirror-17 logs in with mirror"), "*** logs in with ***");
     }
 
     #[test]
     fn a_property_of_the_user_beats_a_default_of_ours() {
         let config = settings(&[("compression.type", "none")]).appender();
         assert_eq!(config.get("compression.type"), Some("none"));
+    }
+
+    #[test]
+    fn every_property_that_is_refused_is_named() {
+        let properties = settings(&[
+            ("linger.ms", "5"),
+            ("no.such.property", "hunter2"),
+            ("security.protocol", "hunter2"),
+            ("socket.timeout.ms", "soon"),
+        ])
+        .properties;
+        let refused = ["no.such.property", "security.protocol", "socket.timeout.ms"];
+        assert_eq!(refused_properties(&properties), refused);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::core::key::Key;
-use crate::core::link::Halt;
 use crate::core::link::Identity;
 use crate::core::link::Link;
 use crate::core::link::Permissions;
@@ -13,18 +12,21 @@ use crate::core::link::plan::PlannedKind;
 use crate::core::record::Offset;
 use crate::core::record::Record;
 use crate::service::definition::LinkDefinition;
+use crate::service::ground::Danger;
 use crate::service::ground::Ground;
 use crate::service::ground::history;
 use crate::service::ground::read_state;
 use crate::service::ground::read_to_end;
+use crate::service::ground::rival;
 use crate::service::ground::source_claims;
+use crate::service::ground::unfit_state_topic;
 use crate::service::ground::with_context;
 use crate::service::pipeline::Stop;
 use crate::service::ports::Cluster;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 use crate::service::preflight::Hazard;
-use crate::service::preflight::hazards;
+use crate::service::preflight::Stops;
 use crate::service::reading::Fetcher;
 use crate::service::state::Checkpoint;
 use crate::service::state::State;
@@ -38,14 +40,14 @@ pub struct Comparison {
     /// What would be written.
     pub plan: Plan,
     /// Why nothing of it would be: the link would halt.
-    pub halts: Vec<Halt>,
+    pub halts: Vec<String>,
     /// The source's end that was read to.
     pub source_end: Offset,
     /// The target's end that was read to.
     pub target_end: Offset,
     /// Subjects that inherit another level in the target.
     pub other_levels: Vec<OtherLevel>,
-    /// What endangers the topics.
+    /// What endangers the topics, as far as a link does not halt for it.
     pub hazards: Vec<Hazard>,
     /// Where the link's checkpoint stands.
     pub checkpoint: Option<Checkpoint>,
@@ -94,7 +96,18 @@ pub async fn compare<C: Cluster>(
         link.fold_source(record);
     })
     .await?;
-    let mut halts: Vec<Halt> = link.admit().err().into_iter().collect();
+    // In the order in which a start would meet them.
+    let mut halts = ground.not_created(target, definition).await?;
+    let (stopping, rest): (Vec<Danger>, Vec<Danger>) = ground
+        .dangers(source, target, definition)
+        .into_iter()
+        .partition(|danger| danger.hazard.stops == Stops::Yes);
+    halts.extend(stopping.iter().map(|danger| format!("{}: {}", danger.place, danger.hazard)));
+    let state_topic = target.topic(&definition.state_topic).await?;
+    let unfit = |facts| unfit_state_topic(target, &definition.state_topic, &facts);
+    halts.extend(state_topic.and_then(unfit));
+    halts.extend(rival(&state, definition, &ground.source.cluster_id, target));
+    halts.extend(link.admit().err().map(|halt| halt.to_string()));
     let plan = link.plan();
     let checkpoint = state.checkpoints.get(&scope_name(&rules.scope())).cloned();
     let suspicions = ground.suspicions(checkpoint.as_ref());
@@ -105,9 +118,9 @@ pub async fn compare<C: Cluster>(
         Some(released) => link.brake_beyond(released, &plan, source_end, now),
         None => link.brake(&plan, &suspicions, source_end, now),
     };
-    halts.extend(braked.err());
+    halts.extend(braked.err().map(|halt| halt.to_string()));
     Ok(Comparison {
-        hazards: found_hazards(source, target, definition, &ground),
+        hazards: rest.into_iter().map(|danger| danger.hazard).collect(),
         other_levels: link.other_levels(),
         target_exists: ground.target_topic.is_some(),
         link,
@@ -117,19 +130,6 @@ pub async fn compare<C: Cluster>(
         target_end,
         checkpoint,
     })
-}
-
-fn found_hazards<C: Cluster>(
-    source: &C,
-    target: &C,
-    definition: &LinkDefinition,
-    ground: &Ground,
-) -> Vec<Hazard> {
-    let mut found = hazards(&definition.source_topic, source.name(), &ground.source_topic);
-    if let Some(facts) = &ground.target_topic {
-        found.extend(hazards(&definition.target_topic, target.name(), facts));
-    }
-    found
 }
 
 async fn read<C: Cluster>(

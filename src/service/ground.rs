@@ -19,7 +19,10 @@ use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 use crate::service::ports::Log;
 use crate::service::ports::TopicFacts;
+use crate::service::ports::TopicSpec;
+use crate::service::preflight::Hazard;
 use crate::service::preflight::Stops;
+use crate::service::preflight::create_command;
 use crate::service::preflight::hazards;
 use crate::service::preflight::schemas_topic_spec;
 use crate::service::state::Braked;
@@ -41,6 +44,15 @@ pub struct Ground {
     pub target: ClusterFacts,
     /// The topic that is written; `None` where it does not exist yet.
     pub target_topic: Option<TopicFacts>,
+}
+
+/// A hazard of one of a link's topics.
+#[derive(Debug, Clone)]
+pub struct Danger {
+    /// `source` or `target`, with the cluster's name.
+    pub place: String,
+    /// What it is, and whether the link stops for it.
+    pub hazard: Hazard,
 }
 
 impl Ground {
@@ -70,32 +82,73 @@ impl Ground {
         target: &C,
         link: &LinkDefinition,
     ) -> Result<(), Stop> {
-        let name = &link.rules.name;
-        for (cluster, topic, facts) in [
-            (source.name(), &link.source_topic, Some(&self.source_topic)),
-            (target.name(), &link.target_topic, self.target_topic.as_ref()),
-        ] {
-            if let Some(Err(reason)) = facts.map(|facts| &facts.settings) {
-                tracing::info!(
-                    link = %name, cluster, topic = %topic, reason = %reason,
-                    "the topic's settings can't be read, so they are not checked"
-                );
+        for Danger { place, hazard } in self.dangers(source, target, link) {
+            match hazard.stops {
+                Stops::Yes => return Err(Stop::Halt(format!("{place}: {hazard}"))),
+                Stops::No => {
+                    tracing::warn!(link = %link.rules.name, place, hazard = %hazard, "topic");
+                }
             }
-        }
-        for hazard in hazards(&link.source_topic, source.name(), &self.source_topic) {
-            if hazard.stops == Stops::Yes && self.source_topic.partitions != 1 {
-                return Err(Stop::Halt(format!("source {}: {hazard}", source.name())));
-            }
-            tracing::warn!(link = %name, cluster = source.name(), hazard = %hazard, "topic");
-        }
-        let Some(facts) = &self.target_topic else { return Ok(()) };
-        for hazard in hazards(&link.target_topic, target.name(), facts) {
-            if hazard.stops == Stops::Yes {
-                return Err(Stop::Halt(format!("target {}: {hazard}", target.name())));
-            }
-            tracing::warn!(link = %name, cluster = target.name(), hazard = %hazard, "topic");
         }
         Ok(())
+    }
+
+    /// What endangers records in these topics.
+    #[must_use]
+    pub fn dangers<C: Cluster>(
+        &self,
+        source: &C,
+        target: &C,
+        link: &LinkDefinition,
+    ) -> Vec<Danger> {
+        let source_brokers = source.bootstrap_servers();
+        let in_source = hazards(&link.source_topic, source_brokers, &self.source_topic);
+        let in_source = in_source.into_iter().map(|mut hazard| {
+            // Nothing is written there: what the source loses is its registry's, but without an
+            // order of its records there is nothing to follow.
+            if self.source_topic.partitions == 1 {
+                hazard.stops = Stops::No;
+            }
+            Danger { place: format!("source {}", source.name()), hazard }
+        });
+        let in_target = self
+            .target_topic
+            .iter()
+            .flat_map(|facts| hazards(&link.target_topic, target.bootstrap_servers(), facts));
+        let in_target =
+            in_target.map(|hazard| Danger { place: format!("target {}", target.name()), hazard });
+        in_source.chain(in_target).collect()
+    }
+
+    /// Topics that are missing on the target and may not be created, each with the command that
+    /// does it.
+    ///
+    /// # Errors
+    /// The cluster's fault.
+    pub async fn not_created<C: Cluster>(
+        &self,
+        target: &C,
+        link: &LinkDefinition,
+    ) -> Result<Vec<String>, Fault> {
+        let mut found = Vec::new();
+        if link.create_topics {
+            return Ok(found);
+        }
+        if self.target_topic.is_none() {
+            let spec = schemas_topic_spec(&link.target_topic, self.target.brokers);
+            found.push(may_not_be_created(target, &spec));
+        }
+        match target.topic(&link.state_topic).await {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                let spec = topic_spec(&link.state_topic, self.target.brokers);
+                found.push(may_not_be_created(target, &spec));
+            }
+            // Whoever only compares does not need it.
+            Err(fault) if fault.class == FaultClass::NotPermitted => {}
+            Err(fault) => return Err(fault),
+        }
+        Ok(found)
     }
 
     /// Creates what is missing on the target.
@@ -112,7 +165,10 @@ impl Ground {
             self.target_topic = Some(create(target, link, spec).await?);
         }
         match target.topic(&link.state_topic).await? {
-            Some(facts) => check_state_topic(target, &link.state_topic, &facts),
+            Some(facts) => match unfit_state_topic(target, &link.state_topic, &facts) {
+                None => Ok(()),
+                Some(reason) => Err(Stop::Halt(reason)),
+            },
             None => {
                 let spec = topic_spec(&link.state_topic, self.target.brokers);
                 create(target, link, spec).await.map(drop)
@@ -170,42 +226,41 @@ impl Ground {
     }
 }
 
-/// Our own topic has to keep the newest record of every key, and a partition for every scope.
-fn check_state_topic<C: Cluster>(target: &C, topic: &str, facts: &TopicFacts) -> Result<(), Stop> {
+/// Why our own topic will not do: it has to keep the newest record of every key, and to have a
+/// partition for every scope.
+#[must_use]
+pub fn unfit_state_topic<C: Cluster>(
+    target: &C,
+    topic: &str,
+    facts: &TopicFacts,
+) -> Option<String> {
     let wanted = usize::try_from(PARTITIONS).unwrap_or(usize::MAX);
+    let (name, brokers) = (target.name(), target.bootstrap_servers());
     if facts.partitions < wanted {
-        return Err(Stop::Halt(format!(
-            "target {}: topic {topic} has {} partitions; it needs {wanted}, or two instances could \
-             write the same scope. Delete it while no link runs (claims and checkpoints are made \
-             anew), or name another one with state_topic",
-            target.name(),
+        return Some(format!(
+            "target {name}: topic {topic} has {} partitions; it needs {wanted}, or two instances \
+             could write the same scope: kafka-topics.sh --bootstrap-server {brokers} --alter \
+             --topic {topic} --partitions {wanted}",
             facts.partitions,
-        )));
+        ));
     }
-    match &facts.settings {
-        Ok(settings) if settings.cleanup_policy != "compact" => Err(Stop::Halt(format!(
-            "target {}: topic {topic} has cleanup.policy={}, which would lose claims and \
-             checkpoints; set it to compact",
-            target.name(),
-            settings.cleanup_policy,
-        ))),
-        Ok(_) | Err(_) => Ok(()),
-    }
+    let policy = &facts.settings.as_ref().ok()?.cleanup_policy;
+    (policy != "compact").then(|| {
+        format!(
+            "target {name}: topic {topic} has cleanup.policy={policy}, which would lose claims and \
+             checkpoints: kafka-configs.sh --bootstrap-server {brokers} --alter --entity-type topics \
+             --entity-name {topic} --add-config cleanup.policy=compact"
+        )
+    })
 }
 
 async fn create<C: Cluster>(
     target: &C,
     link: &LinkDefinition,
-    spec: crate::service::ports::TopicSpec,
+    spec: TopicSpec,
 ) -> Result<TopicFacts, Stop> {
     if !link.create_topics {
-        return Err(Stop::Halt(format!(
-            "topic {} does not exist at {} and create_topics is false; create it with \
-             {} partitions, --config cleanup.policy=compact",
-            spec.name,
-            target.name(),
-            spec.partitions
-        )));
+        return Err(Stop::Halt(may_not_be_created(target, &spec)));
     }
     target.create_topic(&spec).await?;
     tracing::info!(
@@ -219,6 +274,15 @@ async fn create<C: Cluster>(
             Err(Stop::Fault(Fault { class: FaultClass::Transient, ..missing(target, &spec.name) }))
         }
     }
+}
+
+fn may_not_be_created<C: Cluster>(target: &C, spec: &TopicSpec) -> String {
+    format!(
+        "topic {} does not exist at {} and create_topics is false; create it with: {}",
+        spec.name,
+        target.name(),
+        create_command(target.bootstrap_servers(), spec)
+    )
 }
 
 /// The fault of a topic that does not exist.
@@ -319,6 +383,51 @@ pub fn history(state: &State, rules: &Rules, claims: Vec<SourceClaim>) -> Histor
 #[must_use]
 pub fn own_claim<'a>(state: &'a State, rules: &Rules) -> Option<&'a Claim> {
     state.claims.get(&scope_name(&rules.scope())).filter(|claim| claim.link == rules.name)
+}
+
+/// Why a link may not write its scope: another one claimed keys of it, both named. What `adopt` takes
+/// over is the same scope of another link, or of this one where it read another cluster.
+#[must_use]
+pub fn rival<C: Cluster>(
+    state: &State,
+    definition: &LinkDefinition,
+    source_cluster: &str,
+    target: &C,
+) -> Option<String> {
+    let rules = &definition.rules;
+    let (link, scope, target) = (&rules.name, rules.scope(), target.name());
+    let taken_over = |claim: &Claim| claim.scope == scope && definition.adopt;
+    let rivals = state.rivals(link, source_cluster, &scope);
+    let rival = rivals.into_iter().find(|claim| !taken_over(claim))?;
+    let Claim { link: other, source_cluster: theirs, scope: claimed, .. } = rival;
+    if other == link && *claimed != scope {
+        return Some(format!(
+            "a link named {link} reads cluster {theirs} and claims {claimed} of {target}; this one \
+             reads cluster {source_cluster} and wants {scope}. Give it another name"
+        ));
+    }
+    Some(format!(
+        "links {link} and {other} would write the same keys of {target}: {other} (from cluster \
+         {theirs}) claims {claimed}, {link} (from cluster {source_cluster}) wants {scope}. Give one \
+         of them another context or other subjects; if {other} is gone for good and its scope is the \
+         same, adopt: true takes it over"
+    ))
+}
+
+/// Halts a link that has a [`rival`].
+///
+/// # Errors
+/// [`Stop::Halt`].
+pub fn refuse_rivals<C: Cluster>(
+    state: &State,
+    definition: &LinkDefinition,
+    source_cluster: &str,
+    target: &C,
+) -> Result<(), Stop> {
+    match rival(state, definition, source_cluster, target) {
+        None => Ok(()),
+        Some(reason) => Err(Stop::Halt(reason)),
+    }
 }
 
 /// Whether a claim of this link says that it sets a fence.

@@ -67,8 +67,8 @@ pub struct TopicFacts {
     pub start: Offset,
     /// The high watermark of partition 0: the first offset not yet readable.
     pub end: Offset,
-    /// The topic's settings as the broker applies them; `None` where they may not or can't be read,
-    /// with the reason.
+    /// The topic's settings as the broker applies them; the reason where they may not be read, or
+    /// where the broker does not know the request. Any other fault is one of the whole question.
     pub settings: Result<TopicSettings, String>,
 }
 
@@ -141,6 +141,15 @@ pub struct Progress {
     pub first: Option<Offset>,
 }
 
+/// The largest record that an appender takes: a larger one would be refused, and all behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordLimit {
+    /// Bytes of the record, with its key, its headers and the frame of a batch around it.
+    pub bytes: usize,
+    /// What an operator can do to have larger ones taken.
+    pub raise: &'static str,
+}
+
 /// A writer of one partition: idempotent, in order, acknowledged by all in-sync replicas, never
 /// in a transaction. Dropping it throws away what was not sent.
 pub trait Appender: Send {
@@ -150,6 +159,9 @@ pub trait Appender: Send {
     /// # Errors
     /// This write is refused, or an earlier one failed.
     fn append(&mut self, write: &Outgoing) -> Result<Option<u64>, Fault>;
+
+    /// How large a record may be, as it was when the partition was opened.
+    fn record_limit(&self) -> RecordLimit;
 
     /// Waits until there may be room for a write that was not queued. Safe to cancel.
     fn room(&mut self) -> impl Future<Output = ()> + Send;
@@ -231,6 +243,9 @@ pub trait Cluster: Clone + fmt::Debug + Send + Sync + 'static {
 
     /// The cluster's name in the configuration.
     fn name(&self) -> &str;
+
+    /// `host:port` of its brokers with commas between them, for commands that an operator runs.
+    fn bootstrap_servers(&self) -> &str;
 
     /// Asks the cluster who it is.
     fn facts(&self) -> impl Future<Output = Result<ClusterFacts, Fault>> + Send;

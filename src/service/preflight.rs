@@ -44,6 +44,18 @@ pub fn schemas_topic_spec(name: &str, brokers: usize) -> TopicSpec {
     }
 }
 
+/// The command that creates a topic as it has to be.
+#[must_use]
+pub fn create_command(bootstrap: &str, spec: &TopicSpec) -> String {
+    let TopicSpec { name, partitions, replication, settings } = spec;
+    let settings: String =
+        settings.iter().map(|(name, value)| format!(" --config {name}={value}")).collect();
+    format!(
+        "kafka-topics.sh --bootstrap-server {bootstrap} --create --topic {name} \
+         --partitions {partitions} --replication-factor {replication}{settings}"
+    )
+}
+
 /// What endangers the schemas in a topic. A registry refuses to start on more than one partition
 /// and on any policy but `compact` (confluent-schemas-topic §10.1).
 #[must_use]
@@ -204,6 +216,15 @@ mod tests {
     fn what_would_lose_schemas_is_named_with_the_command_that_mends_it() {
         check(&facts("delete", 1), &["--add-config cleanup.policy=compact"]);
         check(&facts("compact,delete", 2), &["2 partitions", "retention.ms=604800000"]);
+    }
+
+    #[test]
+    fn a_topic_that_is_missing_is_asked_for_with_a_whole_command() {
+        assert_eq!(
+            create_command("b:9092", &schemas_topic_spec("_schemas", 5)),
+            "kafka-topics.sh --bootstrap-server b:9092 --create --topic _schemas --partitions 1 \
+             --replication-factor 3 --config cleanup.policy=compact"
+        );
     }
 
     #[test]

@@ -1,7 +1,15 @@
 //! What a link demands of its topics before it touches them.
 
+use std::{
+    fs,
+    hash::{BuildHasher, RandomState},
+};
+
+use serde_json::Value;
+
 use crate::{
-    mirror::Scene,
+    broker::NewRecord,
+    mirror::{Answer, Scene, answer, write_config},
     records::{schema, version_in},
 };
 
@@ -16,14 +24,35 @@ fn check_refused(scene: &Scene<'_>, expected: (i32, &str), words: &[&str]) {
     assert_eq!(answer.number("written"), 0);
 }
 
+/// A backfill that halts, which `plan` and `verify` foretell in the same words.
+#[track_caller]
+fn check_halted(scene: &Scene<'_>, words: &[&str]) {
+    for command in ["plan", "verify"] {
+        check_foretold(&scene.answer(command, &[]), words);
+    }
+    check_refused(scene, (1, "halted"), words);
+}
+
+#[track_caller]
+fn check_foretold(answer: &Answer, words: &[&str]) {
+    assert_eq!((answer.code, answer.text("result")), (1, "different"), "{answer:?}");
+    let halts = answer.link["halts"].as_array().unwrap();
+    let is_said = |halt: &Value| words.iter().all(|word| halt.as_str().unwrap().contains(word));
+    assert!(halts.iter().any(is_said), "{words:?} in {answer:?}");
+}
+
 #[test]
 fn a_target_topic_that_deletes_old_records_stops_the_link_with_the_command_that_mends_it() {
     let scene = Scene::shared("ground_policy");
     scene.produce(&[schema("orders-value", 1, 1)]);
     let topic = scene.target_topic();
     scene.target.create_topic(&topic, 1, &[("cleanup.policy", "delete")]);
-    let mending = format!("--entity-name {topic} --add-config cleanup.policy=compact");
-    check_refused(&scene, (1, "halted"), &["cleanup.policy=delete", "kafka-configs.sh", &mending]);
+    let mending = format!(
+        "kafka-configs.sh --bootstrap-server {} --alter --entity-type topics --entity-name {topic} \
+         --add-config cleanup.policy=compact",
+        scene.target.bootstrap()
+    );
+    check_halted(&scene, &["cleanup.policy=delete", &mending]);
     assert_eq!(scene.target_log(), []);
 
     scene.target.alter_topic(&topic, &[("cleanup.policy", "compact")]);
@@ -38,7 +67,7 @@ fn a_target_topic_that_replaces_times_stops_the_link() {
     let settings = [("cleanup.policy", "compact"), ("message.timestamp.type", "LogAppendTime")];
     scene.target.create_topic(&scene.target_topic(), 1, &settings);
     let mending = "--add-config message.timestamp.type=CreateTime";
-    check_refused(&scene, (1, "halted"), &["LogAppendTime", mending]);
+    check_halted(&scene, &["LogAppendTime", mending]);
 }
 
 #[test]
@@ -46,7 +75,7 @@ fn a_target_topic_with_two_partitions_stops_the_link() {
     let scene = Scene::shared("ground_partitions");
     scene.produce(&[schema("orders-value", 1, 1)]);
     scene.target.create_topic(&scene.target_topic(), 2, &[("cleanup.policy", "compact")]);
-    check_refused(&scene, (1, "halted"), &["2 partitions", "kafka-topics.sh", "--partitions 1"]);
+    check_halted(&scene, &["2 partitions", "kafka-topics.sh", "--partitions 1"]);
     assert_eq!(scene.target_log(), []);
 }
 
@@ -55,16 +84,41 @@ fn topics_that_may_not_be_created_are_asked_for_with_the_command_that_does_it() 
     let mut scene = Scene::shared("ground_missing");
     scene.target_lines = vec!["create_topics: false"];
     scene.produce(&[schema("orders-value", 1, 1)]);
-    let words = ["create_topics", &scene.target_topic(), "cleanup.policy=compact"];
-    check_refused(&scene, (1, "halted"), &words);
+    let command = |topic: &str, partitions: u32| {
+        format!(
+            "kafka-topics.sh --bootstrap-server {} --create --topic {topic} --partitions \
+             {partitions} --replication-factor 1 --config cleanup.policy=compact",
+            scene.target.bootstrap()
+        )
+    };
+    let words = ["create_topics", &command(&scene.target_topic(), 1)];
+    check_halted(&scene, &words);
     assert_eq!(scene.target.watermarks_if_there(&scene.target_topic()), None);
 
     scene.target.create_topic(&scene.target_topic(), 1, &[("cleanup.policy", "compact")]);
-    let words = ["create_topics", &scene.state_topic(), "64", "cleanup.policy=compact"];
-    check_refused(&scene, (1, "halted"), &words);
+    let words = ["create_topics", &command(&scene.state_topic(), 64)];
+    check_halted(&scene, &words);
     scene.target.create_topic(&scene.state_topic(), 64, &[("cleanup.policy", "compact")]);
     scene.backfill_clean();
     scene.verify_equal();
+}
+
+#[test]
+fn a_link_that_another_one_stands_in_the_way_of_is_refused_and_both_are_named() {
+    let scene = Scene::shared("ground_rival");
+    scene.produce(&[schema("orders-value", 1, 1)]);
+    scene.backfill_clean();
+    let of_the_first = fs::read_to_string(scene.folder.path().join("once.yaml")).unwrap();
+    let text = of_the_first.replace("name: ground_rival", "name: another");
+    let config = write_config(scene.folder.path(), "another", &text);
+
+    let words = ["links another and ground_rival", "would write the same keys", ":.source:"];
+    for command in ["plan", "verify"] {
+        check_foretold(&answer(&config, command, &[]), &words);
+    }
+    let refused = answer(&config, "backfill", &[]);
+    assert_eq!((refused.code, refused.text("result")), (1, "halted"), "{refused:?}");
+    assert!(refused.text("reason").contains(words[0]), "{refused:?}");
 }
 
 #[test]
@@ -86,14 +140,33 @@ fn a_backfill_from_a_topic_that_does_not_exist_could_not_tell() {
     assert_eq!((verified.code, verified.text("result")), (2, "unknown"), "{verified:?}");
 }
 
+/// Letters in which lz4 finds nothing to shorten, so that batches are as large as their records.
+fn noise(bytes: usize) -> String {
+    let hashes = RandomState::new();
+    let words = (0..bytes).map(|number| format!("{:016x}", hashes.hash_one(number)));
+    words.collect::<String>().chars().take(bytes).collect()
+}
+
+/// A schema whose record is about so large.
+fn padded(subject: &str, id: u32, bytes: usize) -> NewRecord {
+    let mut record = schema(subject, 1, id);
+    let padding = format!(r#","padding":"{}"}}"#, noise(bytes));
+    let text = String::from_utf8(record.value.unwrap()).unwrap();
+    record.value = Some((text.strip_suffix('}').unwrap().to_owned() + &padding).into_bytes());
+    record
+}
+
 #[test]
 fn a_record_that_is_too_large_for_the_target_is_set_aside_and_the_rest_flows() {
     let scene = Scene::shared("too_large");
-    let mut large = schema("large-value", 1, 2);
-    let padding = format!(r#","padding":"{}"}}"#, "x".repeat(30_000));
-    let text = String::from_utf8(large.value.unwrap()).unwrap();
-    large.value = Some((text.strip_suffix('}').unwrap().to_owned() + &padding).into_bytes());
-    scene.produce(&[schema("a-value", 1, 1), large, schema("z-value", 1, 3)]);
+    // Each fits by itself, but no two of most of them fit into one batch.
+    let sizes = [5, 8, 19, 11, 19, 6, 5, 5, 14, 19, 7, 18];
+    let fitting: Vec<_> = (1..)
+        .zip(sizes)
+        .map(|(id, kilobytes)| padded(&format!("s{id}"), id, kilobytes * 1_000))
+        .collect();
+    scene.produce(&fitting);
+    scene.produce(&[padded("large-value", 50, 25_000), schema("z-value", 1, 51)]);
     let topic = scene.target_topic();
     let settings = [("cleanup.policy", "compact"), ("max.message.bytes", "20000")];
     scene.target.create_topic(&topic, 1, &settings);
@@ -102,10 +175,11 @@ fn a_record_that_is_too_large_for_the_target_is_set_aside_and_the_rest_flows() {
     assert_eq!((answer.code, answer.text("result")), (1, "done"), "{answer:?}");
     assert_eq!(answer.number("incidents"), 1, "{answer:?}");
     let state = scene.target_state();
-    let held = |subject| version_in(&state, subject, 1);
-    assert_eq!(held(":.source:a-value"), Some((1, false)));
-    assert_eq!(held(":.source:large-value"), None);
-    assert_eq!(held(":.source:z-value"), Some((3, false)));
+    let held = |subject: &str| version_in(&state, &format!(":.source:{subject}"), 1);
+    for (id, _) in (1..).zip(sizes) {
+        assert_eq!(held(&format!("s{id}")), Some((id, false)));
+    }
+    assert_eq!((held("large-value"), held("z-value")), (None, Some((51, false))));
 
     scene.target.alter_topic(&topic, &[("max.message.bytes", "1048588")]);
     assert_eq!(scene.backfill_clean(), 1, "what was set aside follows");

@@ -275,6 +275,11 @@ impl Mirror {
         }
     }
 
+    /// SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        send_signal(self.process.as_ref().expect("a mirror that runs"), "HUP");
+    }
+
     /// SIGTERM; waits for the end and returns the exit code.
     pub(crate) fn end(&mut self) -> i32 {
         let mut process = self.process.take().expect("a mirror that runs");

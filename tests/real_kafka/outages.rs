@@ -85,3 +85,13 @@ fn a_mirror_that_is_told_to_end_ends_while_its_target_is_away() {
     assert_eq!(mirror.end(), 0);
     scene.verify_equal();
 }
+
+#[test]
+fn a_mirror_that_is_told_to_end_while_its_links_start_anew_ends() {
+    let scene = Scene::shared("outage_anew");
+    let mut mirror = scene.run("one");
+    mirror.wait_for("running");
+    mirror.hang_up();
+    mirror.wait_for("configuration read again; links start anew with it");
+    assert_eq!(mirror.end(), 0);
+}

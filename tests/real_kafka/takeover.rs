@@ -1,10 +1,10 @@
 //! Two instances of one link.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use crate::{
     broker::{Broker, Record, shared_source},
-    mirror::{LINK_LIMIT, Mirror, SOURCE_SETTINGS, Scene},
+    mirror::{LINK_LIMIT, Mirror, SOURCE_SETTINGS, Scene, answer, write_config},
     process::{now, poll_until},
     records::{schema, version_in, written_by},
 };
@@ -77,7 +77,8 @@ fn a_backfill_leaves_a_living_writer_alone_and_follows_one_that_ended() {
     mirror.wait_for("running");
     let refused = scene.backfill();
     assert_eq!((refused.code, refused.text("result")), (2, "gave_up"), "{refused:?}");
-    assert!(refused.text("reason").contains("a living writer"), "{refused:?}");
+    let named = "it has a living writer: schema-mirror-one at ";
+    assert!(refused.text("reason").contains(named), "{refused:?}");
     scene.produce(&[schema("live", 1, 2)]);
     scene
         .wait_target("the writer goes on", |state| version_in(state, ":.source:live", 1).is_some());
@@ -88,4 +89,24 @@ fn a_backfill_leaves_a_living_writer_alone_and_follows_one_that_ended() {
     scene.produce(&[schema("after", 1, 3)]);
     assert_eq!(scene.backfill_clean(), 1);
     scene.verify_equal();
+}
+
+#[test]
+fn a_backfill_that_ended_has_left_its_group_and_the_next_one_starts_at_once() {
+    let scene = Scene::shared("backfill_again");
+    scene.produce(&[schema("orders-value", 1, 1)]);
+    scene.backfill_clean();
+    // A member that did not leave is listed for a session time-out of 6 s.
+    let second = scene.backfill();
+    assert_eq!((second.code, second.number("written")), (0, 0), "{second:?}");
+    let joined = second.link["join_seconds"].as_f64().unwrap();
+    assert!(joined < 3.0, "{second:?}");
+
+    // One that halts as the writer leaves as well: here another link stands in its way.
+    let text = fs::read_to_string(scene.folder.path().join("once.yaml")).unwrap();
+    let text = text.replace("name: backfill_again", "name: another");
+    let another = write_config(scene.folder.path(), "another", &text);
+    assert_eq!(answer(&another, "backfill", &[]).text("result"), "halted");
+    let third = scene.backfill();
+    assert!(third.link["join_seconds"].as_f64().unwrap() < 3.0, "{third:?}");
 }

@@ -14,6 +14,7 @@ use schema_mirror::service::ports::Appender;
 use schema_mirror::service::ports::Fault;
 use schema_mirror::service::ports::FaultClass;
 use schema_mirror::service::ports::Progress;
+use schema_mirror::service::ports::RecordLimit;
 
 use super::sabotage;
 use super::swarm::Chaos;
@@ -106,6 +107,10 @@ impl Appender for SimAppender {
         };
         self.sim.wake();
         Ok(Some(number))
+    }
+
+    fn record_limit(&self) -> RecordLimit {
+        RecordLimit { bytes: 1_048_588, raise: "raise the topic's max.message.bytes" }
     }
 
     async fn room(&mut self) {

@@ -78,6 +78,10 @@ impl Cluster for SimCluster {
         &self.name
     }
 
+    fn bootstrap_servers(&self) -> &str {
+        &self.name
+    }
+
     async fn facts(&self) -> Result<ClusterFacts, Fault> {
         self.ask("describe", "the cluster", |world| {
             let cluster_id = world.clusters[self.cluster].id.clone();

@@ -64,6 +64,9 @@ impl From<ConfigError> for Trouble {
     }
 }
 
+/// What the demo's own process is called.
+const INSTANCE: &str = "demo";
+
 /// A cluster with whoever writes to it, and a reader of its schemas topic.
 #[derive(Debug)]
 struct Ground {
@@ -105,11 +108,11 @@ impl World {
         let configuration =
             configuration(mocks.source.bootstrap_servers(), mocks.target.bootstrap_servers());
         let config = Config::parse("demo.yaml", &configuration, &ProcessEnvironment)?;
-        let links = links_of(&config, &[], Releases::default(), "demo", clock)?;
+        let links = links_of(&config, &[], Releases::default(), INSTANCE, clock)?;
         let mut grounds = BTreeMap::new();
         for side in Side::BOTH {
             if let Some(named) = config.cluster(side.name()) {
-                grounds.insert(side, Ground::start(cluster(named, clock)?).await?);
+                grounds.insert(side, Ground::start(cluster(named, INSTANCE, clock)?).await?);
             }
         }
         Ok(Self { grounds, fleet: None, links, configuration, clock, _mocks: mocks })

@@ -85,7 +85,6 @@ pub struct Place {
 pub async fn inspect<C: Cluster>(
     cluster: &C,
     topic: &str,
-    bootstrap: &str,
     context: Option<&ContextName>,
     subject: Option<&Subject>,
 ) -> Result<Inspection, Fault> {
@@ -101,7 +100,7 @@ pub async fn inspect<C: Cluster>(
         cluster: facts,
         name: topic.to_owned(),
         topic: found,
-        bootstrap: bootstrap.to_owned(),
+        bootstrap: cluster.bootstrap_servers().to_owned(),
     };
     Ok(finish(inspector, &place, &Choice::new(context, subject)))
 }

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use super::Goal;
+use super::Worker;
 use super::life::LISTED_LIMIT;
 use super::life::LISTED_PAUSE;
 use super::life::Life;
 use super::life::keep;
 use crate::core::link::Halt;
 use crate::core::record::Offset;
-use crate::service::definition::LinkDefinition;
 use crate::service::ground::is_fenced;
 use crate::service::ground::own_claim;
 use crate::service::ground::read_state;
+use crate::service::ground::refuse_rivals;
 use crate::service::pipeline::Stop;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
@@ -24,37 +25,6 @@ use crate::service::state::FORMAT;
 use crate::service::state::State;
 use crate::service::state::group_of;
 use crate::service::state::partition_of;
-
-/// Refuses a link whose keys another one claims, both named. What `adopt` takes over is the same
-/// scope of another link, or of this one where it read another cluster.
-///
-/// # Errors
-/// [`Stop::Halt`].
-pub(super) fn refuse_rivals(
-    state: &State,
-    definition: &LinkDefinition,
-    source_cluster: &str,
-    target: &str,
-) -> Result<(), Stop> {
-    let rules = &definition.rules;
-    let scope = rules.scope();
-    let rivals = state.rivals(&rules.name, source_cluster, &scope);
-    let taken_over = |claim: &Claim| claim.scope == scope && definition.adopt;
-    let Some(rival) = rivals.into_iter().find(|claim| !taken_over(claim)) else { return Ok(()) };
-    if rival.link == rules.name && rival.scope != scope {
-        return Err(Stop::Halt(format!(
-            "a link named {} reads cluster {} and claims {} of {target}; this one reads cluster \
-             {source_cluster} and wants {scope}. Give it another name",
-            rules.name, rival.source_cluster, rival.scope,
-        )));
-    }
-    Err(Stop::Halt(format!(
-        "links {} and {} would write the same keys of {target}: {} (from cluster {}) claims {}, {} \
-         (from cluster {source_cluster}) wants {scope}. Give one of them another context or other \
-         subjects; if the other one is gone for good and its scope is the same, adopt: true takes it over",
-        rules.name, rival.link, rival.link, rival.source_cluster, rival.scope, rules.name,
-    )))
-}
 
 impl<C: Cluster, K: Clock> Life<C, K> {
     /// Claims the scope. Only a link that may begin does: one that is refused leaves nothing behind.
@@ -93,8 +63,8 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     }
 
     fn refuse_rivals(&self, state: &State) -> Result<(), Stop> {
-        let source_cluster = &self.ground.source.cluster_id;
-        refuse_rivals(state, &self.worker.definition, source_cluster, self.worker.target.name())
+        let Worker { definition, target, .. } = &self.worker;
+        refuse_rivals(state, definition, &self.ground.source.cluster_id, target)
     }
 
     fn next_claim(&self, state: &State) -> Claim {

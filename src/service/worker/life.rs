@@ -8,7 +8,6 @@ use tokio::sync::watch;
 
 use super::Goal;
 use super::Worker;
-use super::claim::refuse_rivals;
 use super::reconcile::Ahead;
 use super::wait_for;
 use crate::core::link::History;
@@ -24,6 +23,7 @@ use crate::service::ground::Ground;
 use crate::service::ground::history;
 use crate::service::ground::read_state;
 use crate::service::ground::read_to_end;
+use crate::service::ground::refuse_rivals;
 use crate::service::ground::source_claims;
 use crate::service::ground::with_context;
 use crate::service::pipeline::DRAIN_LIMIT;
@@ -35,6 +35,7 @@ use crate::service::ports::Cluster;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 use crate::service::ports::LeaseRequest;
+use crate::service::ports::RecordLimit;
 use crate::service::reading::Fetcher;
 use crate::service::reading::SourceStream;
 use crate::service::state::Checkpoint;
@@ -88,7 +89,7 @@ pub(super) struct Life<C: Cluster, K: Clock> {
     /// The target's log was read to here.
     pub(super) target_next: Offset,
     /// The target takes no larger record.
-    pub(super) message_bytes_max: usize,
+    pub(super) record_limit: RecordLimit,
 }
 
 impl<C: Cluster, K: Clock> Worker<C, K> {
@@ -127,8 +128,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         // as long as we stood by: both ends are asked for now.
         let ground = Ground::survey(&self.source, &self.target, &definition).await?;
         let state = read_state(&self.target, &definition.state_topic).await?;
-        let target_name = self.target.name();
-        refuse_rivals(&state, &definition, &ground.source.cluster_id, target_name)?;
+        refuse_rivals(&state, &definition, &ground.source.cluster_id, &self.target)?;
         let checkpoint = state.checkpoints.get(&scope_name(&definition.rules.scope())).cloned();
 
         let mut past = history(&state, &definition.rules, early.claims.clone());
@@ -150,8 +150,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         let target_next = self.read_target(&mut link, target_next, ground.target_end()).await?;
         self.recall_deletes(&mut link, checkpoint.as_ref());
         let claim = unmade_claim(&definition, &ground, past.adopted_below);
-        let settings = ground.target_topic.as_ref().and_then(|topic| topic.settings.as_ref().ok());
-        let bytes_max = settings.and_then(|settings| settings.max_message_bytes);
+        let record_limit = appender.record_limit();
         Ok(Box::new(Life {
             fetcher: Fetcher::new(self.source.clone(), &definition.source_topic),
             pipeline: Pipeline::new(appender, lease, self.clock.clone(), self.rate.clone()),
@@ -162,9 +161,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             checkpoint,
             counts: self.status.borrow().counts.written_only(),
             target_next,
-            message_bytes_max: bytes_max
-                .and_then(|max| usize::try_from(max).ok())
-                .unwrap_or(usize::MAX),
+            record_limit,
             worker: self.clone(),
             ground,
             link,

@@ -157,13 +157,16 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
     fn after_fault(&self, fault: &Fault, started: Duration) -> After {
         let reason = fault.to_string();
         let waits = match (fault.class, self.goal) {
+            // The target takes less than when the link began: the next life asks how much.
+            (FaultClass::TooLarge, Goal::Follow) => true,
             (FaultClass::Transient | FaultClass::OutOfRange, Goal::Follow) => true,
             (FaultClass::Missing | FaultClass::NotPermitted, Goal::Follow) => true,
-            (FaultClass::Transient | FaultClass::OutOfRange, Goal::Backfill) => {
-                self.clock.monotonic().saturating_sub(started) < ONE_SHOT_LIMIT
-            }
+            (
+                FaultClass::Transient | FaultClass::OutOfRange | FaultClass::TooLarge,
+                Goal::Backfill,
+            ) => self.clock.monotonic().saturating_sub(started) < ONE_SHOT_LIMIT,
             (FaultClass::Missing | FaultClass::NotPermitted, Goal::Backfill) => false,
-            (FaultClass::TooLarge | FaultClass::Unsupported | FaultClass::Permanent, _) => {
+            (FaultClass::Unsupported | FaultClass::Permanent, _) => {
                 return After::End(End::Halted(reason.clone()), Phase::Halted(reason));
             }
         };

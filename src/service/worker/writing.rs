@@ -15,6 +15,7 @@ use crate::service::ground::is_fenced;
 use crate::service::pipeline::Stop;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
+use crate::service::ports::RecordLimit;
 use crate::service::state::Braked;
 use crate::service::state::Checkpoint;
 use crate::service::state::FORMAT;
@@ -65,12 +66,11 @@ impl<C: Cluster, K: Clock> Life<C, K> {
                 return Ok(());
             }
         };
-        if let Some(bytes) =
-            records.iter().map(size_of).find(|bytes| *bytes > self.message_bytes_max)
-        {
+        let RecordLimit { bytes: most, raise } = self.record_limit;
+        if let Some(bytes) = records.iter().map(size_of).find(|bytes| *bytes > most) {
+            let topic = &self.worker.definition.target_topic;
             let reason = format!(
-                "the record has {bytes} bytes, topic {} takes {} at most; raise its max.message.bytes",
-                self.worker.definition.target_topic, self.message_bytes_max
+                "the record has {bytes} bytes, topic {topic} takes {most} at most; {raise}"
             );
             self.link.set_aside(write, reason);
             return Ok(());

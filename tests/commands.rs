@@ -1,0 +1,92 @@
+//! The commands as a shell runs them, as far as they need no cluster.
+
+#[cfg(test)]
+mod commands {
+    use std::process::Command;
+
+    use tempfile::TempDir;
+
+    const PROGRAM: &str = env!("CARGO_BIN_EXE_schema-mirror");
+
+    /// Runs a command; returns its exit code, and what it said without the folder's name.
+    fn run(folder: &TempDir, words: &[&str]) -> (Option<i32>, String) {
+        let output = Command::new(PROGRAM)
+            .args(words)
+            .current_dir(folder.path())
+            .env_remove("RUST_LOG")
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    }
+
+    /// A folder with a configuration file.
+    fn folder(text: &str) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("mirror.yaml"), text).unwrap();
+        folder
+    }
+
+    #[test]
+    fn config_check_refuses_all_that_run_refuses() {
+        let folder = folder(
+            "
+clusters:
+  source: { bootstrap_servers: 'a:1', kafka: { no.such.property: hunter2, linger.ms: soon } }
+  target: { bootstrap_servers: 'b:1', dialect: karapace }
+links:
+  - { name: one, source: source, target: target }
+",
+        );
+        let refused = "librdkafka does not know this property, or does not take its value; see \
+                       CONFIGURATION.md of librdkafka 2.12";
+        let expected = format!(
+            "mirror.yaml: 3 errors\n  clusters.source.kafka.linger.ms: {refused}\n  \
+             clusters.source.kafka.no.such.property: {refused}\n  clusters.target.dialect: link one \
+             writes to it, and karapace is read only; let links lead to clusters of Confluent \
+             registries\n"
+        );
+        for command in [&["config", "check"][..], &["run"], &["plan", "one"]] {
+            let words = [command, &["--config", "mirror.yaml"]].concat();
+            assert_eq!(run(&folder, &words), (Some(64), expected.clone()), "{command:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_run_takes_is_sound() {
+        let folder = folder(
+            "
+clusters:
+  source: { bootstrap_servers: 'a:1', dialect: karapace, kafka: { linger.ms: 5 } }
+  target: { bootstrap_servers: 'b:1' }
+links:
+  - { name: one, source: source, target: target }
+",
+        );
+        let expected = "mirror.yaml: sound; 2 clusters, 1 links\n".to_owned();
+        let answer = run(&folder, &["config", "check", "--config", "mirror.yaml"]);
+        assert_eq!(answer, (Some(0), expected));
+    }
+
+    #[test]
+    fn a_property_in_a_flag_that_is_refused_is_named_with_its_flag() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = ["plan", "--from", "a:1", "--to", "b:1"];
+        let properties = ["--to-property", "no.such=hunter2", "--from-property", "linger.ms=soon"];
+        for (words, paths) in [
+            (
+                [&link[..], &properties[..]].concat(),
+                &["--from-property linger.ms: ", "--to-property no.such: "][..],
+            ),
+            (
+                vec!["inspect", "--brokers", "a:1", "--property", "no.such=hunter2"],
+                &["--property no.such: "],
+            ),
+        ] {
+            let (code, said) = run(&folder, &words);
+            assert_eq!(code, Some(64), "{said}");
+            assert!(paths.iter().all(|path| said.contains(path)), "{said}");
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+    }
+}
