@@ -73,7 +73,7 @@ pub async fn compare<C: Cluster>(
     let definition = &with_context(definition, &ground.source.cluster_id, &state)?;
     let claims = source_claims(source, definition).await?;
     let rules = &definition.rules;
-    let mut past = history(&state, rules, claims);
+    let mut past = history(&state, rules, &ground.source.cluster_id, claims);
     if definition.adopt && !past.claimed {
         past.adopted_below = ground.target_end();
     }

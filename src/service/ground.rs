@@ -369,11 +369,19 @@ pub fn with_context(
 
 /// What earlier lives of the link left.
 #[must_use]
-pub fn history(state: &State, rules: &Rules, claims: Vec<SourceClaim>) -> History {
+pub fn history(
+    state: &State,
+    rules: &Rules,
+    source_cluster: &str,
+    claims: Vec<SourceClaim>,
+) -> History {
     let claim = own_claim(state, rules);
+    let former = state.former_scopes(&rules.name, source_cluster, &rules.scope());
     History {
         claimed: claim.is_some(),
-        unfenced: claim.is_some_and(|claim| !claim.fenced),
+        // What stands in a scope that is new to the link may have had another fence, or none.
+        unfenced: claim.map_or(!former.is_empty(), |claim| !claim.fenced),
+        former,
         adopted_below: claim.map_or(0, |claim| claim.adopted_below),
         source_claims: claims,
     }

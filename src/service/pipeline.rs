@@ -37,6 +37,10 @@ impl From<Fault> for Stop {
 /// keeps a write before it gives it up (60 s).
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(70);
 
+/// Records that are kept back for one burst, and their bytes: a few batches' worth.
+const STAGED_MAX: usize = 256;
+const STAGED_BYTES_MAX: usize = 256 * 1024;
+
 /// Writes in order: each is sent while the lease holds, and every source offset counts as done only
 /// when all writes that it asked for are acknowledged.
 #[derive(Debug)]
@@ -46,6 +50,8 @@ pub struct Pipeline<A, L, K> {
     clock: K,
     rate: Rate<K>,
     sent: u64,
+    staged: Vec<Outgoing>,
+    staged_bytes: usize,
     /// Source offsets that are done when the write with this number is acknowledged.
     marks: VecDeque<(u64, Offset)>,
     done_before: Offset,
@@ -54,7 +60,17 @@ pub struct Pipeline<A, L, K> {
 impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
     /// A pipeline with nothing on its way.
     pub fn new(appender: A, lease: L, clock: K, rate: Rate<K>) -> Self {
-        Self { appender, lease, clock, rate, sent: 0, marks: VecDeque::new(), done_before: 0 }
+        Self {
+            appender,
+            lease,
+            clock,
+            rate,
+            sent: 0,
+            staged: Vec::new(),
+            staged_bytes: 0,
+            marks: VecDeque::new(),
+            done_before: 0,
+        }
     }
 
     /// Whether this instance may write now, by its own clock.
@@ -66,11 +82,38 @@ impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
         }
     }
 
-    /// Queues a record behind those before it.
+    /// Keeps a record back until a burst of them is together: a producer that is fed one by one
+    /// sends many small batches, which costs both sides more than the records do.
+    ///
+    /// # Errors
+    /// Those of [`Self::flush`].
+    pub async fn stage(&mut self, record: Outgoing, counts: &mut Counts) -> Result<(), Stop> {
+        let bytes = record.key.len().saturating_add(record.value.as_ref().map_or(0, Vec::len));
+        self.staged_bytes = self.staged_bytes.saturating_add(bytes);
+        self.staged.push(record);
+        if self.staged.len() >= STAGED_MAX || self.staged_bytes >= STAGED_BYTES_MAX {
+            self.flush(counts).await?;
+        }
+        Ok(())
+    }
+
+    /// Queues what was kept back.
     ///
     /// # Errors
     /// The lease is lost, or an earlier write failed.
-    pub async fn send(&mut self, record: Outgoing, counts: &mut Counts) -> Result<(), Stop> {
+    pub async fn flush(&mut self, counts: &mut Counts) -> Result<(), Stop> {
+        let mut staged = std::mem::take(&mut self.staged);
+        self.staged_bytes = 0;
+        for record in staged.drain(..) {
+            self.send(record, counts).await?;
+        }
+        // Its room serves the next burst.
+        self.staged = staged;
+        Ok(())
+    }
+
+    /// Queues a record behind those before it.
+    async fn send(&mut self, record: Outgoing, counts: &mut Counts) -> Result<(), Stop> {
         self.rate.take().await;
         self.sent = loop {
             // Nothing waits between this question and the queue: the process may have been stopped
@@ -90,6 +133,7 @@ impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
     }
 
     /// Says that everything before a source offset is done once what was sent so far is acknowledged.
+    /// Nothing may be kept back then.
     pub fn mark(&mut self, next: Offset) {
         if let Some((sent, before)) = self.marks.back_mut()
             && *sent == self.sent

@@ -43,6 +43,9 @@ pub struct Claim {
     pub fenced: bool,
     /// Records of the scope below this target offset were adopted.
     pub adopted_below: Offset,
+    /// Scopes that the link had under former definitions: what it left there stays.
+    #[serde(default)]
+    pub former: Vec<Scope>,
 }
 
 /// How far a link is: everything before `next` is in the target.
@@ -179,6 +182,22 @@ impl State {
             .collect()
     }
 
+    /// Every scope that the same link had before its definition gave it this one.
+    #[must_use]
+    pub fn former_scopes(&self, link: &str, source_cluster: &str, scope: &Scope) -> Vec<Scope> {
+        let own = |claim: &&Claim| claim.link == link && claim.source_cluster == source_cluster;
+        let mut former: Vec<Scope> = Vec::new();
+        for claim in self.claims.values().filter(own) {
+            let left = claim.former.iter().chain((claim.scope != *scope).then_some(&claim.scope));
+            for scope in left {
+                if !former.contains(scope) {
+                    former.push(scope.clone());
+                }
+            }
+        }
+        former
+    }
+
     /// Claims that the same link made before its definition gave it another scope.
     pub fn outgrown(
         &self,
@@ -279,6 +298,7 @@ mod tests {
             epoch: 1,
             fenced: true,
             adopted_below: 0,
+            former: Vec::new(),
         }
     }
 

@@ -305,18 +305,45 @@ fn two_versions_of_a_subject_share_an_id_and_the_first_is_deleted() {
 }
 
 #[test]
-fn a_version_that_would_lose_its_id_with_another_one_is_written_again() {
+fn versions_of_one_id_stand_in_rising_order() {
     check(
         "
         source
           a v2 id=7
           a v1 id=7
-          b v1 id=8
+        written
+          CONTEXT .source
+          MODE :.source: READONLY
+          CONFIG :.source: BACKWARD
+          :.source:a v2 id=7
+          :.source:a v1 id=7
+          :.source:a v2 id=7
         expect target
           opened .source
           :.source:a v1 id=7
           :.source:a v2 id=7
-          :.source:b v1 id=8
+        ",
+    );
+}
+
+#[test]
+fn a_version_that_would_lose_its_id_with_another_one_is_written_again() {
+    check(
+        "
+        link into .source claimed
+        target
+          CONTEXT .source @ link=link path=source
+          MODE :.source: READONLY @ link=link path=source
+          CONFIG :.source: BACKWARD @ link=link path=source
+          :.source:a v2 id=7 @ link=link path=source
+          :.source:a v1 id=7 @ link=link path=source
+          :.source:b v1 id=8 @ link=link path=source
+        source
+          a v1 id=7
+          a v2 id=7
+          b v1 id=8
+        start
+        written
         source
           a v1 -
         written

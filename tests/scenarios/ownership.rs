@@ -198,3 +198,81 @@ fn what_a_delete_subject_in_the_target_marked_is_still_the_links_own() {
         ",
     );
 }
+
+#[test]
+fn a_soft_delete_that_one_pass_writes_late_is_followed_by_the_later_version_of_its_id() {
+    check(
+        "
+        only live
+        source
+          orders v1 id=7 text=same
+          DELETE_SUBJECT orders 1
+          orders v3 id=7 text=same
+        start
+        written
+          CONTEXT .source
+          MODE :.source: READONLY
+          CONFIG :.source: BACKWARD
+          :.source:orders v1 id=7 text=same
+          :.source:orders v3 id=7 text=same
+          :.source:orders v1 id=7 text=same deleted
+          :.source:orders v3 id=7 text=same
+        expect target
+          opened .source
+          :.source:orders v1 id=7 text=same deleted
+          :.source:orders v3 id=7 text=same
+        ",
+    );
+}
+
+#[test]
+fn what_a_former_definition_chose_stays_and_keeps_its_fence() {
+    check(
+        "
+        link same subjects a former a,b
+        target
+          MODE a READONLY @ link=link path=source
+          a v1 id=1 @ link=link path=source
+          MODE b READONLY @ link=link path=source
+          b v1 id=2 @ link=link path=source
+          CONFIG b FULL @ link=link path=source
+        source
+          a v1 id=1
+          b v1 id=2
+        start
+        expect target
+          MODE a READONLY
+          a v1 id=1
+          MODE b READONLY
+          b v1 id=2
+          CONFIG b FULL
+        ",
+    );
+}
+
+#[test]
+fn a_standby_that_is_narrowed_to_chosen_subjects_is_not_opened() {
+    check(
+        "
+        link same subjects a former *
+        target
+          MODE . READONLY @ link=link path=source
+          CONFIG . FULL @ link=link path=source
+          a v1 id=1 @ link=link path=source
+          b v1 id=2 @ link=link path=source
+        source
+          CONFIG . FULL
+          a v1 id=1
+          a v2 id=3
+        start
+        expect target
+          MODE . READONLY
+          CONFIG . FULL
+          MODE a READONLY
+          a v1 id=1
+          a v2 id=3
+          b v1 id=2
+        held
+        ",
+    );
+}

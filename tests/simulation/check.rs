@@ -126,7 +126,8 @@ fn judge(
         }
     }
     let needless = is_needless(&key, value.as_ref(), before) && (value.is_some() || !stood);
-    if needless && !before.lost_its_id(&key) && !may_be_needless(world, link, &key) {
+    let reads_wrong = before.lost_its_id(&key) || before.is_overtaken(&key);
+    if needless && !reads_wrong && !may_be_needless(world, link, &key) {
         return Err("idempotence: the target holds exactly this already".to_owned());
     }
     judge_schema(world, link, &key, record, before)
@@ -267,6 +268,9 @@ pub(crate) fn wanted(world: &World, link: &LinkSpec, source: &Registry) -> BTree
     }
     for (key, want) in &mut wanted {
         let place = key.place();
+        if !place.name.is_empty() && link.is_guess(source, &place) {
+            *want = Want::Any;
+        }
         let pointed = link.into.is_none() && !place.name.is_empty() && !link.selects(&place);
         let foreign = |(_, held): &(u32, &Held)| {
             held.passport.as_ref().is_none_or(|passport| passport.link != link.name)
@@ -299,11 +303,16 @@ fn compare(
     target: &Registry,
 ) -> Vec<(LogKey, String)> {
     let found = actual(target, link);
+    let foreign_order = world.swarm.has(Chaos::ForeignInside) || world.swarm.has(Chaos::Leader);
     let mut differences = Vec::new();
     for (key, want) in wanted {
         let Want::Is(want) = want else { continue };
         match found.get(key) {
             Some(held) if held == want => {
+                if target.is_overtaken(key) && !foreign_order {
+                    let what = format!("the id of {key:?} leads to an earlier version");
+                    differences.push((key.clone(), what));
+                }
                 if target.lost_its_id(key) {
                     differences.push((key.clone(), format!("{key:?} has lost its id")));
                 }
@@ -320,7 +329,9 @@ fn compare(
         let theirs = !ours && (world.swarm.has(Chaos::ForeignInside) || link.into.is_none());
         // A context that is listed stays listed: others may have come to use it.
         let listed = matches!(key, LogKey::Context(of) if !link.owns_context(of));
-        if !theirs && !listed {
+        let source = &world.clusters[link.from].registry;
+        let guess = !key.place().name.is_empty() && link.is_guess(source, &key.place());
+        if !theirs && !listed && !guess {
             differences.push((key.clone(), format!("{key:?} should not be there")));
         }
     }

@@ -211,6 +211,19 @@ impl LinkSpec {
         wanted
     }
 
+    /// Whether a place is copied only where something points to it, and what points can't be told:
+    /// the last good state of an odd record counts, and compaction decides who still knows it.
+    pub(crate) fn is_guess(&self, source: &Registry, target: &Place) -> bool {
+        let behind = match &self.into {
+            None => Some(target.context.clone()),
+            Some(into) if target.context == *into => Some(".".to_owned()),
+            Some(into) => target.context.strip_prefix(into.as_str()).map(str::to_owned),
+        };
+        let chosen = behind
+            .is_some_and(|context| self.selects(&Place { context, name: target.name.clone() }));
+        self.follow && !self.is_whole() && !source.faulty.is_empty() && !chosen
+    }
+
     /// What refers to something that is set aside is set aside with it.
     pub(crate) fn hold_referrers(&self, source: &Registry, wanted: &mut BTreeMap<LogKey, Want>) {
         loop {

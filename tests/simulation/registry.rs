@@ -146,6 +146,14 @@ impl Registry {
         self.keys.iter().map(|(key, held)| (key, &held.value, held.deleted)).collect()
     }
 
+    /// Whether a key stands, and its id leads to an earlier version of its subject.
+    pub(crate) fn is_overtaken(&self, key: &LogKey) -> bool {
+        let (LogKey::Schema(place, version), Some(held)) = (key, self.keys.get(key)) else {
+            return false;
+        };
+        self.ids.get(&(place.clone(), held.id())).is_some_and(|named| named < version)
+    }
+
     /// Whether a key stands, and no request finds it by its id.
     pub(crate) fn lost_its_id(&self, key: &LogKey) -> bool {
         let (LogKey::Schema(place, _), Some(held)) = (key, self.keys.get(key)) else {

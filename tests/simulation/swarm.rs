@@ -167,7 +167,8 @@ impl Swarm {
     /// Whether writes of two sessions can land between each other, so that no writer can know the
     /// target at every moment (rulings 23).
     pub(crate) fn interleaves(&self) -> bool {
-        [Chaos::LateLanding, Chaos::Freeze, Chaos::Handover, Chaos::ForeignInside]
+        let late = self.has(Chaos::LateAck) && self.has(Chaos::ForeignOutside);
+        late || [Chaos::LateLanding, Chaos::Freeze, Chaos::Handover, Chaos::ForeignInside]
             .into_iter()
             .any(|chaos| self.has(chaos))
     }

@@ -194,6 +194,11 @@ fn link(words: &str) -> LinkSpec {
             "adopt" => spec.permissions.adopt = true,
             "claimed" => spec.history.claimed = true,
             "unfenced" => spec.history.unfenced = true,
+            "former" => {
+                let patterns = argument().split(',').map(str::to_owned).collect();
+                spec.history.former.push(Scope { patterns, below: None });
+                spec.history.unfenced = true;
+            }
             "claims" => spec.history.source_claims.push(claim(argument())),
             route if route.contains('>') => {
                 let (from, to) = route.split_once('>').unwrap();

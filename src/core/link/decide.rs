@@ -129,6 +129,9 @@ impl Link {
     /// and says something else is never overwritten, and gets no fence.
     fn occupied(&self, key: &Key) -> Option<Verdict> {
         let subject = key.subject().filter(|subject| !self.rules.owns(subject))?;
+        if self.target_holder(key).is_some_and(Origin::is_own) {
+            return None;
+        }
         let view = self.target.subject(subject)?;
         let foreign = |origin| matches!(origin, Origin::Registry | Origin::OtherLink);
         let source = self.rules.unplace(subject)?;

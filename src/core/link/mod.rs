@@ -81,6 +81,8 @@ pub struct History {
     pub unfenced: bool,
     /// Records of the scope below this target offset were adopted.
     pub adopted_below: Offset,
+    /// Scopes that the link had under former definitions: what it left there stays.
+    pub former: Vec<Scope>,
     /// Claims of other links on parts of our source.
     pub source_claims: Vec<SourceClaim>,
 }
@@ -129,6 +131,8 @@ pub struct Link {
     brake: Brake,
     /// What other links copied from the target's cluster into our source, by their claims.
     came_from_target: Vec<ScopeFilter>,
+    /// Former scopes of the link, in a form that answers for many subjects.
+    former: Vec<ScopeFilter>,
     /// The header of records that were made in the source's own cluster: nearly all.
     plain_header: Header,
     /// The newest record of the source, if naming another subject is all that its value needs:
@@ -160,6 +164,7 @@ impl Link {
             .filter(|claim| claim.origins.contains(&identity.target_cluster))
             .map(|claim| claim.scope.filter())
             .collect();
+        let former = history.former.iter().map(Scope::filter).collect();
         let plain_header = outgoing::header(&rules, &identity, Vec::new());
         Self {
             source_reader: Reader::new(rules.source_dialect),
@@ -182,6 +187,7 @@ impl Link {
             permissions,
             brake,
             came_from_target,
+            former,
             plain_header,
             at_hand: None,
         }

@@ -120,6 +120,13 @@ impl Link {
         }
         let mut changed = Vec::new();
         self.target.apply(&entry, stamp, &mut changed);
+        if let Entry::Schema(subject, version, Some(_)) = &entry {
+            for later in self.target.later_with_its_id(subject, *version) {
+                let key = Key::Schema(subject.clone(), later);
+                self.damaged.insert(key.clone());
+                self.pending.push(key);
+            }
+        }
     }
 
     fn schema_value(

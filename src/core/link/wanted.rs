@@ -54,8 +54,12 @@ impl Link {
     }
 
     /// Whether the link wrote this subject, chosen or followed then, and does not copy it any more.
-    /// Only its own header proves that: what it adopted may be anyone's.
+    /// Only its own header proves that: what it adopted may be anyone's. What a former definition
+    /// chose has left the scope with it, and stays.
     fn left_behind(&self, target: &Subject) -> bool {
+        if self.former.iter().any(|scope| scope.contains(target)) {
+            return false;
+        }
         let Some(held) = self.target.subject(target) else { return false };
         let own = |offset, origin: Origin| origin.is_link() && offset >= self.history.adopted_below;
         let stamps = held.config.as_ref().map(|config| config.stamp);

@@ -176,6 +176,22 @@ impl View {
         (last.offset < gone.offset).then_some(last.version)
     }
 
+    /// Later versions of the same subject with this one's id that stand before it in the log: a
+    /// registry's index names the one it read last, so they have to follow it (odd-records 3.10).
+    #[must_use]
+    pub fn later_with_its_id(&self, subject: &Subject, version: Version) -> Vec<Version> {
+        let view = self.contexts.get(&subject.context);
+        let held = view.and_then(|view| Some((view, view.subjects.get(&*subject.name)?)));
+        let Some((view, held)) = held else { return Vec::new() };
+        let Some(own) = held.version(version).filter(|own| view.ids.is_shared(own.id)) else {
+            return Vec::new();
+        };
+        let later = |other: &&VersionView| {
+            other.id == own.id && other.version > version && other.offset < own.offset
+        };
+        held.versions.iter().filter(later).map(|other| other.version).collect()
+    }
+
     /// Whether nothing was ever written, or everything deleted.
     #[must_use]
     pub fn is_empty(&self) -> bool {

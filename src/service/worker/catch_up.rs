@@ -35,6 +35,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
                     ahead.push(record.clone());
                 }
             }
+            self.flush().await?;
             next = batch.next.min(end);
             self.show(next, end);
             if later.is_empty() {
@@ -69,7 +70,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
                 self.link.not_sent(&write.key);
                 later.push(write.key);
             } else {
-                self.write(vec![write], Some(record)).await?;
+                self.stage(vec![write], Some(record)).await?;
             }
         }
         Ok(())

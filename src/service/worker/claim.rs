@@ -30,10 +30,8 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     /// Claims the scope. Only a link that may begin does: one that is refused leaves nothing behind.
     pub(super) async fn claim_scope(&mut self, source_end: Offset) -> Result<(), Stop> {
         self.admit(source_end).await?;
-        self.wait_for_outgrown().await?;
+        let state = self.wait_for_outgrown().await?;
         let definition = Arc::clone(&self.worker.definition);
-        let state = read_state(&self.worker.target, &definition.state_topic).await?;
-        self.refuse_rivals(&state)?;
         let is_new = own_claim(&state, &definition.rules).is_none();
         self.claim = self.next_claim(&state);
         self.keep(self.claim.record()).await?;
@@ -85,16 +83,22 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             // A fence that was never seen to stand can't have been lifted.
             fenced: is_fenced(rules) && old.is_some_and(|claim| claim.fenced),
             adopted_below: self.claim.adopted_below,
+            former: state.former_scopes(
+                &rules.name,
+                &self.ground.source.cluster_id,
+                &rules.scope(),
+            ),
         }
     }
 
     /// The same link may still be at work elsewhere under its former definition, with another scope
     /// and so with another lease: it has to end first.
-    async fn wait_for_outgrown(&mut self) -> Result<(), Stop> {
+    async fn wait_for_outgrown(&mut self) -> Result<State, Stop> {
+        let mut state = std::mem::take(&mut self.state);
         let clock = self.worker.clock.clone();
         let deadline = clock.monotonic().saturating_add(LISTED_LIMIT);
         let mut told = false;
-        while let Some(fault) = self.outgrown_writer().await? {
+        while let Some(fault) = self.outgrown_writer(&state).await? {
             if self.worker.goal == Goal::Backfill && clock.monotonic() >= deadline {
                 return Err(fault.into());
             }
@@ -108,13 +112,14 @@ impl<C: Cluster, K: Clock> Life<C, K> {
                 stop = self.pipeline.lease_ends() => return Err(stop),
                 () = clock.sleep(LISTED_PAUSE) => {}
             }
+            state = read_state(&self.worker.target, &self.worker.definition.state_topic).await?;
+            self.refuse_rivals(&state)?;
         }
-        Ok(())
+        Ok(state)
     }
 
-    async fn outgrown_writer(&mut self) -> Result<Option<Fault>, Stop> {
+    async fn outgrown_writer(&mut self, state: &State) -> Result<Option<Fault>, Stop> {
         let definition = &self.worker.definition;
-        let state = read_state(&self.worker.target, &definition.state_topic).await?;
         let rules = &definition.rules;
         for claim in state.outgrown(&rules.name, &self.ground.source.cluster_id, &rules.scope()) {
             let group = group_of(&definition.state_topic, &claim.scope);

@@ -41,6 +41,7 @@ use crate::service::reading::SourceStream;
 use crate::service::state::Checkpoint;
 use crate::service::state::Claim;
 use crate::service::state::FORMAT;
+use crate::service::state::State;
 use crate::service::state::group_of;
 use crate::service::state::partition_of;
 use crate::service::state::scope_name;
@@ -85,6 +86,8 @@ pub(super) struct Life<C: Cluster, K: Clock> {
     /// was read ahead of that.
     pub(super) folded: Option<(Offset, Ahead)>,
     pub(super) checkpoint: Option<Checkpoint>,
+    /// Our own topic as it was read when the lease had begun, until the scope is claimed.
+    pub(super) state: State,
     pub(super) counts: Counts,
     /// The target's log was read to here.
     pub(super) target_next: Offset,
@@ -131,7 +134,8 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         refuse_rivals(&state, &definition, &ground.source.cluster_id, &self.target)?;
         let checkpoint = state.checkpoints.get(&scope_name(&definition.rules.scope())).cloned();
 
-        let mut past = history(&state, &definition.rules, early.claims.clone());
+        let mut past =
+            history(&state, &definition.rules, &ground.source.cluster_id, early.claims.clone());
         past.adopted_below = adopted_below(&past, &definition, &ground);
         // What was read long ago may hold keys whose tombstones are compacted away by now.
         let is_fresh = joined_after < EARLY_VALID;
@@ -159,6 +163,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             claim,
             folded: None,
             checkpoint,
+            state,
             counts: self.status.borrow().counts.written_only(),
             target_next,
             record_limit,
@@ -186,7 +191,8 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         let definition = &self.definition;
         let state = read_state(&self.target, &definition.state_topic).await?;
         let claims = source_claims(&self.source, definition).await?;
-        let mut past = history(&state, &definition.rules, claims.clone());
+        let mut past =
+            history(&state, &definition.rules, &ground.source.cluster_id, claims.clone());
         past.adopted_below = adopted_below(&past, definition, ground);
         let identity = Identity {
             writer: definition.instance.clone(),
@@ -295,6 +301,7 @@ fn unmade_claim(definition: &LinkDefinition, ground: &Ground, adopted_below: Off
         epoch: 0,
         fenced: false,
         adopted_below,
+        former: Vec::new(),
     }
 }
 

@@ -107,7 +107,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         self.decide_in_order(opening).await?;
         for planned in frees {
             let write = self.link.free(&planned.key);
-            self.write(vec![write], None).await?;
+            self.stage(vec![write], None).await?;
         }
         self.decide_in_order(puts).await?;
         self.decide_in_order(deletions).await
@@ -117,9 +117,9 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     async fn decide_in_order(&mut self, planned: Vec<Planned>) -> Result<(), Stop> {
         for planned in planned {
             let writes = self.link.decide_again(vec![planned.key]);
-            self.write(writes, None).await?;
+            self.stage(writes, None).await?;
         }
-        Ok(())
+        self.flush().await
     }
 
     /// Records that a plan writes, or holds, are not in sync after all.

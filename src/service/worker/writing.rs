@@ -33,10 +33,24 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         writes: Vec<Write>,
         at_hand: Option<&Record>,
     ) -> Result<(), Stop> {
+        self.stage(writes, at_hand).await?;
+        self.flush().await
+    }
+
+    /// The same for one of many: they go out in bursts, the last of them with [`Self::flush`].
+    pub(super) async fn stage(
+        &mut self,
+        writes: Vec<Write>,
+        at_hand: Option<&Record>,
+    ) -> Result<(), Stop> {
         for write in writes {
             self.write_one(&write, at_hand).await?;
         }
         Ok(())
+    }
+
+    pub(super) async fn flush(&mut self) -> Result<(), Stop> {
+        self.pipeline.flush(&mut self.counts).await
     }
 
     async fn write_one(&mut self, write: &Write, at_hand: Option<&Record>) -> Result<(), Stop> {
@@ -76,7 +90,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             return Ok(());
         }
         for record in records {
-            self.pipeline.send(record, &mut self.counts).await?;
+            self.pipeline.stage(record, &mut self.counts).await?;
         }
         Ok(())
     }
