@@ -89,7 +89,11 @@ pub async fn inspect<C: Cluster>(
     subject: Option<&Subject>,
 ) -> Result<Inspection, Fault> {
     let (facts, found) = tokio::try_join!(cluster.facts(), cluster.topic(topic))?;
-    let found = found.ok_or_else(|| missing(cluster, topic))?;
+    let found = found.ok_or_else(|| {
+        let cause = "it does not exist; name the registry's topic with --topic, or check that this \
+                     is the cluster that was meant";
+        Fault { cause: cause.to_owned(), ..missing(cluster, topic) }
+    })?;
     let mut inspector = Inspector::new();
     if found.end > found.start {
         let mut log = cluster.read(topic, 0, found.start).await?;
