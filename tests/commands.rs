@@ -63,7 +63,7 @@ links:
   - { name: one, source: source, target: target }
 ",
         );
-        let expected = "mirror.yaml: sound; 2 clusters, 1 links\n".to_owned();
+        let expected = "mirror.yaml: sound; 2 clusters, 1 link\n".to_owned();
         let answer = run(&folder, &["config", "check", "--config", "mirror.yaml"]);
         assert_eq!(answer, (Some(0), expected));
     }

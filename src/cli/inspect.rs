@@ -7,6 +7,7 @@ use crate::cli::links::Unusable;
 use crate::cli::links::cluster;
 use crate::cli::links::property_defects;
 use crate::cli::output;
+use crate::cli::patience::answer_of;
 use crate::cli::render::Rows;
 use crate::cli::render::bytes;
 use crate::cli::render::percent;
@@ -62,10 +63,12 @@ pub(super) async fn run(
     config.name.clone_from(&bootstrap);
     let cluster = cluster(&config, "inspect", clock)?;
     let topic = &config.schemas_topic;
+    let inspected = async {
+        answer_of(&cluster, clock).await?;
+        inspect(&cluster, topic, what.context.as_ref(), what.subject.as_ref()).await
+    };
     let answer = tokio::select! {
-        answer = inspect(
-            &cluster, topic, what.context.as_ref(), what.subject.as_ref()
-        ) => answer.map_err(|fault: Fault| fault.to_string()),
+        answer = inspected => answer.map_err(|fault: Fault| fault.to_string()),
         () = clock.sleep(ONE_SHOT_LIMIT) => {
             Err(format!("no answer from {bootstrap} within {} s", ONE_SHOT_LIMIT.as_secs()))
         }

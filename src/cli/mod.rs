@@ -9,6 +9,7 @@ pub mod inspect;
 mod links;
 mod logging;
 mod output;
+mod patience;
 pub mod render;
 mod run;
 mod signals;
@@ -105,8 +106,10 @@ fn check(file: &std::path::Path, wanted: Output) -> Result<u8, Unusable> {
     let (clusters, links) = (config.clusters.len(), config.links.len());
     match wanted {
         Output::Table => output::answer(&format!(
-            "{}: sound; {clusters} clusters, {links} links\n",
-            file.display()
+            "{}: sound; {}, {}\n",
+            file.display(),
+            output::counted(clusters, "cluster"),
+            output::counted(links, "link")
         )),
         Output::Json => output::answer_json(&serde_json::json!({
             "file": file.display().to_string(),
