@@ -69,6 +69,22 @@ links:
     }
 
     #[test]
+    fn what_is_wrong_with_a_file_is_one_document_where_json_is_asked_for() {
+        let folder = folder("clusters: { a: { bootstrap_servers: 'a' } }\nlink: []\n");
+        let words = ["config", "check", "--config", "mirror.yaml", "--output", "json"];
+        let (code, said) = run(&folder, &words);
+        assert_eq!(code, Some(64), "{said}");
+        let document: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let paths: Vec<&str> = document["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|error| error["path"].as_str().unwrap())
+            .collect();
+        assert_eq!(paths, ["link", "clusters.a.bootstrap_servers"], "{said}");
+    }
+
+    #[test]
     fn a_property_in_a_flag_that_is_refused_is_named_with_its_flag() {
         let folder = tempfile::tempdir().unwrap();
         let link = ["plan", "--from", "a:1", "--to", "b:1"];
