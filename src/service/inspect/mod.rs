@@ -155,6 +155,7 @@ fn finish(mut inspector: Inspector, place: &Place, choice: &Choice) -> Inspectio
         undeclared: &undeclared,
     });
     let state = State::of(&inspector, choice);
+    let missing = state.missing(choice);
     let compaction = compaction(&inspector);
     Inspection {
         format: FORMAT,
@@ -165,6 +166,7 @@ fn finish(mut inspector: Inspector, place: &Place, choice: &Choice) -> Inspectio
             context: choice.context.as_ref().map(ContextName::to_string),
             subject: choice.subject.as_ref().map(Subject::to_string),
         },
+        missing,
         contexts: state.contexts,
         subjects: state.subjects,
         modes: state.modes,
