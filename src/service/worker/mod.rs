@@ -55,6 +55,7 @@ pub const ONE_SHOT_LIMIT: Duration = Duration::from_secs(60);
 /// The last try of a one-shot command begins no later than this: a question that is not answered
 /// takes 10 s, and the limit counts from the command's start to its end.
 pub const LAST_TRY_BEGINS: Duration = Duration::from_secs(48);
+const _: () = assert!(LAST_TRY_BEGINS.as_secs() + 10 < ONE_SHOT_LIMIT.as_secs());
 /// A pause between two tries begins here and doubles.
 const PAUSE_MIN: Duration = Duration::from_millis(500);
 /// It grows no longer than this.
