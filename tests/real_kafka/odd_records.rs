@@ -133,6 +133,6 @@ fn odd_records_are_set_aside_and_the_good_ones_between_them_flow() {
     assert_eq!((verified.code, verified.text("result")), (1, "different"));
     assert_eq!(verified.link["differences"], Value::Null, "what could be copied is equal");
     assert_eq!(verified.link["incidents"].as_array().unwrap().len(), {
-        usize::try_from(again.number("incidents")).unwrap()
+        usize::try_from(again.number("open_incidents")).unwrap()
     });
 }
