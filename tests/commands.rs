@@ -2,7 +2,10 @@
 
 #[cfg(test)]
 mod commands {
+    use std::io::BufRead;
+    use std::io::BufReader;
     use std::process::Command;
+    use std::process::Stdio;
 
     use tempfile::TempDir;
 
@@ -63,9 +66,48 @@ links:
   - { name: one, source: source, target: target }
 ",
         );
-        let expected = "mirror.yaml: sound; 2 clusters, 1 links\n".to_owned();
+        let expected = "mirror.yaml: sound; 2 clusters, 1 link\n".to_owned();
         let answer = run(&folder, &["config", "check", "--config", "mirror.yaml"]);
         assert_eq!(answer, (Some(0), expected));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_one_document_where_json_is_asked_for() {
+        let folder = folder("clusters: { a: { bootstrap_servers: 'a' } }\nlink: []\n");
+        let words = ["config", "check", "--config", "mirror.yaml", "--output", "json"];
+        let (code, said) = run(&folder, &words);
+        assert_eq!(code, Some(64), "{said}");
+        let document: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let paths: Vec<&str> = document["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|error| error["path"].as_str().unwrap())
+            .collect();
+        assert_eq!(paths, ["link", "clusters.a.bootstrap_servers"], "{said}");
+    }
+
+    #[test]
+    fn a_command_says_within_seconds_which_brokers_it_waits_for() {
+        // Nobody listens on ports this low.
+        let commands = [
+            &["plan", "--from", "127.0.0.1:1", "--to", "127.0.0.1:2"][..],
+            &["backfill", "--from", "127.0.0.1:1", "--to", "127.0.0.1:2"],
+            &["inspect", "--brokers", "127.0.0.1:1"],
+        ];
+        let children = commands.map(|words| {
+            let mut command = Command::new(PROGRAM);
+            command.args(words).env_remove("RUST_LOG").stderr(Stdio::piped());
+            command.stdout(Stdio::null()).spawn().unwrap()
+        });
+        for (mut child, words) in children.into_iter().zip(commands) {
+            let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+            let expected = "no answer yet; waiting for the brokers";
+            let waits = |line: String| line.contains(expected) && line.contains("127.0.0.1:1");
+            assert!(lines.any(|line| waits(line.unwrap())), "{words:?} says what it waits for");
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
     }
 
     #[test]

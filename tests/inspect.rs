@@ -206,6 +206,28 @@ mod inspect {
     }
 
     #[test]
+    fn what_it_is_narrowed_to_and_the_topic_does_not_hold_is_said() {
+        let records = topic("confluent-7.9.5");
+        let check = |context: Option<&str>, subject: Option<&str>, missing: Option<&str>| {
+            let context = context.map(ContextName::from_record);
+            let subject = subject.map(Subject::parse);
+            let found =
+                Inspection::of(&records, &place(&records), context.as_ref(), subject.as_ref());
+            assert_eq!(found.missing.as_deref(), missing);
+            let code = if missing.is_some() { exit::DIFFERENT } else { exit::DONE };
+            assert_eq!(exit_code(&found), code, "{missing:?}");
+            let table = render(&found, Output::Table);
+            let told = missing.map(|missing| format!("The topic holds no {missing}.\n"));
+            assert!(table.contains(told.as_deref().unwrap_or("Nothing is wrong.\n")), "{table}");
+        };
+        check(Some(".nope"), None, Some("context .nope"));
+        check(None, Some("nosuch"), Some("subject nosuch"));
+        check(Some(".staging"), Some("nosuch"), Some("subject :.staging:nosuch"));
+        check(Some(".staging"), None, None);
+        check(None, Some(":.staging:orders-value"), None);
+    }
+
+    #[test]
     fn a_context_or_a_subject_narrows_the_lists_and_not_the_checks() {
         let mut records = topic("confluent-7.9.5");
         let end = i64::try_from(records.len()).unwrap();

@@ -8,6 +8,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::cli::exit;
+use crate::cli::typed::ConfigFile;
 use crate::cli::typed::InspectFlags;
 use crate::cli::typed::LinkFlags;
 use crate::cli::typed::Typed;
@@ -152,28 +153,47 @@ where
 fn meaning(typed: Typed) -> Result<Args, String> {
     let Typed { config, output, log_format, command } = typed;
     let command = match command {
-        TypedCommand::Run { releases, link } => {
-            let links = link_source(config, Vec::new(), link)?;
+        TypedCommand::Run { file, releases, link } => {
+            let links = link_source(one_file(config, file)?, Vec::new(), link)?;
             Command::Run { links, releases: releases.into() }
         }
-        TypedCommand::Backfill { names, releases, link } => {
-            let links = link_source(config, names.links, link)?;
+        TypedCommand::Backfill { file, names, releases, link } => {
+            let links = link_source(one_file(config, file)?, names.links, link)?;
             Command::Backfill { links, releases: releases.into() }
         }
-        TypedCommand::Plan { names, releases, link } => {
-            let links = link_source(config, names.links, link)?;
+        TypedCommand::Plan { file, names, releases, link } => {
+            let links = link_source(one_file(config, file)?, names.links, link)?;
             Command::Plan { links, releases: releases.into() }
         }
-        TypedCommand::Verify { names, link } => {
-            Command::Verify { links: link_source(config, names.links, link)? }
+        TypedCommand::Verify { file, names, link } => {
+            Command::Verify { links: link_source(one_file(config, file)?, names.links, link)? }
         }
-        TypedCommand::Inspect(flags) => Command::Inspect(inspection(config.as_ref(), flags)?),
-        TypedCommand::Demo => Command::Demo,
-        TypedCommand::Config { command: TypedConfigCommand::Check } => {
-            Command::ConfigCheck { file: config.ok_or("no file is given to check: --config FILE")? }
+        TypedCommand::Inspect(flags) => {
+            refuse_file(config, "inspect reads no file: it takes --brokers, without --config")?;
+            Command::Inspect(inspection(flags)?)
+        }
+        TypedCommand::Demo => {
+            refuse_file(config, "demo reads no file: leave --config out")?;
+            Command::Demo
+        }
+        TypedCommand::Config { command: TypedConfigCommand::Check { file } } => {
+            let file = one_file(config, file)?;
+            Command::ConfigCheck { file: file.ok_or("no file is given to check: --config FILE")? }
         }
     };
     Ok(Args { output, log_format, command })
+}
+
+/// The file that is given before the command or behind it.
+fn one_file(before: Option<PathBuf>, behind: ConfigFile) -> Result<Option<PathBuf>, String> {
+    match (before, behind.config) {
+        (Some(_), Some(_)) => Err("--config is given twice; name one file".to_owned()),
+        (before, behind) => Ok(before.or(behind)),
+    }
+}
+
+fn refuse_file(given: Option<PathBuf>, wrong: &str) -> Result<(), String> {
+    given.map_or(Ok(()), |_| Err(wrong.to_owned()))
 }
 
 const NEITHER: &str = "no link is given: --config FILE, or --from BROKERS --to BROKERS";
@@ -234,10 +254,7 @@ fn given(flags: &LinkFlags) -> Vec<&'static str> {
     all.into_iter().filter(|(_, is_given)| *is_given).map(|(flag, _)| flag).collect()
 }
 
-fn inspection(config: Option<&PathBuf>, flags: InspectFlags) -> Result<Inspection, String> {
-    if config.is_some() {
-        return Err("inspect reads no file: it takes --brokers, without --config".to_owned());
-    }
+fn inspection(flags: InspectFlags) -> Result<Inspection, String> {
     let context = flags.context.as_deref().map(ContextName::new).transpose();
     Ok(Inspection {
         cluster: OneCluster {
@@ -316,6 +333,8 @@ mod tests {
         check("run --fence none", &[HALF]);
         check("backfill link --from a --to b", &["not chosen by name: link"]);
         check("--config x inspect --brokers a", &["inspect reads no file"]);
+        check("--config x demo", &["demo reads no file"]);
+        check("--config x run --config y", &["--config is given twice"]);
     }
 
     #[test]
@@ -352,6 +371,22 @@ mod tests {
         let help = parse("--help").unwrap_err().text;
         for code in [exit::DONE, exit::DIFFERENT, exit::UNKNOWN, exit::USAGE, exit::FAULT] {
             assert!(help.contains(&format!("\n  {code:>2}  ")), "{code} stands in {help}");
+        }
+    }
+
+    #[test]
+    fn only_commands_that_read_a_file_offer_one() {
+        for (command, offers) in [
+            ("run", true),
+            ("backfill", true),
+            ("plan", true),
+            ("verify", true),
+            ("config check", true),
+            ("inspect", false),
+            ("demo", false),
+        ] {
+            let help = parse(&format!("{command} --help")).unwrap_err().text;
+            assert_eq!(help.contains("--config <FILE>"), offers, "{command}: {help}");
         }
     }
 

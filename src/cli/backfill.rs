@@ -17,6 +17,8 @@ use crate::cli::exit;
 use crate::cli::links::Unusable;
 use crate::cli::links::assignments;
 use crate::cli::output;
+use crate::cli::output::counted;
+use crate::cli::patience::tell_who_is_away;
 use crate::cli::run::code_of;
 use crate::cli::signals::Signals;
 use crate::core::link::Outcome;
@@ -32,23 +34,36 @@ const SHOWN_EVERY: Duration = Duration::from_millis(200);
 /// Lines for a log come less often than a bar moves.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
+/// What the columns of the closing table count.
+const LEGEND: &str = "\
+read = not selected + in sync + written + held + incidents: records of the source, each under what
+became of it. appended: records of the target, the link's own CONTEXT, MODE and CONFIG among them.
+";
+
 /// What became of one link. The fields of the JSON document are stable.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct Closing {
     link: String,
     /// `done`, `halted`, `gave_up` or `fault`.
     result: &'static str,
     /// Why it is not `done`; empty otherwise.
     reason: String,
+    /// Records of the source: the sum of the next five.
     read: u64,
     not_selected: u64,
     in_sync: u64,
-    /// Records written to the target, the link's own CONTEXT, MODE and CONFIG among them.
     written: u64,
-    /// Those of them that are deletions.
+    held: u64,
+    incidents: u64,
+    /// Records appended to the target's topic, the link's own CONTEXT, MODE and CONFIG among them:
+    /// the sum of the next two.
+    appended: u64,
+    puts: u64,
     deletions: u64,
-    held: usize,
-    incidents: usize,
+    /// Keys of the target that wait for something at the end.
+    held_keys: usize,
+    /// Incidents that stand at the end.
+    open_incidents: usize,
     seconds: f64,
     /// The part of `seconds` that was spent on becoming the writer.
     join_seconds: f64,
@@ -70,6 +85,7 @@ pub(super) async fn backfill(
     let mut signals = Signals::listen();
     let assignments = assignments(links, releases, clock)?;
     let started = clock.monotonic();
+    let telling = tell_who_is_away(&assignments, clock);
     let mut fleet = Fleet::start(assignments, &clock, Goal::Backfill);
     let statuses = fleet.statuses().to_vec();
     let mut ends = BTreeMap::new();
@@ -81,6 +97,7 @@ pub(super) async fn backfill(
         }
     }
     fleet.join(&mut ends).await;
+    drop(telling);
     let taken = clock.monotonic().saturating_sub(started);
     let closings: Vec<Closing> = statuses
         .iter()
@@ -97,8 +114,14 @@ pub(super) async fn backfill(
 
 fn exit_code(closings: &[Closing], ends: &BTreeMap<usize, End>) -> u8 {
     let code = code_of(ends.values());
-    let set_aside = closings.iter().any(|closing| closing.incidents > 0 || closing.held > 0);
+    let set_aside = closings.iter().any(Closing::has_set_aside);
     if code == exit::DONE && set_aside { exit::DIFFERENT } else { code }
+}
+
+impl Closing {
+    fn has_set_aside(&self) -> bool {
+        self.open_incidents > 0 || self.held_keys > 0
+    }
 }
 
 fn closing(link: &str, status: &Status, end: Option<&End>, taken: Duration) -> Closing {
@@ -119,10 +142,14 @@ fn closing(link: &str, status: &Status, end: Option<&End>, taken: Duration) -> C
         read: counts.read(),
         not_selected: counts.of(Outcome::NotSelected),
         in_sync: counts.of(Outcome::InSync),
-        written: counts.written(),
+        written: counts.of(Outcome::Written),
+        held: counts.of(Outcome::Held),
+        incidents: counts.of(Outcome::Incident),
+        appended: counts.written(),
+        puts: counts.puts,
         deletions: counts.deletions,
-        held: status.held,
-        incidents: status.incidents,
+        held_keys: status.held,
+        open_incidents: status.incidents,
         seconds: rounded(taken.as_secs_f64()),
         join_seconds: rounded(status.joined_after.as_secs_f64()),
         records_per_second: if working > 0.0 { (f64::from(read) / working).round() } else { 0.0 },
@@ -140,9 +167,10 @@ fn table(closings: &[Closing]) -> String {
         "read",
         "not selected",
         "in sync",
-        "written (deletions)",
+        "written",
         "held",
         "incidents",
+        "appended",
         "seconds",
         "records/s",
     ]);
@@ -152,9 +180,10 @@ fn table(closings: &[Closing]) -> String {
             closing.read.to_string(),
             closing.not_selected.to_string(),
             closing.in_sync.to_string(),
-            format!("{} ({})", closing.written, closing.deletions),
+            closing.written.to_string(),
             closing.held.to_string(),
             closing.incidents.to_string(),
+            appended(closing),
             format!("{:.1} (join {:.1})", closing.seconds, closing.join_seconds),
             format!("{:.0}", closing.records_per_second),
         ]);
@@ -162,16 +191,40 @@ fn table(closings: &[Closing]) -> String {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    let mut text = format!("{table}\n");
-    for closing in closings.iter().filter(|closing| closing.result != "done") {
-        let Closing { link, result, reason, .. } = closing;
-        text.extend([link.as_str(), " ", result, ": ", reason.as_str(), "\n"]);
+    let mut text = format!("{table}\n{LEGEND}");
+    for closing in closings {
+        text.push_str(&remarks(closing));
     }
-    let set_aside = closings.iter().any(|closing| closing.incidents > 0 || closing.held > 0);
-    if set_aside {
-        text.push_str("what is held and every incident, with its reason: schema-mirror plan\n");
+    if closings.iter().any(Closing::has_set_aside) {
+        text.push_str("what is held and every incident, with what to do: schema-mirror plan\n");
     }
     text
+}
+
+fn appended(closing: &Closing) -> String {
+    let Closing { appended, deletions, .. } = closing;
+    match deletions {
+        0 => appended.to_string(),
+        some => format!("{appended} ({some} deleting)"),
+    }
+}
+
+/// What the numbers do not say.
+fn remarks(closing: &Closing) -> String {
+    let Closing { link, result, reason, .. } = closing;
+    let mut lines = Vec::new();
+    if *result != "done" {
+        lines.push(format!("{link} {}: {reason}", result.replace('_', " ")));
+    }
+    if *result == "done" && closing.read > 0 && closing.not_selected == closing.read {
+        lines.push(format!("{link}: the filter chooses nothing in the source"));
+    }
+    if closing.has_set_aside() {
+        let incidents = counted(closing.open_incidents, "incident");
+        let held = counted(closing.held_keys, "key");
+        lines.push(format!("{link}: {incidents} open, {held} held"));
+    }
+    lines.into_iter().map(|line| line + "\n").collect()
 }
 
 type Statuses = [(String, tokio::sync::watch::Receiver<Status>)];
@@ -185,7 +238,7 @@ async fn show(statuses: &Statuses, clock: SystemClock) {
                 let status = status.borrow().clone();
                 tracing::info!(
                     link = %link, phase = %status.phase, read = status.source_next,
-                    end = status.source_end, written = status.counts.written(), "progress"
+                    end = status.source_end, appended = status.counts.written(), "progress"
                 );
             }
         }
@@ -206,7 +259,7 @@ async fn show(statuses: &Statuses, clock: SystemClock) {
             let status = status.borrow().clone();
             bar.set_length(u64::try_from(status.source_end).unwrap_or(0));
             bar.set_position(u64::try_from(status.source_next).unwrap_or(0));
-            bar.set_message(format!("{}, {} written", status.phase, status.counts.written()));
+            bar.set_message(format!("{}, {} appended", status.phase, status.counts.written()));
         }
         clock.sleep(SHOWN_EVERY).await;
     }
@@ -218,5 +271,53 @@ struct Cleared(MultiProgress);
 impl Drop for Cleared {
     fn drop(&mut self) {
         drop(self.0.clear());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted_status(outcomes: &[(Outcome, u64)]) -> Status {
+        let mut status = Status::default();
+        status.counts.outcomes = outcomes.iter().copied().collect();
+        status
+    }
+
+    #[test]
+    fn every_record_that_was_read_stands_in_one_column_and_what_was_appended_apart() {
+        let mut status = counted_status(&[
+            (Outcome::NotSelected, 1),
+            (Outcome::InSync, 2),
+            (Outcome::Written, 3),
+            (Outcome::Held, 4),
+            (Outcome::Incident, 5),
+        ]);
+        (status.counts.puts, status.counts.deletions) = (6, 7);
+        (status.held, status.incidents) = (1, 2);
+        let closing = closing("one", &status, Some(&End::Done), Duration::from_secs(1));
+        let document = serde_json::to_value(&closing).unwrap();
+        let number = |field: &str| document[field].as_u64().unwrap();
+        let columns = ["not_selected", "in_sync", "written", "held", "incidents"];
+        assert_eq!(number("read"), columns.map(number).iter().sum::<u64>());
+        assert_eq!((number("read"), number("written")), (15, 3));
+        assert_eq!(number("appended"), number("puts") + number("deletions"));
+        let text = table(&[closing]);
+        assert!(text.contains("13 (7 deleting)"), "{text}");
+        assert!(text.contains("one: 2 incidents open, 1 key held\n"), "{text}");
+    }
+
+    #[test]
+    fn a_link_that_ends_early_says_so_in_words() {
+        let end = End::GaveUp("no answer".to_owned());
+        let closing = closing("one", &Status::default(), Some(&end), Duration::ZERO);
+        assert_eq!(remarks(&closing), "one gave up: no answer\n");
+    }
+
+    #[test]
+    fn a_filter_that_chose_no_record_is_told() {
+        let status = counted_status(&[(Outcome::NotSelected, 9)]);
+        let closing = closing("one", &status, Some(&End::Done), Duration::ZERO);
+        assert_eq!(remarks(&closing), "one: the filter chooses nothing in the source\n");
     }
 }

@@ -7,6 +7,8 @@ use crate::cli::links::Unusable;
 use crate::cli::links::cluster;
 use crate::cli::links::property_defects;
 use crate::cli::output;
+use crate::cli::output::counted;
+use crate::cli::patience::answer_of;
 use crate::cli::render::Rows;
 use crate::cli::render::bytes;
 use crate::cli::render::percent;
@@ -62,10 +64,12 @@ pub(super) async fn run(
     config.name.clone_from(&bootstrap);
     let cluster = cluster(&config, "inspect", clock)?;
     let topic = &config.schemas_topic;
+    let inspected = async {
+        answer_of(&cluster, clock).await?;
+        inspect(&cluster, topic, what.context.as_ref(), what.subject.as_ref()).await
+    };
     let answer = tokio::select! {
-        answer = inspect(
-            &cluster, topic, what.context.as_ref(), what.subject.as_ref()
-        ) => answer.map_err(|fault: Fault| fault.to_string()),
+        answer = inspected => answer.map_err(|fault: Fault| fault.to_string()),
         () = clock.sleep(ONE_SHOT_LIMIT) => {
             Err(format!("no answer from {bootstrap} within {} s", ONE_SHOT_LIMIT.as_secs()))
         }
@@ -98,10 +102,11 @@ pub fn render(inspection: &Inspection, output: Output) -> String {
     }
 }
 
-/// What the shell is told: whether anything is wrong.
+/// What the shell is told: whether anything is wrong, or what was asked for is not there.
 #[must_use]
 pub fn exit_code(inspection: &Inspection) -> u8 {
-    if inspection.sound { exit::DONE } else { exit::DIFFERENT }
+    let found = inspection.missing.is_none();
+    if inspection.sound && found { exit::DONE } else { exit::DIFFERENT }
 }
 
 fn tables(inspection: &Inspection) -> String {
@@ -141,11 +146,15 @@ fn narrowed(title: &str, inspection: &Inspection) -> String {
 }
 
 fn problems(inspection: &Inspection) -> String {
-    let mut out = match inspection.problems.len() {
-        0 => "\nNothing is wrong.\n".to_owned(),
-        1 => "\n1 problem\n".to_owned(),
-        many => format!("\n{many} problems\n"),
+    let mut out = inspection.missing.iter().fold(String::new(), |out, missing| {
+        out + "\n" + &wrapped("", "", &format!("The topic holds no {missing}."))
+    });
+    let verdict = match (inspection.problems.len(), &inspection.missing) {
+        (0, None) => "Nothing is wrong.".to_owned(),
+        (0, Some(_)) => "Nothing is wrong with the topic.".to_owned(),
+        (many, _) => counted(many, "problem"),
     };
+    out.extend(["\n", verdict.as_str(), "\n"]);
     for (number, problem) in (1u32..).zip(&inspection.problems) {
         out.push_str(&wrapped(&format!("{number:>3}. "), "     ", &problem.what));
         out.push_str(&wrapped_command("     do: ", "         ", &problem.mend));
@@ -206,7 +215,7 @@ fn contexts(inspection: &Inspection) -> String {
 }
 
 fn subjects(subjects: &[SubjectReport]) -> String {
-    let mut rows = Rows::new(&SUBJECTS);
+    let mut rows = Rows::new(&SUBJECTS).names(&[1, 5]);
     for subject in subjects.iter().take(ROWS_MAX) {
         let versions = subject.versions.iter();
         let marked = versions.map(|v| format!("{}{}", v.version, if v.deleted { "†" } else { "" }));
@@ -265,11 +274,11 @@ fn references(versions: &[VersionReport]) -> String {
     if more > 0 {
         shown.push(format!("and {more} more"));
     }
-    shown.join(", ")
+    shown.join(",\n")
 }
 
 fn modes(inspection: &Inspection) -> String {
-    let mut rows = Rows::new(&["context", "subject", "mode", "offset"]).fixed(&[2, 3]);
+    let mut rows = Rows::new(&["context", "subject", "mode", "offset"]).fixed(&[2, 3]).names(&[1]);
     for mode in inspection.modes.iter().take(ROWS_MAX) {
         rows.add([
             mode.context.clone(),
@@ -283,7 +292,7 @@ fn modes(inspection: &Inspection) -> String {
 
 fn configs(inspection: &Inspection) -> String {
     let columns = ["context", "subject", "level", "alias", "other settings", "offset"];
-    let mut rows = Rows::new(&columns).fixed(&[2, 5]);
+    let mut rows = Rows::new(&columns).fixed(&[2, 5]).names(&[1, 3, 4]);
     for config in inspection.configs.iter().take(ROWS_MAX) {
         let deks = config.alias_for_deks.as_ref().map(|alias| format!("{alias} (for deks)"));
         let aliases: Vec<String> = config.alias.clone().into_iter().chain(deks).collect();
@@ -291,8 +300,8 @@ fn configs(inspection: &Inspection) -> String {
             config.context.clone(),
             subject_or_reach(config.subject.as_deref(), &config.holds_for),
             config.level.clone().unwrap_or_else(|| "-".to_owned()),
-            aliases.join(", "),
-            config.others.join(", "),
+            aliases.join("\n"),
+            config.others.join("\n"),
             config.offset.to_string(),
         ]);
     }
@@ -301,12 +310,13 @@ fn configs(inspection: &Inspection) -> String {
 
 /// No subject's name is taken for this: it stands in parentheses beside the context it is about.
 fn subject_or_reach(subject: Option<&str>, holds_for: &str) -> String {
-    subject.map_or_else(|| format!("({holds_for})"), str::to_owned)
+    let reach = holds_for.trim_start_matches("the ");
+    subject.map_or_else(|| format!("({reach})"), str::to_owned)
 }
 
 fn dangling(inspection: &Inspection) -> String {
-    let mut rows =
-        Rows::new(&["subject", "version", "refers to", "version", "offset"]).fixed(&[1, 3, 4]);
+    let columns = ["subject", "version", "refers to", "version", "offset"];
+    let mut rows = Rows::new(&columns).fixed(&[1, 3, 4]).names(&[0, 2]);
     for reference in inspection.dangling_references.iter().take(ROWS_MAX) {
         rows.add([
             reference.subject.clone(),
@@ -320,8 +330,8 @@ fn dangling(inspection: &Inspection) -> String {
 }
 
 fn opened(inspection: &Inspection) -> String {
-    let mut rows =
-        Rows::new(&["subject", "mode", "fence of the context", "offset"]).fixed(&[1, 2, 3]);
+    let columns = ["subject", "mode", "fence of the context", "offset"];
+    let mut rows = Rows::new(&columns).fixed(&[1, 2, 3]).names(&[0]);
     for opened in inspection.opened_subjects.iter().take(ROWS_MAX) {
         let (subject, mode, fence) = (&opened.subject, &opened.mode, &opened.fence);
         rows.add([subject.clone(), mode.clone(), fence.clone(), opened.offset.to_string()]);

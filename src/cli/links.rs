@@ -39,6 +39,25 @@ pub(super) enum Unusable {
     Cluster(#[from] Fault),
 }
 
+impl Unusable {
+    /// All that is wrong, as `--output json` gives it.
+    pub(super) fn document(&self) -> serde_json::Value {
+        let errors: Vec<serde_json::Value> = match self {
+            Self::Config(error) => {
+                let defect = |defect: &Defect| {
+                    let Defect { path, wrong, right } = defect;
+                    serde_json::json!({
+                        "in": error.origin, "path": path, "wrong": wrong, "right": right
+                    })
+                };
+                error.defects.iter().map(defect).collect()
+            }
+            Self::Cluster(fault) => vec![serde_json::json!({ "wrong": fault.to_string() })],
+        };
+        serde_json::json!({ "errors": errors })
+    }
+}
+
 /// A link that runs between real clusters.
 pub(super) type Link = Assignment<KafkaCluster>;
 

@@ -13,11 +13,12 @@ use crate::cli::args::LogFormat;
 use crate::config::Environment;
 use crate::config::ProcessEnvironment;
 
+/// rdkafka's own log repeats, without the link or the cluster, what our errors say.
+const QUIET: &str = "rdkafka=off";
+
 /// Starts logging. `RUST_LOG` says how much; without it, what an operator has to know.
 pub(super) fn start(format: LogFormat) {
-    let wanted = ProcessEnvironment.var("RUST_LOG").unwrap_or_default();
-    let filter =
-        EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(wanted);
+    let filter = filter(LevelFilter::INFO, &wanted());
     let log = fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
     // A second start, in a test, keeps the first one's log.
     let started = match format {
@@ -25,6 +26,19 @@ pub(super) fn start(format: LogFormat) {
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     };
     drop(started);
+}
+
+/// What `RUST_LOG` asks for, or else this level; rdkafka's own log only where it is asked for.
+fn filter(level: LevelFilter, wanted: &str) -> EnvFilter {
+    let filter = EnvFilter::builder().with_default_directive(level.into()).parse_lossy(wanted);
+    match QUIET.parse() {
+        Ok(quiet) if !wanted.contains("rdkafka") => filter.add_directive(quiet),
+        Ok(_) | Err(_) => filter,
+    }
+}
+
+fn wanted() -> String {
+    ProcessEnvironment.var("RUST_LOG").unwrap_or_default()
 }
 
 /// Lines that were logged and wait to be told.
@@ -53,12 +67,30 @@ impl io::Write for Kept {
 
 /// Keeps warnings and errors instead of writing them. `RUST_LOG` says how much, as ever.
 pub(super) fn keep_warnings() -> Kept {
-    let wanted = ProcessEnvironment.var("RUST_LOG").unwrap_or_default();
-    let filter =
-        EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).parse_lossy(wanted);
+    let filter = filter(LevelFilter::WARN, &wanted());
     let kept = Kept::default();
     let writer = kept.clone();
     let log = fmt().with_env_filter(filter).with_target(false).with_ansi(false).without_time();
     drop(log.with_writer(move || writer.clone()).try_init());
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(wanted: &str, directives: &[&str]) {
+        let filter = filter(LevelFilter::INFO, wanted).to_string();
+        let mut found: Vec<&str> = filter.split(',').collect();
+        found.sort_unstable();
+        assert_eq!(found, directives, "{wanted}");
+    }
+
+    #[test]
+    fn rdkafka_speaks_where_it_is_asked_for_and_everything_else_as_ever() {
+        check("", &["info", "rdkafka=off"]);
+        check("debug", &["debug", "rdkafka=off"]);
+        check("warn,rdkafka=debug", &["rdkafka=debug", "warn"]);
+    }
 }

@@ -9,6 +9,7 @@ pub mod inspect;
 mod links;
 mod logging;
 mod output;
+mod patience;
 pub mod render;
 mod run;
 mod signals;
@@ -80,6 +81,16 @@ where
 
 async fn execute(args: Args, log: logging::Kept) -> u8 {
     let clock = SystemClock::start();
+    // `run` gives no answer: whoever starts it reads the log.
+    let wanted = match args.command {
+        Command::Run { .. } => Output::Table,
+        Command::Backfill { .. }
+        | Command::Plan { .. }
+        | Command::Verify { .. }
+        | Command::Inspect(_)
+        | Command::Demo
+        | Command::ConfigCheck { .. } => args.output,
+    };
     let done = match args.command {
         Command::ConfigCheck { file } => check(&file, args.output),
         Command::Run { links, releases } => run::run(&links, releases, clock).await,
@@ -94,7 +105,10 @@ async fn execute(args: Args, log: logging::Kept) -> u8 {
         Command::Demo => Ok(Box::pin(demo::demo(args.output, log, clock)).await),
     };
     done.unwrap_or_else(|wrong| {
-        output::complain(&format!("{wrong}\n"));
+        match wanted {
+            Output::Table => output::complain(&format!("{wrong}\n")),
+            Output::Json => output::answer_json(&wrong.document()),
+        }
         exit::USAGE
     })
 }
@@ -105,8 +119,10 @@ fn check(file: &std::path::Path, wanted: Output) -> Result<u8, Unusable> {
     let (clusters, links) = (config.clusters.len(), config.links.len());
     match wanted {
         Output::Table => output::answer(&format!(
-            "{}: sound; {clusters} clusters, {links} links\n",
-            file.display()
+            "{}: sound; {}, {}\n",
+            file.display(),
+            output::counted(clusters, "cluster"),
+            output::counted(links, "link")
         )),
         Output::Json => output::answer_json(&serde_json::json!({
             "file": file.display().to_string(),

@@ -33,6 +33,12 @@ pub(crate) fn is_answer_watched() -> bool {
     std::io::stdout().is_terminal()
 }
 
+/// A number of things: `1 link`, `2 links`.
+pub(crate) fn counted(count: usize, one: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {one}{plural}")
+}
+
 /// Text from outside with its control characters made visible, so that it can't drive a terminal.
 pub(crate) fn visible(text: &str) -> String {
     text.chars()

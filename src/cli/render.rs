@@ -11,6 +11,11 @@ use comfy_table::TableStyle;
 /// Columns that every answer fits in.
 pub const WIDTH: u16 = 100;
 
+/// Characters that all columns with names may take together; the rest is left to the others.
+const NAMES_WIDTH: usize = 64;
+/// A name that is longer than its column is broken behind these.
+const NAME_JOINTS: [char; 3] = ['-', '.', '_'];
+
 /// A line below the header and nothing else: what is read are the rows.
 const STYLE: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
@@ -18,22 +23,18 @@ const STYLE: TableStyle =
 /// A table under construction. Whatever is put into it is shown harmlessly.
 #[derive(Debug)]
 pub struct Rows {
-    table: Table,
+    header: Vec<String>,
+    rows: Vec<Vec<String>>,
     fixed: Vec<usize>,
+    names: Vec<usize>,
 }
 
 impl Rows {
     /// A table with these columns.
     #[must_use]
     pub fn new(columns: &[&str]) -> Self {
-        let mut table = Table::new();
-        table
-            .load_style(STYLE)
-            .force_no_tty()
-            .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_width(WIDTH)
-            .set_header(columns.to_vec());
-        Self { table, fixed: Vec::new() }
+        let header = columns.iter().map(|title| (*title).to_owned()).collect();
+        Self { header, rows: Vec::new(), fixed: Vec::new(), names: Vec::new() }
     }
 
     /// Columns, counted from 0, that are as wide as what is in them; the others share the rest.
@@ -43,30 +44,98 @@ impl Rows {
         self
     }
 
+    /// Columns of names, counted from 0: each name stays whole as long as it fits, so that it can be
+    /// found and copied. Line feeds part several names in one cell.
+    #[must_use]
+    pub fn names(mut self, columns: &[usize]) -> Self {
+        self.names = columns.to_vec();
+        self
+    }
+
     /// Adds a row.
     pub fn add(&mut self, cells: impl IntoIterator<Item = String>) {
-        let cells: Vec<String> = cells.into_iter().map(|cell| visible(&cell)).collect();
-        self.table.add_row(cells);
+        let shown = |(column, cell): (usize, String)| {
+            if !self.names.contains(&column) {
+                return visible(&cell);
+            }
+            cell.split('\n').map(visible).collect::<Vec<_>>().join("\n")
+        };
+        let row = cells.into_iter().enumerate().map(shown).collect();
+        self.rows.push(row);
     }
 
     /// The table, a line feed behind every line; empty where it has no rows.
     #[must_use]
     pub fn text(mut self) -> String {
-        if self.table.is_empty() {
+        if self.rows.is_empty() {
             return String::new();
         }
-        for index in self.fixed {
-            if let Some(column) = self.table.column_mut(index) {
+        self.break_names();
+        let mut table = Table::new();
+        table
+            .load_style(STYLE)
+            .force_no_tty()
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(WIDTH)
+            .set_header(self.header)
+            .add_rows(self.rows);
+        for index in self.fixed.into_iter().chain(self.names) {
+            if let Some(column) = table.column_mut(index) {
                 column.set_constraint(ColumnConstraint::ContentWidth);
             }
         }
         let mut text = String::new();
-        for line in self.table.lines() {
+        for line in table.lines() {
             text.push_str(line.trim_end());
             text.push('\n');
         }
         text
     }
+
+    /// Shares the room for names among their columns: what one does not need is left to the others.
+    fn break_names(&mut self) {
+        let longest = |column: &usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(*column));
+            let names = cells.flat_map(|cell| cell.split('\n'));
+            names.map(|name| name.chars().count()).max().unwrap_or_default()
+        };
+        let mut needs: Vec<(usize, usize)> =
+            self.names.iter().map(|column| (longest(column), *column)).collect();
+        needs.sort_unstable();
+        let (mut room, mut left) = (NAMES_WIDTH, needs.len());
+        for (needed, column) in needs {
+            let width = needed.min(room.checked_div(left).unwrap_or(room));
+            room = room.saturating_sub(width);
+            left = left.saturating_sub(1);
+            for cell in self.rows.iter_mut().filter_map(|row| row.get_mut(column)) {
+                let lines = cell.split('\n').map(|name| broken_name(name, width));
+                *cell = lines.collect::<Vec<_>>().join("\n");
+            }
+        }
+    }
+}
+
+/// A name on lines of at most `width` characters, broken behind joints. Only what has no joint for
+/// a whole line is broken elsewhere: a name may not break the table.
+fn broken_name(name: &str, width: usize) -> String {
+    let mut broken = String::new();
+    let mut column: usize = 0;
+    for part in name.split_inclusive(NAME_JOINTS) {
+        let length = part.chars().count();
+        if column > 0 && column.saturating_add(length) > width {
+            broken.push('\n');
+            column = 0;
+        }
+        for c in part.chars() {
+            if column == width {
+                broken.push('\n');
+                column = 0;
+            }
+            broken.push(c);
+            column = column.saturating_add(1);
+        }
+    }
+    broken
 }
 
 /// The text with everything spelled out that would move a cursor or turn the direction of writing.
@@ -229,5 +298,21 @@ mod tests {
         let mut rows = Rows::new(&["a", "b"]);
         rows.add(["x".repeat(150), "y ".repeat(80)]);
         assert!(rows.text().lines().all(|line| line.chars().count() <= usize::from(WIDTH)));
+    }
+
+    #[test]
+    fn a_name_is_broken_behind_its_joints_and_only_where_it_does_not_fit() {
+        let shown = |name: &str| {
+            let mut rows = Rows::new(&["subject", "reason"]).names(&[0]);
+            rows.add([name.to_owned(), "why ".repeat(60)]);
+            let text = rows.text();
+            let cells = text.lines().skip(2).map(|line| line.split_whitespace().next().unwrap());
+            cells.take_while(|cell| *cell != "why").map(str::to_owned).collect::<Vec<_>>()
+        };
+        let fits = "com.example/orders|europe-with-a-name-of-sixty-characters-value";
+        assert_eq!(shown(fits), [fits]);
+        let parts = ["com.example/".to_owned() + &"o".repeat(40) + "-", "e|".repeat(20)];
+        assert_eq!(shown(&parts.concat()), parts);
+        assert_eq!(shown(&"x/".repeat(40)), ["x/".repeat(32), "x/".repeat(8)]);
     }
 }

@@ -24,7 +24,7 @@ For good, with a file:
 
 Exit codes:
    0  done; equal
-   1  there are differences or incidents
+   1  there are differences or incidents; or what inspect was to show is not there
    2  could not tell: a cluster is unreachable, or something is not permitted
   64  the command line or the configuration is wrong
   70  our own fault";
@@ -34,8 +34,8 @@ Exit codes:
 #[command(name = "schema-mirror", version)]
 #[command(after_long_help = MAIN_HELP, arg_required_else_help = true)]
 pub(super) struct Typed {
-    /// The file with clusters and links.
-    #[arg(long, global = true, value_name = "FILE")]
+    // Commands that read a file show it; before them it is taken as well.
+    #[arg(long, value_name = "FILE", hide = true)]
     pub(super) config: Option<PathBuf>,
 
     /// How answers are given: a table for people, or one JSON document.
@@ -81,6 +81,8 @@ pub(super) enum TypedCommand {
     #[command(after_long_help = "Example:\n  schema-mirror run --config schema-mirror.yaml")]
     Run {
         #[command(flatten)]
+        file: ConfigFile,
+        #[command(flatten)]
         releases: TypedReleases,
         #[command(flatten)]
         link: LinkFlags,
@@ -97,6 +99,8 @@ Examples:
   schema-mirror backfill --config schema-mirror.yaml src-to-tgt-link
   schema-mirror backfill --from broker:9092 --to broker2:9092 --context .source --subjects 'a,b*'")]
     Backfill {
+        #[command(flatten)]
+        file: ConfigFile,
         #[command(flatten)]
         names: LinkNames,
         #[command(flatten)]
@@ -116,6 +120,8 @@ Example:
   schema-mirror plan --from broker:9092 --to broker2:9092 --context .source")]
     Plan {
         #[command(flatten)]
+        file: ConfigFile,
+        #[command(flatten)]
         names: LinkNames,
         #[command(flatten)]
         releases: TypedReleases,
@@ -132,6 +138,8 @@ Example:
 Example:
   schema-mirror verify --config schema-mirror.yaml --output json")]
     Verify {
+        #[command(flatten)]
+        file: ConfigFile,
         #[command(flatten)]
         names: LinkNames,
         #[command(flatten)]
@@ -173,7 +181,17 @@ pub(super) enum TypedConfigCommand {
     #[command(
         after_long_help = "Example:\n  schema-mirror config check --config schema-mirror.yaml"
     )]
-    Check,
+    Check {
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConfigFile {
+    /// The file with clusters and links.
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -223,7 +241,8 @@ pub(super) struct LinkFlags {
     #[arg(long, value_name = "NAME=VALUE")]
     pub(super) to_property: Vec<String>,
 
-    /// The link's name, by which the target knows its state [default: into-CONTEXT].
+    /// The link's name, by which the target knows its state [default: into-CONTEXT;
+    /// without a context into-none, and the subjects unless they are *].
     #[arg(long)]
     pub(super) name: Option<String>,
 

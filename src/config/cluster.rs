@@ -18,8 +18,6 @@ use crate::core::rules::Dialect;
 pub const SCHEMAS_TOPIC: &str = "_schemas";
 /// Where links keep their checkpoints, claims and leases unless told otherwise.
 pub const STATE_TOPIC: &str = "_schema_mirror";
-/// The port that librdkafka takes where none is given.
-const PORT: &str = "9092";
 
 /// A cluster that links read or write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,10 +76,7 @@ impl ClusterConfig {
 
 /// A broker's address without what may be left out or spelled in two ways.
 fn address(server: &str) -> String {
-    let address = server.split_once("://").map_or(server, |(_, address)| address);
-    let has_port = address.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
-    let full = if has_port { address.to_owned() } else { format!("{address}:{PORT}") };
-    full.to_ascii_lowercase()
+    server.split_once("://").map_or(server, |(_, address)| address).to_ascii_lowercase()
 }
 
 /// Reads one cluster; `None` where it was no map or lacks what has no default.
@@ -158,8 +153,7 @@ mod tests {
     #[test]
     fn a_shared_broker_makes_two_clusters_one() {
         check(&["a:9092"], &["b:9092", "a:9092"], "same");
-        check(&["A"], &["SSL://a:9092"], "same");
-        check(&["[::1]"], &["[::1]:9092"], "same");
+        check(&["A:9092"], &["SSL://a:9092"], "same");
         check(&["a:9092"], &["a:9093"], "other");
     }
 

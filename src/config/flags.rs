@@ -18,6 +18,8 @@ use crate::config::properties::read_property;
 use crate::config::section::Parse;
 use crate::config::together;
 use crate::config::words;
+use crate::core::filter::SubjectFilter;
+use crate::core::value::Digest;
 
 /// What errors call the place that the values came from.
 const ORIGIN: &str = "command line";
@@ -25,6 +27,10 @@ const ORIGIN: &str = "command line";
 pub const FLAGGED_SOURCE: &str = "source";
 /// The name of the one that is written.
 const FLAGGED_TARGET: &str = "target";
+/// Of the subjects so much stands in a name that is made of them; names have 100 characters at most.
+const SUBJECTS_CHARS_MAX: usize = 48;
+/// Of the digest so much stands there: 32 bits tell the links of one target apart.
+const DIGEST_CHARS: usize = 8;
 /// How an error shows where a pattern stood.
 const SUBJECTS: &str = "--subjects";
 
@@ -186,7 +192,6 @@ impl Flags<'_> {
         let fallback = LinkConfig::new("", source, FLAGGED_TARGET);
         let context = ("--context", flags.context.as_deref());
         let context = self.or(context, fallback.context, link::context);
-        let name = self.or(("--name", flags.name.as_deref()), default_name(&context), words::name);
         let subjects = match &flags.subjects {
             None => None,
             Some(joined) => {
@@ -197,12 +202,15 @@ impl Flags<'_> {
                 link::subjects(&patterns, &mut self.defects)
             }
         };
+        let subjects = subjects.unwrap_or(fallback.subjects);
+        let name = (flags.name.as_deref(), default_name(&context, &subjects));
+        let name = self.or(("--name", name.0), name.1, words::name);
         let fence = ("--fence", flags.fence.as_deref());
         let references = ("--references", flags.references.as_deref());
         LinkConfig {
             name,
             context,
-            subjects: subjects.unwrap_or(fallback.subjects),
+            subjects,
             fence: self.or(fence, fallback.fence, link::fence),
             references: self.or(references, fallback.references, link::references),
             adopt: flags.adopt,
@@ -221,18 +229,42 @@ fn property_value(text: &str) -> Value {
     }
 }
 
-/// A name that differs between links with different contexts, as a target keeps states by name.
-fn default_name(context: &ContextChoice) -> String {
-    let place = match context {
-        ContextChoice::Into(context) => context.as_str().trim_start_matches('.'),
-        ContextChoice::Same => "none",
-        ContextChoice::Auto => "auto",
-    };
-    let plain: String = place
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' })
-        .collect();
-    format!("into-{plain}")
+/// A name that differs between links with different scopes, as a target keeps states by name: one
+/// with the same name and other subjects would be the same link, told to copy something else.
+fn default_name(context: &ContextChoice, subjects: &SubjectFilter) -> String {
+    match context {
+        ContextChoice::Into(context) => {
+            format!("into-{}", plain(context.as_str().trim_start_matches('.')))
+        }
+        ContextChoice::Same => format!("into-none{}", told_apart(subjects)),
+        ContextChoice::Auto => "into-auto".to_owned(),
+    }
+}
+
+/// What sets a link without a context apart from others: its subjects, as far as they fit into a
+/// name, and a digest of them all where more was to be said.
+fn told_apart(subjects: &SubjectFilter) -> String {
+    let mut patterns = subjects.spelled();
+    patterns.sort();
+    patterns.dedup();
+    if patterns == ["*"] {
+        return String::new();
+    }
+    let full = patterns.join(",");
+    let shown: String = plain(&full).chars().take(SUBJECTS_CHARS_MAX).collect();
+    let shown = shown.trim_matches('-');
+    if shown == full {
+        return format!("-{full}");
+    }
+    let digest: String =
+        format!("{:?}", Digest::of(full.as_bytes())).chars().take(DIGEST_CHARS).collect();
+    if shown.is_empty() { format!("-{digest}") } else { format!("-{shown}-{digest}") }
+}
+
+/// Text in the alphabet of names.
+fn plain(text: &str) -> String {
+    let in_alphabet = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    text.chars().map(|c| if in_alphabet(c) { c } else { '-' }).collect()
 }
 
 /// Patterns between commas; a comma inside a regex parts nothing.
@@ -262,6 +294,8 @@ fn is_open_regex(pattern: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::config::PropertyValue;
     use crate::config::testing::Given;
@@ -300,6 +334,37 @@ mod tests {
         assert_eq!(named(".source"), "into-source");
         assert_eq!(named("none"), "into-none");
         assert_eq!(named("ü~x"), "into---x");
+    }
+
+    #[test]
+    fn links_without_a_context_are_told_apart_by_their_subjects() {
+        let named = |subjects: &str| {
+            let (context, subjects) = (Some("none".to_owned()), Some(subjects.to_owned()));
+            let flags = OneLink { context, subjects, ..flags() };
+            Config::for_one_link(&flags, &Given::default()).unwrap().links[0].name.clone()
+        };
+        assert_eq!(named("*"), "into-none");
+        assert_eq!(named("orders-value"), "into-none-orders-value");
+        assert_eq!(named("a,b*"), named("b*, a,a"));
+        let long = format!("a,b,{}", "x".repeat(200));
+        let names: BTreeSet<String> =
+            ["a,b", "a-b", "a.b", "a*", "a", ":*:", "/a/", &long].into_iter().map(named).collect();
+        assert_eq!(names.len(), 8, "{names:?}");
+        assert!(names.iter().all(|name| name.len() < 80), "{names:?}");
+        assert!(named("a,b*").starts_with("into-none-a-b-"), "{}", named("a,b*"));
+    }
+
+    #[test]
+    fn a_broker_without_a_port_is_refused() {
+        let mut bad = flags();
+        bad.from.brokers = "127.0.0.1".to_owned();
+        check(
+            &bad,
+            &[
+                "--from: \"127.0.0.1\" is not a broker; write host:port, several with commas or as a \
+                 list",
+            ],
+        );
     }
 
     #[test]

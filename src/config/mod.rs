@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn words_that_yaml_once_took_for_switches_stay_words() {
-        let file = "clusters: { no: { bootstrap_servers: a, kafka: { on: yes, n: 007 } } }";
+        let file = "clusters: { no: { bootstrap_servers: 'a:1', kafka: { on: yes, n: 007 } } }";
         let config = Config::parse("file", file, &Given::default()).unwrap();
         let properties = format!("{:?}", config.cluster("no").unwrap().kafka);
         assert_eq!(properties, r#"{"n": "007", "on": "yes"}"#);
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn links_are_chosen_by_name_and_unknown_names_are_all_said() {
-        let file = "clusters: { a: { bootstrap_servers: a }, b: { bootstrap_servers: b } }\n\
+        let file = "clusters: { a: { bootstrap_servers: 'a:1' }, b: { bootstrap_servers: 'b:1' } }\n\
                     links: [{ name: x, source: a, target: b }, { name: y, source: b, target: a }]";
         let config = Config::parse("file", file, &Given::default()).unwrap();
         let chosen = |names: &[&str]| {

@@ -170,8 +170,8 @@ links:
 
     #[test]
     fn a_state_topic_that_another_registry_reads_is_refused() {
-        let file = "clusters: { a: { bootstrap_servers: a, schemas_topic: x }, \
-                    b: { bootstrap_servers: a, state_topic: x } }";
+        let file = "clusters: { a: { bootstrap_servers: 'a:1', schemas_topic: x }, \
+                    b: { bootstrap_servers: 'a:1', state_topic: x } }";
         let error = Config::parse("file", file, &Given::default()).unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -160,17 +160,14 @@ pub(super) fn servers(value: &Value) -> Result<Vec<String>, Refusal> {
     }
 }
 
-/// `host:port` as librdkafka takes it: a protocol before it is allowed, the port may be missing.
+/// `host:port` as librdkafka takes it: a protocol before it is allowed. A port that is left out is
+/// most often forgotten, and the one that librdkafka would take is nobody's secured listener.
 fn is_server(given: &str) -> bool {
     let address = given.split_once("://").map_or(given, |(_, address)| address);
-    let (host, port) = match address.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, Some(port)),
-        Some(_) | None => (address, None),
-    };
-    let port_fits = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    let Some((host, port)) = address.rsplit_once(':') else { return false };
     let host_fits =
         !host.is_empty() && !host.chars().any(|c| c.is_whitespace() || "/@".contains(c));
-    host_fits && port_fits
+    host_fits && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// Records in a second, or `unlimited`.
@@ -231,19 +228,24 @@ mod tests {
     }
 
     #[test]
-    fn a_broker_is_a_host_with_a_port_that_may_be_missing() {
+    fn a_broker_is_a_host_with_a_port() {
         check(
             servers,
             &[
                 json!("broker:9092"),
                 json!("a:1, b:65535"),
-                json!(["a:1", "b"]),
+                json!(["a:1", "b:2"]),
                 json!("SASL_SSL://b-1.kafka:9094"),
-                json!("[::1]:9092,[::1]"),
+                json!("[::1]:9092"),
             ],
             &[json!(""), json!([]), json!("a:0"), json!("a:b"), json!("a:1,,b:1"), json!(9092)],
         );
         check(servers, &[], &[json!(":9092"), json!("user@host:1"), json!("a b:1"), json!([1])]);
+        check(
+            servers,
+            &[],
+            &[json!("127.0.0.1"), json!("a:1,b"), json!("[::1]"), json!("SSL://a")],
+        );
     }
 
     #[test]

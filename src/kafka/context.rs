@@ -13,6 +13,14 @@ use crate::kafka::errors::code_of;
 use crate::kafka::errors::lock;
 use crate::kafka::settings::Secrets;
 
+/// What is said beside a reason, not as one: that no broker is left adds nothing to why, and that a
+/// partition's end is reached is no trouble at all.
+const EXPLAINS_NOTHING: [RDKafkaErrorCode; 2] =
+    [RDKafkaErrorCode::AllBrokersDown, RDKafkaErrorCode::PartitionEOF];
+
+/// Where librdkafka files what ends a client for good. The same comes back as a fault.
+const FATAL: &str = "FATAL";
+
 /// The last thing that went wrong between a client and its brokers.
 #[derive(Debug, Clone)]
 pub(super) struct LastTrouble {
@@ -54,11 +62,16 @@ impl ClientContext for Said {
         let cluster = &*self.cluster;
         let text = self.clean(text);
         match level {
-            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical
+                if facility != FATAL =>
+            {
                 tracing::error!(cluster, facility, "librdkafka: {text}");
             }
             // What matters of these comes back as a fault, which is logged by whoever acts on it.
-            RDKafkaLogLevel::Error
+            RDKafkaLogLevel::Emerg
+            | RDKafkaLogLevel::Alert
+            | RDKafkaLogLevel::Critical
+            | RDKafkaLogLevel::Error
             | RDKafkaLogLevel::Warning
             | RDKafkaLogLevel::Notice
             | RDKafkaLogLevel::Info
@@ -74,11 +87,26 @@ impl ClientContext for Said {
         let Some(code) = code_of(&error) else {
             return;
         };
-        // It adds nothing to the reason that came before it.
-        if code != RDKafkaErrorCode::AllBrokersDown {
+        if !EXPLAINS_NOTHING.contains(&code) {
             *lock(&self.last) = Some(LastTrouble { code, words });
         }
     }
 }
 
 impl ConsumerContext for Said {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_partition_is_no_trouble_and_hides_none() {
+        let said = Said::new(&Arc::from("dc1"), &Arc::default());
+        let eof = || KafkaError::Global(RDKafkaErrorCode::PartitionEOF);
+        said.error(eof(), "Fetch from broker 1 reached end of partition at offset 7");
+        assert!(said.last().is_none());
+        said.error(KafkaError::Global(RDKafkaErrorCode::Resolve), "no such host");
+        said.error(eof(), "Fetch from broker 1 reached end of partition at offset 7");
+        assert_eq!(said.last().unwrap().words, "no such host");
+    }
+}

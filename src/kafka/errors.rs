@@ -114,6 +114,23 @@ const UNSUPPORTED: &[Code] = &[
     Code::UnsupportedCompressionType,
 ];
 
+/// No broker answered, or none that the client was sent on to.
+const NOT_REACHED: &[Code] = &[
+    Code::AllBrokersDown,
+    Code::BrokerTransportFailure,
+    Code::Resolve,
+    Code::OperationTimedOut,
+    Code::MessageTimedOut,
+    Code::TimedOutQueue,
+];
+
+/// What an operator can look at where no broker answers.
+const REACH: &str = "check host and port of the brokers, that the address which the listener \
+                     advertises can be reached from here, and security.protocol";
+
+/// The operations that ask a cluster whether it is there.
+const ASKS_WHETHER_THERE: [&str; 2] = ["reach", "describe"];
+
 /// What can be done about a code.
 pub(super) fn class_of(code: Code) -> FaultClass {
     let classes = [
@@ -226,14 +243,22 @@ impl Place {
             return fault;
         }
         let Some(last) = said.last() else {
-            return fault;
+            return self.with_remedy(code, fault);
         };
         if NOT_AUTHENTICATED.contains(&last.code) {
             let cause = format!("the brokers refuse the login: {}", last.words);
             return self.fault(FaultClass::NotPermitted, cause);
         }
         let cause = format!("{}; last: {}", fault.cause, last.words);
-        self.fault(FaultClass::Transient, cause)
+        self.with_remedy(code, self.fault(FaultClass::Transient, cause))
+    }
+
+    /// Says what to look at where the question whether a cluster is there got no answer.
+    fn with_remedy(&self, code: Code, fault: Fault) -> Fault {
+        if !NOT_REACHED.contains(&code) || !ASKS_WHETHER_THERE.contains(&self.operation) {
+            return fault;
+        }
+        Fault { cause: format!("{}; {REACH}", fault.cause), ..fault }
     }
 
     /// The fault of a client that could not be made: a property is wrong, a certificate unreadable.
@@ -259,6 +284,10 @@ impl Place {
                 format!("the log no longer holds the offset, or not yet ({told})")
             }
             FaultClass::Unsupported => format!("the broker does not know the request ({told})"),
+            FaultClass::Permanent if code == Code::FencedInstanceId => format!(
+                "another process runs under the same instance name; give each process one of its \
+                 own: instance in the file, or the variable HOSTNAME ({told})"
+            ),
             FaultClass::Transient | FaultClass::Permanent => told,
         }
     }
@@ -303,6 +332,23 @@ mod tests {
     fn a_missing_right_is_named_as_an_operator_grants_it() {
         let right = "needs READ and DESCRIBE on topic _schemas";
         check(Code::TopicAuthorizationFailed, FaultClass::NotPermitted, right);
+    }
+
+    #[test]
+    fn a_name_that_another_process_has_is_said_in_words() {
+        let remedy = "another process runs under the same instance name; give each process";
+        check(Code::FencedInstanceId, FaultClass::Permanent, remedy);
+    }
+
+    #[test]
+    fn a_cluster_that_does_not_answer_is_told_with_what_to_look_at() {
+        let name = Arc::from("dc1");
+        let said = Said::new(&name, &Arc::default());
+        let down = KafkaError::MetadataFetch(Code::BrokerTransportFailure);
+        let asked = Place::cluster(&name).fault_from(&down, &said).to_string();
+        assert!(asked.contains("; check host and port of the brokers"), "{asked}");
+        let read = Place::read(&name, "_schemas").fault_from(&down, &said).to_string();
+        assert!(!read.contains("check host"), "{read}");
     }
 
     #[test]

@@ -11,6 +11,8 @@ use crate::core::link::plan::Plan;
 use crate::core::link::plan::PlannedKind;
 use crate::core::record::Offset;
 use crate::core::record::Record;
+use crate::core::subject::Subject;
+use crate::core::view::SubjectView;
 use crate::service::definition::LinkDefinition;
 use crate::service::ground::Danger;
 use crate::service::ground::Ground;
@@ -53,6 +55,8 @@ pub struct Comparison {
     pub checkpoint: Option<Checkpoint>,
     /// The target's topic exists.
     pub target_exists: bool,
+    /// The source holds no subject that the filter chooses.
+    pub chooses_nothing: bool,
 }
 
 /// Reads both topics afresh, to the ends they have now, and compares. Joins no group, writes nothing.
@@ -122,6 +126,7 @@ pub async fn compare<C: Cluster>(
     Ok(Comparison {
         hazards: rest.into_iter().map(|danger| danger.hazard).collect(),
         other_levels: link.other_levels(),
+        chooses_nothing: chooses_nothing(&link),
         target_exists: ground.target_topic.is_some(),
         link,
         plan,
@@ -130,6 +135,17 @@ pub async fn compare<C: Cluster>(
         target_end,
         checkpoint,
     })
+}
+
+/// Whether the filter meets no subject of the source: most often a name is spelled wrong.
+fn chooses_nothing(link: &Link) -> bool {
+    let filter = &link.rules().filter;
+    let mut subjects = link.source().contexts().flat_map(|(context, view)| {
+        let stands = |held: &SubjectView| !held.versions().is_empty() || held.config.is_some();
+        let standing = view.subjects().filter(move |(_, held)| stands(held));
+        standing.map(move |(name, _)| Subject::new(context, name))
+    });
+    !subjects.any(|subject| !subject.is_context() && filter.selects(&subject))
 }
 
 async fn read<C: Cluster>(

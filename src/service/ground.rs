@@ -68,7 +68,8 @@ impl Ground {
         let (source_facts, target_facts) = tokio::try_join!(source.facts(), target.facts())?;
         let (source_topic, target_topic) =
             tokio::try_join!(source.topic(&link.source_topic), target.topic(&link.target_topic))?;
-        let source_topic = source_topic.ok_or_else(|| missing(source, &link.source_topic))?;
+        let source_topic =
+            source_topic.ok_or_else(|| missing_source(source, &link.source_topic))?;
         Ok(Self { source: source_facts, source_topic, target: target_facts, target_topic })
     }
 
@@ -294,6 +295,16 @@ pub(super) fn missing<C: Cluster>(cluster: &C, topic: &str) -> Fault {
         cause: "it does not exist".to_owned(),
         class: FaultClass::Missing,
     }
+}
+
+/// The fault of a source topic that does not exist, and what to do about it.
+pub(super) fn missing_source<C: Cluster>(source: &C, topic: &str) -> Fault {
+    let cause = format!(
+        "it does not exist; name the topic of the source's registry with schemas_topic \
+         (--from-topic), or check that {} is the cluster that was meant",
+        source.bootstrap_servers()
+    );
+    Fault { cause, ..missing(source, topic) }
 }
 
 /// Reads our own topic; one that does not exist holds nothing.

@@ -99,8 +99,18 @@ impl Counts {
 
     /// So many records that seemed in sync came to something else.
     pub fn shift(&mut self, records: u64, outcome: Outcome) {
-        let moved = records.min(self.of(Outcome::InSync));
-        for (from, delta) in [(Outcome::InSync, false), (outcome, true)] {
+        self.shift_from(Outcome::InSync, records, outcome);
+    }
+
+    /// A record that was to be written could not be.
+    pub fn set_aside(&mut self) {
+        let from = if self.of(Outcome::Written) > 0 { Outcome::Written } else { Outcome::InSync };
+        self.shift_from(from, 1, Outcome::Incident);
+    }
+
+    fn shift_from(&mut self, before: Outcome, records: u64, outcome: Outcome) {
+        let moved = records.min(self.of(before));
+        for (from, delta) in [(before, false), (outcome, true)] {
             let count = self.outcomes.entry(from).or_default();
             *count = if delta { count.saturating_add(moved) } else { count.saturating_sub(moved) };
         }
@@ -158,5 +168,21 @@ impl Default for Status {
             held: 0,
             joined_after: Duration::ZERO,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_could_not_be_written_is_an_incident_and_the_sum_stays() {
+        let mut counts = Counts::default();
+        counts.outcome(Outcome::Written);
+        counts.outcome(Outcome::InSync);
+        counts.set_aside();
+        assert_eq!((counts.of(Outcome::Written), counts.of(Outcome::Incident)), (0, 1));
+        counts.set_aside();
+        assert_eq!((counts.read(), counts.of(Outcome::Incident)), (2, 2));
     }
 }

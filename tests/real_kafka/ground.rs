@@ -21,7 +21,7 @@ fn check_refused(scene: &Scene<'_>, expected: (i32, &str), words: &[&str]) {
     for word in words {
         assert!(answer.text("reason").contains(word), "{word} in {answer:?}");
     }
-    assert_eq!(answer.number("written"), 0);
+    assert_eq!(answer.number("appended"), 0);
 }
 
 /// A backfill that halts, which `plan` and `verify` foretell in the same words.

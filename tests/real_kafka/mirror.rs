@@ -116,7 +116,7 @@ impl<'a> Scene<'a> {
     pub(crate) fn backfill_clean(&self) -> u64 {
         let answer = self.backfill();
         assert_eq!((answer.code, answer.text("result")), (0, "done"), "{answer:?}");
-        answer.number("written")
+        answer.number("appended")
     }
 
     /// Compares both sides and demands that they are equal.

@@ -98,7 +98,7 @@ fn a_backfill_that_ended_has_left_its_group_and_the_next_one_starts_at_once() {
     scene.backfill_clean();
     // A member that did not leave is listed for a session time-out of 6 s.
     let second = scene.backfill();
-    assert_eq!((second.code, second.number("written")), (0, 0), "{second:?}");
+    assert_eq!((second.code, second.number("appended")), (0, 0), "{second:?}");
     let joined = second.link["join_seconds"].as_f64().unwrap();
     assert!(joined < 3.0, "{second:?}");
 

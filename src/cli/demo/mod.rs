@@ -28,6 +28,7 @@ use crate::cli::compared::verify_text;
 use crate::cli::exit;
 use crate::cli::logging::Kept;
 use crate::cli::output;
+use crate::cli::patience::Patience;
 use crate::core::key::Key;
 use crate::core::key::KeyReading;
 use crate::core::key::read_key;
@@ -164,8 +165,9 @@ impl Teller {
         let number = self.steps.len().saturating_add(1);
         self.say(&show::heading(number, "Do both sides say the same?", PROOF, self.paint));
         let mut verify = Vec::new();
+        let mut patience = Patience::begin(clock);
         for link in world.links() {
-            let answer = Box::pin(verify_one(link, clock)).await;
+            let answer = Box::pin(verify_one(link, &mut patience)).await;
             for line in verify_text(&answer).lines() {
                 let painted = line.replace("equal;", &format!("{};", self.paint.green("equal")));
                 self.say(&format!("   {painted}\n"));

@@ -23,6 +23,8 @@ pub struct Inspection {
     /// What contexts, subjects, modes and configs are narrowed to. Everything else is about the
     /// whole topic.
     pub narrowed_to: Narrow,
+    /// The context or the subject that it was narrowed to, where the topic holds no such thing.
+    pub missing: Option<String>,
     /// Contexts, by name.
     pub contexts: Vec<ContextReport>,
     /// Subjects with their versions, by context and name.

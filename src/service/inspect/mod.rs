@@ -89,7 +89,11 @@ pub async fn inspect<C: Cluster>(
     subject: Option<&Subject>,
 ) -> Result<Inspection, Fault> {
     let (facts, found) = tokio::try_join!(cluster.facts(), cluster.topic(topic))?;
-    let found = found.ok_or_else(|| missing(cluster, topic))?;
+    let found = found.ok_or_else(|| {
+        let cause = "it does not exist; name the registry's topic with --topic, or check that this \
+                     is the cluster that was meant";
+        Fault { cause: cause.to_owned(), ..missing(cluster, topic) }
+    })?;
     let mut inspector = Inspector::new();
     if found.end > found.start {
         let mut log = cluster.read(topic, 0, found.start).await?;
@@ -151,6 +155,7 @@ fn finish(mut inspector: Inspector, place: &Place, choice: &Choice) -> Inspectio
         undeclared: &undeclared,
     });
     let state = State::of(&inspector, choice);
+    let missing = state.missing(choice);
     let compaction = compaction(&inspector);
     Inspection {
         format: FORMAT,
@@ -161,6 +166,7 @@ fn finish(mut inspector: Inspector, place: &Place, choice: &Choice) -> Inspectio
             context: choice.context.as_ref().map(ContextName::to_string),
             subject: choice.subject.as_ref().map(Subject::to_string),
         },
+        missing,
         contexts: state.contexts,
         subjects: state.subjects,
         modes: state.modes,

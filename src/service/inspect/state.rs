@@ -82,6 +82,23 @@ impl State {
         state
     }
 
+    /// What was chosen and is not there, in words.
+    pub(super) fn missing(&self, choice: &Choice) -> Option<String> {
+        if let Some(subject) = &choice.subject {
+            let modes = self.modes.iter().map(|mode| &mode.subject);
+            let configs = self.configs.iter().map(|config| &config.subject);
+            let stands = !self.subjects.is_empty() || modes.chain(configs).any(Option::is_some);
+            return (!stands).then(|| format!("subject {subject}"));
+        }
+        let context = choice.context.as_ref()?;
+        let holds = |report: &ContextReport| {
+            report.declared || report.live_versions > 0 || report.deleted_versions > 0
+        };
+        let stands =
+            self.contexts.iter().any(holds) || !self.modes.is_empty() || !self.configs.is_empty();
+        (!stands).then(|| format!("context {context}"))
+    }
+
     fn add(&mut self, inspector: &Inspector, subject: &Subject, held: &SubjectView) {
         if let Some(mode) = &held.mode {
             self.modes.push(mode_report(subject, mode));

@@ -52,6 +52,10 @@ pub enum End {
 
 /// One-shot commands wait so long for a cluster (rulings 26).
 pub const ONE_SHOT_LIMIT: Duration = Duration::from_secs(60);
+/// The last try of a one-shot command begins no later than this: a question that is not answered
+/// takes 10 s, and the limit counts from the command's start to its end.
+pub const LAST_TRY_BEGINS: Duration = Duration::from_secs(48);
+const _: () = assert!(LAST_TRY_BEGINS.as_secs() + 10 < ONE_SHOT_LIMIT.as_secs());
 /// A pause between two tries begins here and doubles.
 const PAUSE_MIN: Duration = Duration::from_millis(500);
 /// It grows no longer than this.
@@ -122,12 +126,21 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
                     self.enter(Phase::Waiting(reason));
                     tokio::select! {
                         biased;
-                        () = self.clock.sleep(pause) => {}
+                        () = self.clock.sleep(self.in_time(pause, started)) => {}
                         () = wait_for(&mut shutdown) => return self.end(End::Done, Phase::Done),
                     }
                     pause = pause.saturating_mul(2).min(PAUSE_MAX);
                 }
             }
+        }
+    }
+
+    /// A pause that leaves a command for once its last try.
+    fn in_time(&self, pause: Duration, started: Duration) -> Duration {
+        let waited = self.clock.monotonic().saturating_sub(started);
+        match self.goal {
+            Goal::Follow => pause,
+            Goal::Backfill => pause.min(LAST_TRY_BEGINS.saturating_sub(waited)),
         }
     }
 
@@ -164,7 +177,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             (
                 FaultClass::Transient | FaultClass::OutOfRange | FaultClass::TooLarge,
                 Goal::Backfill,
-            ) => self.clock.monotonic().saturating_sub(started) < ONE_SHOT_LIMIT,
+            ) => self.clock.monotonic().saturating_sub(started) < LAST_TRY_BEGINS,
             (FaultClass::Missing | FaultClass::NotPermitted, Goal::Backfill) => false,
             (FaultClass::Unsupported | FaultClass::Permanent, _) => {
                 return After::End(End::Halted(reason.clone()), Phase::Halted(reason));

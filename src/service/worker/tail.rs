@@ -1,5 +1,6 @@
 //! Following both logs, and the ways out.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::core::link::Pace;
 use crate::core::record::Offset;
 use crate::core::record::Record;
 use crate::service::ground::missing;
+use crate::service::ground::missing_source;
 use crate::service::pipeline::Stop;
 use crate::service::ports::Batch;
 use crate::service::ports::Clock;
@@ -276,7 +278,8 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     async fn take_target(&mut self, record: &Record) -> Result<(), Stop> {
         let writes =
             self.link.follow_target(record).map_err(|halt| Stop::Halt(halt.to_string()))?;
-        for write in &writes {
+        // A key may take several writes to restore: one that frees its id comes first.
+        for write in first_of_each(&writes, |write| &write.key) {
             tracing::warn!(
                 link = %self.worker.definition.rules.name, key = %write.key, offset = record.offset,
                 reason = write.reason, "drift: someone else wrote into the scope; restoring"
@@ -370,7 +373,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         let topic = &self.worker.definition.source_topic;
         let facts = match looked {
             Ok(Some(facts)) => facts,
-            Ok(None) => return Err(missing(&self.worker.source, topic).into()),
+            Ok(None) => return Err(missing_source(&self.worker.source, topic).into()),
             Err(fault) => return self.source_fault(fault, tail),
         };
         let other_id = facts.topic_id != self.ground.source_topic.topic_id;
@@ -424,6 +427,12 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     }
 }
 
+/// The first item with each key, in their order.
+fn first_of_each<T, K: Ord>(items: &[T], key: impl Fn(&T) -> &K) -> Vec<&T> {
+    let mut seen = BTreeSet::new();
+    items.iter().filter(|item| seen.insert(key(item))).collect()
+}
+
 fn replaced(cluster: &str, topic: &str) -> Stop {
     Stop::Fault(Fault {
         operation: "follow",
@@ -434,4 +443,15 @@ fn replaced(cluster: &str, topic: &str) -> Stop {
                 .to_owned(),
         class: FaultClass::Transient,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_takes_two_writes_to_restore_is_told_once() {
+        let writes = [("v1", "delete"), ("v1", "put"), ("v2", "put")];
+        assert_eq!(first_of_each(&writes, |write| &write.0), [&writes[0], &writes[2]]);
+    }
 }

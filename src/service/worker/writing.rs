@@ -76,7 +76,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         let records = match made {
             Ok(records) => records,
             Err(reason) => {
-                self.link.set_aside(write, reason);
+                self.set_aside(write, reason);
                 return Ok(());
             }
         };
@@ -86,13 +86,21 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             let reason = format!(
                 "the record has {bytes} bytes, topic {topic} takes {most} at most; {raise}"
             );
-            self.link.set_aside(write, reason);
+            self.set_aside(write, reason);
             return Ok(());
         }
         for record in records {
             self.pipeline.stage(record, &mut self.counts).await?;
         }
         Ok(())
+    }
+
+    fn set_aside(&mut self, write: &Write, reason: String) {
+        self.link.set_aside(write, reason);
+        // A context's own records stand behind none of the source.
+        if matches!(write.change, Change::Schema { .. } | Change::Config { behind: Some(_), .. }) {
+            self.counts.set_aside();
+        }
     }
 
     /// Keeps the checkpoint where it moved. Called with acknowledged offsets only.

@@ -1,8 +1,11 @@
 //! `plan` and `verify`: both sides read afresh, nothing written.
 
-use std::time::Duration;
+mod text;
 
 use serde::Serialize;
+
+use self::text::plan_text;
+pub(super) use self::text::verify_text;
 
 use crate::cli::args::LinkSource;
 use crate::cli::args::Output;
@@ -13,21 +16,18 @@ use crate::cli::links::Unusable;
 use crate::cli::links::assignments;
 use crate::cli::output;
 use crate::cli::output::visible;
+use crate::cli::patience::Patience;
 use crate::core::key::Key;
+use crate::core::link::ledger::Held;
+use crate::core::link::ledger::WaitFor;
+use crate::core::link::plan::Plan;
 use crate::core::link::plan::Planned;
 use crate::core::link::plan::PlannedKind;
 use crate::service::clock::SystemClock;
 use crate::service::compare::Comparison;
 use crate::service::compare::Difference;
-use crate::service::compare::compare;
 use crate::service::compare::differences;
 use crate::service::pipeline::Stop;
-use crate::service::ports::Clock;
-use crate::service::ports::FaultClass;
-use crate::service::worker::ONE_SHOT_LIMIT;
-
-/// The pause before a cluster that was out of reach is asked again.
-const ASK_AGAIN_EVERY: Duration = Duration::from_secs(1);
 
 /// One link, compared. The fields of the JSON document are stable.
 #[derive(Debug, Default, Serialize)]
@@ -39,8 +39,14 @@ pub(super) struct Answer {
     reason: String,
     source_end: i64,
     target_end: i64,
+    /// The source holds no subject that the filter chooses: a name is spelled wrong, or another
+    /// cluster was meant.
+    chooses_nothing: bool,
     /// Keys of the target that say what the source says.
     in_sync: usize,
+    /// How many changes `plan` lists, and what they come to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    totals: Option<Totals>,
     /// What a start would write, in its order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     changes: Vec<ChangeShown>,
@@ -58,6 +64,18 @@ pub(super) struct Answer {
     other_levels: Vec<LevelShown>,
     /// What endangers the topics, with the command that mends it.
     hazards: Vec<String>,
+}
+
+/// Changes to keys of the target, by kind.
+#[derive(Debug, Serialize)]
+struct Totals {
+    to_add: usize,
+    to_change: usize,
+    to_delete: usize,
+    /// Live subjects that the link holds in the target before.
+    live_subjects: usize,
+    /// Those of them that no live version is left of: what the brake counts.
+    deleted_subjects: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -89,8 +107,10 @@ struct DifferenceShown {
 #[derive(Debug, Serialize)]
 struct FieldShown {
     field: String,
-    source: Option<String>,
-    target: Option<String>,
+    /// As the link would have it: the source's value, or the link's own.
+    wanted: Option<String>,
+    /// As it stands in the target.
+    found: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -99,6 +119,8 @@ struct SetAside {
     /// The source record's offset.
     offset: Option<i64>,
     reason: String,
+    /// What ends it; null where the reason says so itself.
+    remedy: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -114,10 +136,12 @@ pub(super) async fn plan(
     clock: SystemClock,
 ) -> Result<u8, Unusable> {
     let mut answers = Vec::new();
+    let mut patience = Patience::begin(clock);
     for link in assignments(links, releases, clock)? {
-        let mut answer = match patiently(&link, clock).await {
+        let mut answer = match patience.compare(&link).await {
             Ok(comparison) => {
                 let mut answer = answer_of(&link, &comparison);
+                answer.totals = Some(totals(&comparison.plan));
                 answer.changes = comparison.plan.changes().map(change_shown).collect();
                 answer
             }
@@ -136,43 +160,27 @@ pub(super) async fn verify(
     clock: SystemClock,
 ) -> Result<u8, Unusable> {
     let mut answers = Vec::new();
+    let mut patience = Patience::begin(clock);
     for link in assignments(links, Releases::default(), clock)? {
-        answers.push(verify_one(&link, clock).await);
+        answers.push(verify_one(&link, &mut patience).await);
     }
     Ok(give(answers, wanted, verify_text))
 }
 
 /// Compares one link's sides.
-pub(super) async fn verify_one(link: &Link, clock: SystemClock) -> Answer {
-    match verified(link, clock).await {
+pub(super) async fn verify_one(link: &Link, patience: &mut Patience) -> Answer {
+    match verified(link, patience).await {
         Ok(answer) => answer,
         Err(stop) => unknown(link, &stop),
     }
 }
 
-async fn verified(link: &Link, clock: SystemClock) -> Result<Answer, Stop> {
-    let comparison = patiently(link, clock).await?;
+async fn verified(link: &Link, patience: &mut Patience) -> Result<Answer, Stop> {
+    let comparison = patience.compare(link).await?;
     let found = differences(&link.source, &link.target, &link.definition, &comparison).await?;
     let mut answer = answer_of(link, &comparison);
     answer.differences = found.into_iter().map(difference_shown).collect();
     Ok(answer)
-}
-
-/// Compares; a cluster that is out of reach is asked again for as long as a command for once waits.
-async fn patiently(link: &Link, clock: SystemClock) -> Result<Comparison, Stop> {
-    let started = clock.monotonic();
-    loop {
-        let stop = match compare(&link.source, &link.target, &link.definition).await {
-            Ok(comparison) => return Ok(comparison),
-            Err(stop) => stop,
-        };
-        let waits = matches!(&stop, Stop::Fault(fault) if fault.class == FaultClass::Transient)
-            && clock.monotonic().saturating_sub(started) < ONE_SHOT_LIMIT;
-        if !waits {
-            return Err(stop);
-        }
-        clock.sleep(ASK_AGAIN_EVERY).await;
-    }
 }
 
 fn unknown(link: &Link, stop: &Stop) -> Answer {
@@ -193,10 +201,11 @@ fn answer_of(link: &Link, comparison: &Comparison) -> Answer {
     let ledger = comparison.link.ledger();
     let incidents: Vec<SetAside> = ledger
         .incidents()
-        .map(|(_, incident)| SetAside {
+        .map(|(about, incident)| SetAside {
             key: visible(&incident.key),
             offset: incident.offset,
             reason: visible(&incident.reason),
+            remedy: about.remedy().map(str::to_owned),
         })
         .collect();
     let held: Vec<SetAside> = ledger
@@ -205,6 +214,7 @@ fn answer_of(link: &Link, comparison: &Comparison) -> Answer {
             key: visible(&key.to_string()),
             offset: Some(held.offset),
             reason: visible(&held.reason),
+            remedy: release_of(held).as_deref().map(visible),
         })
         .collect();
     let equal = comparison.plan.is_empty()
@@ -216,6 +226,7 @@ fn answer_of(link: &Link, comparison: &Comparison) -> Answer {
         result: if equal { "equal" } else { "different" },
         source_end: comparison.source_end,
         target_end: comparison.target_end,
+        chooses_nothing: comparison.chooses_nothing,
         in_sync: comparison.plan.in_sync,
         halts: comparison.halts.iter().map(|halt| visible(halt)).collect(),
         incidents,
@@ -226,6 +237,7 @@ fn answer_of(link: &Link, comparison: &Comparison) -> Answer {
                 key: visible(&key.to_string()),
                 offset: None,
                 reason: visible(remark),
+                remedy: None,
             })
             .collect(),
         hazards: comparison.hazards.iter().map(ToString::to_string).collect(),
@@ -240,6 +252,35 @@ fn answer_of(link: &Link, comparison: &Comparison) -> Answer {
             })
             .collect(),
         ..Answer::default()
+    }
+}
+
+/// What lets a held key go on, where its reason does not say so: a mode that opens a subject, and a
+/// context that is not copied, come with what to do.
+fn release_of(held: &Held) -> Option<String> {
+    let selected = "or when the link selects its subject (subjects, or references: follow)";
+    match &held.until {
+        WaitFor::Source(key) => {
+            Some(format!("it goes on with the next good record of {key} in the source, {selected}"))
+        }
+        WaitFor::Subject(subject) => {
+            Some(format!("it goes on when {subject} changes in the source, {selected}"))
+        }
+        WaitFor::Id(context, id) => Some(format!(
+            "it goes on as soon as id {id} of context {context} is free in the target"
+        )),
+        WaitFor::Mode(_) | WaitFor::Definition => None,
+    }
+}
+
+fn totals(plan: &Plan) -> Totals {
+    let count = |kind| plan.changes().filter(|planned| planned.kind == kind).count();
+    Totals {
+        to_add: count(PlannedKind::Add),
+        to_change: count(PlannedKind::Alter),
+        to_delete: count(PlannedKind::Delete),
+        live_subjects: plan.live,
+        deleted_subjects: plan.deleted,
     }
 }
 
@@ -270,8 +311,8 @@ fn difference_shown(difference: Difference) -> DifferenceShown {
             .into_iter()
             .map(|field| FieldShown {
                 field: visible(&field.field),
-                source: field.wanted.as_deref().map(visible),
-                target: field.found.as_deref().map(visible),
+                wanted: field.wanted.as_deref().map(visible),
+                found: field.found.as_deref().map(visible),
             })
             .collect(),
     }
@@ -300,98 +341,4 @@ pub(super) fn code_of(answers: &[Answer]) -> u8 {
         })
         .max()
         .unwrap_or(exit::DONE)
-}
-
-fn plan_text(answer: &Answer) -> String {
-    if answer.result == "unknown" {
-        return format!("{}: can't tell: {}\n", answer.link, answer.reason);
-    }
-    let mut lines = vec![format!("{}: {}", answer.link, plan_summary(answer))];
-    for change in &answer.changes {
-        let id = change.id.map(|id| format!(" id {id}")).unwrap_or_default();
-        lines.push(format!("{} {}{id}  ({})", change.sign, change.key, change.reason));
-    }
-    push_rest(answer, &mut lines);
-    joined(lines)
-}
-
-fn plan_summary(answer: &Answer) -> String {
-    if answer.changes.is_empty() {
-        return format!("nothing to write; {} keys in sync", answer.in_sync);
-    }
-    let count = |sign| answer.changes.iter().filter(|change| change.sign == sign).count();
-    format!(
-        "{} to add, {} to change, {} to delete; {} keys in sync",
-        count('+'),
-        count('~'),
-        count('-'),
-        answer.in_sync
-    )
-}
-
-/// What `verify` says to a person.
-pub(super) fn verify_text(answer: &Answer) -> String {
-    if answer.result == "unknown" {
-        return format!("{}: can't tell: {}\n", answer.link, answer.reason);
-    }
-    let ends = format!("source end {}, target end {}", answer.source_end, answer.target_end);
-    let mut lines = if answer.result == "equal" {
-        vec![format!("{}: equal; {} keys, {ends}", answer.link, answer.in_sync)]
-    } else {
-        vec![format!(
-            "{}: different; {} differences, {} incidents, {} held, {} keys equal, {ends}",
-            answer.link,
-            answer.differences.len(),
-            answer.incidents.len(),
-            answer.held.len(),
-            answer.in_sync
-        )]
-    };
-    for difference in &answer.differences {
-        lines.push(format!("{:>9}  {}", difference.kind, difference.key));
-        for field in &difference.fields {
-            let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".into());
-            lines.push(format!(
-                "           {}: source {}, target {}",
-                field.field,
-                side(&field.source),
-                side(&field.target)
-            ));
-        }
-    }
-    push_rest(answer, &mut lines);
-    joined(lines)
-}
-
-fn push_rest(answer: &Answer, lines: &mut Vec<String>) {
-    for halt in &answer.halts {
-        lines.push(format!("    halts  {halt}"));
-    }
-    for (word, list) in
-        [("incident", &answer.incidents), ("held", &answer.held), ("remark", &answer.remarks)]
-    {
-        for item in list {
-            let at = item.offset.map(|offset| format!(" (source offset {offset})"));
-            let at = at.unwrap_or_default();
-            lines.push(format!("{word:>9}  {}{at}: {}", item.key, item.reason));
-        }
-    }
-    for level in &answer.other_levels {
-        lines.push(format!(
-            "    level  context {}: {} here, {} in the source, for {}",
-            level.context,
-            level.target,
-            level.source,
-            level.subjects.join(", ")
-        ));
-    }
-    for hazard in &answer.hazards {
-        lines.push(format!("   hazard  {hazard}"));
-    }
-}
-
-fn joined(lines: Vec<String>) -> String {
-    let mut text = lines.join("\n");
-    text.push('\n');
-    text
 }
