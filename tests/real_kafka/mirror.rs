@@ -298,10 +298,18 @@ impl Mirror {
 
     /// Lines of the log with this message, as objects.
     pub(crate) fn lines(&self, message: &str) -> Vec<Value> {
+        self.all_lines().into_iter().filter(|line| line["message"] == message).collect()
+    }
+
+    /// Lines of the log that are errors.
+    pub(crate) fn errors(&self) -> Vec<Value> {
+        self.all_lines().into_iter().filter(|line| line["level"] == "ERROR").collect()
+    }
+
+    fn all_lines(&self) -> Vec<Value> {
         let text = fs::read_to_string(&self.log).unwrap();
         // The last line may be half written.
-        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines.filter(|line| line["message"] == message).collect()
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// Waits for a line with this message, and returns the first.

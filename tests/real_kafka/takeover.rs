@@ -110,3 +110,16 @@ fn a_backfill_that_ended_has_left_its_group_and_the_next_one_starts_at_once() {
     let third = scene.backfill();
     assert!(third.link["join_seconds"].as_f64().unwrap() < 3.0, "{third:?}");
 }
+
+#[test]
+fn a_process_under_a_name_that_another_one_has_says_so_in_words_and_once() {
+    let scene = Scene::shared("same_name");
+    let first = scene.run("one");
+    first.wait_for("running");
+    let second = scene.run("one");
+    let halted = first.wait_for("halted");
+    let reason = halted["reason"].as_str().unwrap();
+    assert!(reason.contains("another process runs under the same instance name"), "{reason}");
+    assert_eq!(first.errors(), [halted], "nothing else is an error");
+    drop(second);
+}
