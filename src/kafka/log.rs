@@ -68,6 +68,10 @@ const REPEAT_AFTER: Duration = Duration::from_secs(10);
 /// all brokers are away, but not that one is which leads the partition. Longer than an election.
 const SILENT_MAX: Duration = Duration::from_secs(30);
 
+/// A fresh assignment begins to fetch within this long, and is asked so often.
+const SEEK_WITHIN: Duration = Duration::from_secs(5);
+const SEEK_AGAIN_AFTER: Duration = Duration::from_millis(5);
+
 /// A reader of one partition.
 pub struct KafkaLog {
     receiver: mpsc::Receiver<Delivery>,
@@ -291,14 +295,14 @@ impl Reader {
         })
     }
 
-    /// Assigns the partition from an offset on, or from the log's start where that is later.
+    /// Reads the partition from an offset on, or from the log's start where that is later.
     fn start_at(&mut self, offset: Offset) -> Result<(), Fault> {
         let (start, end) = self.bounds()?;
         if offset > end {
             let cause = format!("the log ends at {end}, before offset {offset}");
             return Err(self.place.fault(FaultClass::OutOfRange, cause));
         }
-        self.assign(offset.max(start))?;
+        self.go_to(offset.max(start))?;
         self.end_asked = Some(end);
         self.end_confirmed = false;
         self.wanted = None;
@@ -312,14 +316,42 @@ impl Reader {
         asked.map_err(|error| self.place.fault_from(&error, self.consumer.context()))
     }
 
-    fn assign(&mut self, start: Offset) -> Result<(), Fault> {
+    /// Reads on from an offset. The partition is assigned once only, and sought in from then on:
+    /// librdkafka ends the process (an assertion on `rktp_started`) when a partition is assigned
+    /// again while it still stops its earlier assignment.
+    fn go_to(&mut self, start: Offset) -> Result<(), Fault> {
         let mut list = TopicPartitionList::new();
         let said = self.consumer.context();
         list.add_partition_offset(&self.topic, self.partition, KafkaOffset::Offset(start))
-            .and_then(|()| self.consumer.assign(&list))
             .map_err(|error| self.place.fault_from(&error, said))?;
+        let is_assigned = self.consumer.assignment().is_ok_and(|held| held.count() > 0);
+        if is_assigned {
+            self.seek_to(&list)?;
+        } else {
+            let assigned = self.consumer.assign(&list);
+            assigned.map_err(|error| self.place.fault_from(&error, said))?;
+        }
         self.next = start;
         Ok(())
+    }
+
+    /// Seeks; an assignment that has not begun to fetch can't yet, so it is asked again.
+    fn seek_to(&self, list: &TopicPartitionList) -> Result<(), Fault> {
+        let said = self.consumer.context();
+        let deadline = self.clock.monotonic().saturating_add(SEEK_WITHIN);
+        loop {
+            let answer = self.consumer.seek_partitions(list.clone(), ANSWER_WITHIN);
+            let sought = answer.and_then(|sought| {
+                sought.elements().iter().try_for_each(|element| element.error())
+            });
+            match sought {
+                Ok(()) => return Ok(()),
+                Err(error) if self.clock.monotonic() >= deadline => {
+                    return Err(self.place.fault_from(&error, said));
+                }
+                Err(_) => std::thread::park_timeout(SEEK_AGAIN_AFTER),
+            }
+        }
     }
 
     /// Takes what the consumer has ready, without waiting.
@@ -400,7 +432,7 @@ impl Reader {
             self.end_asked = None;
             return true;
         }
-        match self.bounds().and_then(|(_, end)| self.assign(self.next).map(|()| end)) {
+        match self.bounds().and_then(|(_, end)| self.go_to(self.next).map(|()| end)) {
             Ok(end) => {
                 self.end_asked = Some(end);
                 self.end_confirmed = true;

@@ -140,7 +140,10 @@ impl ClusterSettings {
             // With the default of 1 s a full queue stops the fetching for that long.
             ("fetch.queue.backoff.ms", "5"),
             ("fetch.error.backoff.ms", "50"),
-            ("queued.max.messages.kbytes", "8192"),
+            // Measured: as fast as with the 8 MiB and 1 MiB that a copy gains nothing from any more,
+            // and 10 MB less resident.
+            ("queued.max.messages.kbytes", "2048"),
+            ("fetch.message.max.bytes", "262144"),
             // New records end a broker's wait at once; this bounds how long the news of the end
             // takes, at ten small requests a second.
             ("fetch.wait.max.ms", "100"),
