@@ -24,7 +24,7 @@ pub(crate) const VALUES: &[Case] = &[
             ":.source:odd-value v1 id=9 text=this is not avro",
         ],
         incidents: 0,
-        remarks: 0,
+        remarks: 1,
         why: "copied byte-identical; nothing parses it on the copy path",
     },
     Case {

@@ -452,38 +452,3 @@ fn without_a_context_references_and_aliases_stay_as_they_are() {
         "#,
     );
 }
-
-#[test]
-fn a_chain_of_referrers_is_held_with_its_first() {
-    check(
-        "
-        link into .source subjects a,b hold
-        source
-          c v1 id=1
-          b v1 id=2 refs=c:1
-          a v1 id=3 refs=b:1
-        expect target
-          opened .source
-        held
-          :.source:a v1: set aside
-          :.source:b v1: leaves behind
-        ",
-    );
-}
-
-#[test]
-fn with_hold_a_reference_that_comes_later_in_the_log_is_seen_all_the_same() {
-    check(
-        "
-        link into .source subjects orders hold
-        source
-          orders v1 id=2 refs=dep:1
-          dep v1 id=1
-        start
-        expect target
-          opened .source
-        held
-          :.source:orders v1: leaves behind
-        ",
-    );
-}

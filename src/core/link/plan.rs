@@ -381,10 +381,14 @@ impl Link {
                 .and_then(|held| held.version(*version))
                 .filter(|held| !held.deleted)
                 .and_then(|held| {
-                    held.references
-                        .as_deref()
+                    let references = held.references.as_deref();
+                    references
                         .and_then(|references| self.dangling(&source, references))
                         .or_else(|| held.remark.map(|remark| (remark.to_string(), None)))
+                        .or_else(|| {
+                            references?;
+                            Some((self.circular(&source, *version)?, None))
+                        })
                 }),
             Key::Config(_) => held
                 .and_then(|held| held.config.as_ref()?.value.alias.as_deref())

@@ -1,5 +1,7 @@
 //! References and aliases: what they point to, and how they are spelled in the target.
 
+use std::collections::BTreeSet;
+
 use super::Link;
 use crate::core::key::Key;
 use crate::core::key::Version;
@@ -9,6 +11,9 @@ use crate::core::subject::Subject;
 use crate::core::value::Reference;
 use crate::core::view::Origin;
 use crate::core::view::VersionView;
+
+/// A cycle of references is looked for so far.
+const CYCLE_STEPS_MAX: usize = 256;
 
 /// A pointer to a subject, from a reference or an alias.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,6 +192,31 @@ impl Link {
             );
             (!resolves).then_some((said, Some(until)))
         })
+    }
+
+    /// What an operator should know of references that lead back to where they came from.
+    pub(super) fn circular(&self, parent: &Subject, version: Version) -> Option<String> {
+        let start = (parent.clone(), version);
+        let mut open = vec![start.clone()];
+        let mut seen = BTreeSet::new();
+        while let Some((subject, version)) = open.pop() {
+            let held = self.source.schema(&subject, version);
+            let references = held.and_then(|held| held.references.as_deref()).unwrap_or_default();
+            for reference in references {
+                let Some(version) = Version::new(reference.version) else { continue };
+                let to = (self.reference(&subject, &reference.subject).means, version);
+                if to == start {
+                    return Some(
+                        "its references lead back to it; what resolves them is answered 422"
+                            .to_owned(),
+                    );
+                }
+                if seen.insert(to.clone()) && seen.len() < CYCLE_STEPS_MAX {
+                    open.push(to);
+                }
+            }
+        }
+        None
     }
 
     /// The same for an alias.

@@ -55,6 +55,9 @@ pub enum Remark {
     EncodedMetadata,
     /// The schema type is none that registries know; they answer 422 to a registration.
     UnknownSchemaType,
+    /// The text of an Avro schema does not begin as JSON does: everything that parses it answers 422
+    /// (odd-records 2.16). The text is looked at, not parsed.
+    NotAvro,
     /// A reference to version −1: it resolves to the latest, `referencedby` does not know it.
     ReferenceToLatest,
 }
@@ -67,6 +70,9 @@ impl fmt::Display for Remark {
             }
             Self::UnknownSchemaType => {
                 "its schemaType is unknown; a registry answers 422 to registrations of the subject"
+            }
+            Self::NotAvro => {
+                "its text is no Avro schema; a registry answers 422 to registrations of the subject"
             }
             Self::ReferenceToLatest => {
                 "it references version -1; it resolves to the latest, referencedby does not list it"
@@ -111,6 +117,26 @@ fn subject_alone(object: &Object, text: &str) -> Option<Range<usize>> {
     subject.filter(|_| says_deleted)
 }
 
+/// Whether the text in a JSON string begins with an object, a list or a string.
+fn begins_as_json(quoted: &str) -> bool {
+    let mut text = quoted.get(1..).unwrap_or_default();
+    loop {
+        let blank = [" ", "\\n", "\\t", "\\r"].iter().find_map(|blank| text.strip_prefix(blank));
+        match blank {
+            Some(rest) => text = rest,
+            None => return text.starts_with(['{', '[']) || text.starts_with("\\\""),
+        }
+    }
+}
+
+/// What a text is written in.
+#[derive(Default, PartialEq, Eq)]
+enum Kind {
+    #[default]
+    Avro,
+    Other,
+}
+
 #[derive(Default)]
 struct SchemaReading {
     id: Option<i32>,
@@ -120,6 +146,9 @@ struct SchemaReading {
     others: Vec<(String, Vec<u8>)>,
     references: Option<Box<[Reference]>>,
     remark: Option<Remark>,
+    /// What is to be said of the text if the schema is Avro.
+    avro_remark: Option<Remark>,
+    kind: Kind,
 }
 
 impl SchemaReading {
@@ -152,6 +181,7 @@ impl SchemaReading {
                 if !raw.starts_with('"') {
                     return Err("its schema is no string".to_owned());
                 }
+                self.avro_remark = (!begins_as_json(raw)).then_some(Remark::NotAvro);
                 self.text =
                     Some(Digest::of(written.plain_string().as_bytes())).filter(|_| raw != "\"\"");
             }
@@ -183,7 +213,7 @@ impl SchemaReading {
                 let kind = string(raw).ok_or("its schemaType is no string")?;
                 match &*kind {
                     "AVRO" | "" => return Ok(()),
-                    "JSON" | "PROTOBUF" => {}
+                    "JSON" | "PROTOBUF" => self.kind = Kind::Other,
                     _ => self.remark = Some(Remark::UnknownSchemaType),
                 }
             }
@@ -209,7 +239,9 @@ impl SchemaReading {
         }
         let meaning =
             if self.others.is_empty() { text } else { meaning_of(&text, &mut self.others) };
-        let Self { deleted, references, remark, .. } = self;
+        let avro_remark = self.avro_remark.filter(|_| self.kind == Kind::Avro);
+        let remark = self.remark.or(avro_remark);
+        let Self { deleted, references, .. } = self;
         Ok(SchemaValue { id, deleted, text, meaning, references, remark, subject_at: None })
     }
 }
