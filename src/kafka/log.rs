@@ -316,7 +316,7 @@ impl Reader {
         asked.map_err(|error| self.place.fault_from(&error, self.consumer.context()))
     }
 
-    /// Reads on from an offset. The partition is assigned once only, and sought in from then on:
+    /// Reads on from an offset. A partition that is assigned is sought in, not assigned again:
     /// librdkafka ends the process (an assertion on `rktp_started`) when a partition is assigned
     /// again while it still stops its earlier assignment.
     fn go_to(&mut self, start: Offset) -> Result<(), Fault> {

@@ -178,7 +178,7 @@ impl Ground {
     }
 
     /// The deletes that the operator's file releases, where that counts: it names the offset that
-    /// the brake named, of the same topic, and was not used yet (rulings 27).
+    /// the brake named, of the same topic with the same beginning, and was not used yet (rulings 27).
     #[must_use]
     pub fn release<'a>(
         &self,
@@ -188,7 +188,9 @@ impl Ground {
         let until = link.allow_deletes_until?;
         let checkpoint = checkpoint?;
         let counts = |braked: &&Braked| {
-            braked.offset == until && braked.topic_id == self.source_topic.topic_id
+            braked.offset == until
+                && braked.topic_id == self.source_topic.topic_id
+                && braked.log_start == self.source_topic.start
         };
         checkpoint.braked.as_ref().filter(counts).filter(|_| checkpoint.released != Some(until))
     }
@@ -386,7 +388,7 @@ pub fn history(
     source_cluster: &str,
     claims: Vec<SourceClaim>,
 ) -> History {
-    let claim = own_claim(state, rules);
+    let claim = own_claim(state, rules, source_cluster);
     let former = state.former_scopes(&rules.name, source_cluster, &rules.scope());
     History {
         claimed: claim.is_some(),
@@ -400,8 +402,9 @@ pub fn history(
 
 /// The link's own claim on its scope.
 #[must_use]
-pub fn own_claim<'a>(state: &'a State, rules: &Rules) -> Option<&'a Claim> {
-    state.claims.get(&scope_name(&rules.scope())).filter(|claim| claim.link == rules.name)
+pub fn own_claim<'a>(state: &'a State, rules: &Rules, source_cluster: &str) -> Option<&'a Claim> {
+    let claim = state.claims.get(&scope_name(&rules.scope()))?;
+    (claim.link == rules.name && claim.source_cluster == source_cluster).then_some(claim)
 }
 
 /// Why a link may not write its scope: another one claimed keys of it, both named. What `adopt` takes

@@ -144,6 +144,12 @@ impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
         self.marks.push_back((self.sent, next));
     }
 
+    /// Whether anything of the source was ever said to be done in this life.
+    #[must_use]
+    pub fn has_marked(&self) -> bool {
+        self.done_before > 0 || !self.marks.is_empty()
+    }
+
     /// Everything before this source offset is in the target. This is the one place where an offset
     /// becomes a checkpoint.
     pub fn done_before(&mut self) -> Offset {

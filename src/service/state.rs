@@ -82,6 +82,9 @@ pub struct Braked {
     pub topic_id: Option<String>,
     /// The offset that a release has to name.
     pub offset: Offset,
+    /// The first offset that the source's log held then.
+    #[serde(default)]
+    pub log_start: Offset,
     /// Subjects that would have been deleted: a release covers so many.
     #[serde(default)]
     pub deleted: usize,

@@ -314,7 +314,7 @@ pub(crate) const VALUES: &[Case] = &[
             r#":.source:x2 v1 id=10 text={"type":"record","name":"X2","fields":[{"name":"a","type":["null","X1"]}]} refs=x1:1"#,
         ],
         incidents: 0,
-        remarks: 0,
+        remarks: 2,
         why: "rulings 19: copied",
     },
     Case {

@@ -254,16 +254,18 @@ fn what_a_former_definition_chose_stays_and_keeps_its_fence() {
 fn a_standby_that_is_narrowed_to_chosen_subjects_is_not_opened() {
     check(
         "
-        link same subjects a former *
+        link same subjects a,c former *
         target
           MODE . READONLY @ link=link path=source
           CONFIG . FULL @ link=link path=source
           a v1 id=1 @ link=link path=source
           b v1 id=2 @ link=link path=source
+          c v1 id=4 @ link=link path=source
         source
           CONFIG . FULL
           a v1 id=1
           a v2 id=3
+          c v1 id=4
         start
         expect target
           MODE . READONLY
@@ -272,6 +274,8 @@ fn a_standby_that_is_narrowed_to_chosen_subjects_is_not_opened() {
           a v1 id=1
           a v2 id=3
           b v1 id=2
+          MODE c READONLY
+          c v1 id=4
         held
         ",
     );

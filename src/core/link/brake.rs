@@ -116,8 +116,7 @@ impl Brake {
         Ok(())
     }
 
-    /// Counts deleted subjects that an earlier life, or a release, let through.
-    pub fn note(&mut self, now: Duration, deleted: usize) {
+    fn note(&mut self, now: Duration, deleted: usize) {
         let now = now.saturating_add(WINDOW);
         while self.recent.front().is_some_and(|(then, _)| now.saturating_sub(*then) > WINDOW) {
             self.recent.pop_front();
@@ -190,11 +189,12 @@ impl Link {
         self.brake.forget();
         let (deleted, live) =
             (plan.deleted.saturating_sub(released), plan.live.saturating_sub(released));
-        self.brake.count(now, deleted, live).map_err(|suspicion| Halt::Brake {
-            suspicion,
-            deleted: plan.deleted,
-            source_end,
-        })
+        let judged = if plan.source_live == 0 && deleted > 0 {
+            Err(Suspicion::Emptied)
+        } else {
+            self.brake.count(now, deleted, live)
+        };
+        judged.map_err(|suspicion| Halt::Brake { suspicion, deleted: plan.deleted, source_end })
     }
 
     /// An operator allows whatever there is to delete: the sliding hour begins anew.

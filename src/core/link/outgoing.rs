@@ -80,9 +80,6 @@ impl Link {
         if !self.damaged.is_empty() {
             self.damaged.remove(&write.key);
         }
-        if matches!(write.change, Change::Mode(_)) {
-            self.history.unfenced = false;
-        }
         let entry = match (&write.key, &write.change) {
             (Key::Schema(subject, version), Change::Schema { held, references, .. }) => {
                 let mut said = SchemaValue {

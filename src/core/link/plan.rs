@@ -122,6 +122,7 @@ impl Link {
                 let refers =
                     self.ledger.has_set_aside() && !self.source_references(&planned.key).is_empty();
                 if refers && self.settle(&planned.key).is_empty() {
+                    draft.frees.remove(&planned.key);
                     draft.forget_liveness(&planned.key);
                 } else {
                     draft.puts.push(planned);

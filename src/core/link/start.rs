@@ -69,7 +69,7 @@ impl fmt::Display for Halt {
             ),
             Self::Brake { suspicion, deleted, source_end } => write!(
                 f,
-                "brake: {suspicion}; {deleted} subjects would be deleted and nothing was. If that \
+                "brake: {suspicion}; {deleted} wait to be deleted. If that \
                  is right, start once with --allow-deletes, or set allow_deletes_until: {source_end}"
             ),
         }
@@ -133,6 +133,7 @@ impl Link {
     pub fn brought_up(&mut self) {
         self.permissions = Permissions::default();
         self.history.claimed = true;
+        self.history.unfenced = false;
     }
 
     /// Whether the scope holds no schema: then the source can be written straight through.

@@ -55,9 +55,10 @@ impl Link {
 
     /// Whether the link wrote this subject, chosen or followed then, and does not copy it any more.
     /// Only its own header proves that: what it adopted may be anyone's. What a former definition
-    /// chose has left the scope with it, and stays.
+    /// chose has left the scope with it, and stays; so does what that may point to.
     fn left_behind(&self, target: &Subject) -> bool {
-        if self.former.iter().any(|scope| scope.contains(target)) {
+        let follows = self.rules.references == References::Follow && !self.former.is_empty();
+        if follows || self.former.iter().any(|scope| scope.contains(target)) {
             return false;
         }
         let Some(held) = self.target.subject(target) else { return false };

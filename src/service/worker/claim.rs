@@ -32,7 +32,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         self.admit(source_end).await?;
         let state = self.wait_for_outgrown().await?;
         let definition = Arc::clone(&self.worker.definition);
-        let is_new = own_claim(&state, &definition.rules).is_none();
+        let is_new = own_claim(&state, &definition.rules, &self.ground.source.cluster_id).is_none();
         self.claim = self.next_claim(&state);
         self.keep(self.claim.record()).await?;
         // Someone else may have claimed at the same moment: whoever sees the other steps back.
@@ -68,7 +68,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     fn next_claim(&self, state: &State) -> Claim {
         let definition = &self.worker.definition;
         let rules = &definition.rules;
-        let old = own_claim(state, rules);
+        let old = own_claim(state, rules, &self.ground.source.cluster_id);
         let mut origins = old.map(|claim| claim.origins.clone()).unwrap_or_default();
         origins.insert(self.ground.source.cluster_id.clone());
         Claim {
@@ -112,8 +112,18 @@ impl<C: Cluster, K: Clock> Life<C, K> {
                 stop = self.pipeline.lease_ends() => return Err(stop),
                 () = clock.sleep(LISTED_PAUSE) => {}
             }
-            state = read_state(&self.worker.target, &self.worker.definition.state_topic).await?;
-            self.refuse_rivals(&state)?;
+            let read_now = read_state(&self.worker.target, &self.worker.definition.state_topic);
+            state = read_now.await?;
+        }
+        if told {
+            // Both logs were read before the former self had ended.
+            return Err(Stop::Fault(Fault {
+                operation: "begin with",
+                object: format!("scope {}", self.worker.definition.rules.scope()),
+                cluster: self.worker.target.name().to_owned(),
+                cause: "the link's former self has ended; both logs are read again".to_owned(),
+                class: FaultClass::Transient,
+            }));
         }
         Ok(state)
     }

@@ -60,7 +60,12 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         if at_hand.is_some_and(|record| record.offset == *offset) {
             return self.send(write, at_hand).await;
         }
-        match self.fetcher.fetch(*offset).await? {
+        let fetched = tokio::select! {
+            biased;
+            fetched = self.fetcher.fetch(*offset) => fetched?,
+            stop = self.pipeline.lease_ends() => return Err(stop),
+        };
+        match fetched {
             Some(record) => self.send(write, Some(&record)).await,
             None => {
                 // Compaction took it, so a newer record of the key is on its way.
@@ -105,7 +110,8 @@ impl<C: Cluster, K: Clock> Life<C, K> {
 
     /// Keeps the checkpoint where it moved. Called with acknowledged offsets only.
     pub(super) async fn keep_checkpoint(&mut self, released: Option<Offset>) -> Result<(), Stop> {
-        if !self.pipeline.may_write() {
+        // A life that ended before it decided anything leaves what an earlier one knew.
+        if !self.pipeline.may_write() || !self.pipeline.has_marked() {
             return Ok(());
         }
         let next = self.pipeline.done_before();
@@ -162,7 +168,8 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         };
         let mut checkpoint = self.checkpoint.clone().unwrap_or_else(fresh);
         let topic_id = self.ground.source_topic.topic_id.clone();
-        checkpoint.braked = Some(Braked { topic_id, offset, deleted });
+        let log_start = self.ground.source_topic.start;
+        checkpoint.braked = Some(Braked { topic_id, offset, log_start, deleted });
         checkpoint.recent_deletes = self.recent_deletes();
         let record = checkpoint.record(&definition.rules.scope());
         self.keep(record).await
