@@ -1,6 +1,10 @@
 //! The fence, and who may take it away; the first start.
 
 use crate::support::check::check;
+use crate::support::script::Script;
+use crate::support::text;
+use crate::support::world::Way;
+use crate::support::world::World;
 
 #[test]
 fn the_fence_can_be_import() {
@@ -363,4 +367,16 @@ fn an_adopted_context_without_a_fence_gets_one() {
           :.source:orders v1 id=7
         ",
     );
+}
+
+#[test]
+fn a_context_that_is_fenced_with_import_is_told_of() {
+    let script = Script::parse("link into .source fence import");
+    let mut world = World::new(Way::Reconcile, &script.links);
+    world.append("source", text::record("orders v1 id=1"));
+    world.start();
+    world.settle();
+    let told: Vec<String> =
+        world.fresh(0).fenced_with_import().map(|context| context.to_string()).collect();
+    assert_eq!(told, [".source"]);
 }

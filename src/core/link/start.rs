@@ -14,6 +14,7 @@ use crate::core::record::Offset;
 use crate::core::rules::Fence;
 use crate::core::subject::ContextName;
 use crate::core::subject::Subject;
+use crate::core::value::Mode;
 use crate::core::view::Origin;
 use crate::core::view::SubjectView;
 
@@ -126,6 +127,16 @@ impl Link {
             }
         }
         Ok(())
+    }
+
+    /// The link's contexts that are fenced with IMPORT, which keeps plain registrations out but
+    /// neither deletions nor changes of settings (rulings 12).
+    pub fn fenced_with_import(&self) -> impl Iterator<Item = ContextName> {
+        self.scope_contexts().into_iter().filter(|context| {
+            let held = self.target.subject(&Subject::of_context(context));
+            let mode = held.and_then(|held| held.mode.as_ref()).map(|held| held.mode);
+            self.rules.owns_context(context) && mode == Some(Mode::Import)
+        })
     }
 
     /// The target is what the source says: what an operator allowed for this start is used up, and a

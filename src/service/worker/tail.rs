@@ -219,6 +219,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         tail.end = tail.end.max(tail.next);
         self.pipeline.mark(tail.next);
         self.show(tail.next, tail.end);
+        self.tell_of_import();
         self.worker.enter(Phase::Running);
         let mut progress = self.pipeline.progress();
         loop {
@@ -249,6 +250,15 @@ impl<C: Cluster, K: Clock> Life<C, K> {
                 Event::Tick => {}
             }
             self.every_so_often(&mut tail).await?;
+        }
+    }
+
+    fn tell_of_import(&self) {
+        for context in self.link.fenced_with_import() {
+            tracing::info!(
+                link = %self.worker.definition.rules.name, context = %context,
+                "fenced with IMPORT: registrations without an id are refused, deletions and changes of settings are not"
+            );
         }
     }
 
