@@ -70,7 +70,7 @@ impl fmt::Display for Halt {
             ),
             Self::Brake { suspicion, deleted, source_end } => write!(
                 f,
-                "brake: {suspicion}; {deleted} wait to be deleted. If that \
+                "brake: {suspicion}; {deleted} subjects wait to be deleted. If that \
                  is right, start once with --allow-deletes, or set allow_deletes_until: {source_end}"
             ),
         }
