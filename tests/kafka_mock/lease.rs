@@ -40,13 +40,16 @@ async fn one_instance_holds_the_lease_and_another_follows_when_it_goes() {
     assert_eq!(first.state(), LeaseState::Standby);
     assert!(matches!(soon(first.changed()).await, LeaseState::Held { .. }));
 
-    let mut second = soon(world.cluster.lease(&request(None))).await.unwrap();
-    // Longer than the group takes to give the second its share, which is nothing.
-    let waited = tokio::time::timeout(Duration::from_secs(8), second.changed()).await;
-    assert!(waited.is_err(), "the second got {waited:?}");
-    assert!(matches!(first.state(), LeaseState::Held { .. }), "{:?}", first.state());
+    let second = soon(world.cluster.lease(&request(None))).await.unwrap();
+    // While a group forms anew the mock takes no commit, for 5 s with this session; a broker refuses
+    // one only while shares are made out (Kafka: `ClassicGroup.validateOffsetCommit`). So here the
+    // first one's lease ends by its clock and begins again; the second one's share is nothing.
+    assert_eq!(soon(first.changed()).await, LeaseState::Standby);
+    assert!(matches!(soon(first.changed()).await, LeaseState::Held { .. }));
+    assert_eq!(second.state(), LeaseState::Standby);
 
     drop(first);
+    let mut second = second;
     assert!(matches!(soon(second.changed()).await, LeaseState::Held { .. }));
 }
 
