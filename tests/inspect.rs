@@ -65,8 +65,8 @@ mod inspect {
         Record {
             offset: i64::try_from(offset).unwrap(),
             timestamp_ms: line["timestamp"].as_i64(),
-            key: bytes(line, "key"),
-            value: bytes(line, "value"),
+            key: bytes(line, "key").map(Into::into),
+            value: bytes(line, "value").map(Into::into),
             headers: headers.collect(),
         }
     }
@@ -231,7 +231,7 @@ mod inspect {
     fn a_context_or_a_subject_narrows_the_lists_and_not_the_checks() {
         let mut records = topic("confluent-7.9.5");
         let end = i64::try_from(records.len()).unwrap();
-        let key = Some(br#"{"keytype":"FOO","magic":0}"#.to_vec());
+        let key = Some(br#"{"keytype":"FOO","magic":0}"#.to_vec().into());
         records.push(Record { offset: end, key, ..Record::default() });
         let staging = ContextName::from_record(".staging");
         let context = Inspection::of(&records, &place(&records), Some(&staging), None);

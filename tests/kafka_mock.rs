@@ -7,6 +7,7 @@ mod kafka_mock {
 
     use std::collections::BTreeMap;
     use std::future::Future;
+    use std::sync::Arc;
     use std::time::Duration;
 
     use rdkafka::types::RDKafkaApiKey as Api;
@@ -86,7 +87,7 @@ mod kafka_mock {
             key: format!("key {number}").into_bytes(),
             value: Some(format!("value {number}").into_bytes()),
             timestamp_ms: Some(1_000),
-            headers: Vec::new(),
+            headers: Arc::default(),
         }
     }
 

@@ -25,7 +25,11 @@ fuzz_target!(|input: (Option<Vec<u8>>, Option<Vec<u8>>)| {
             assert!(serde_json_reads(&made), "an edited value is an object");
         }
     }
-    let record = Record { key, value, ..Record::default() };
+    let record = Record {
+        key: key.map(Into::into),
+        value: value.map(Into::into),
+        ..Record::default()
+    };
     for dialect in [Dialect::Auto, Dialect::Confluent, Dialect::Karapace] {
         let _ = Reader::new(dialect).read(&record);
     }

@@ -39,17 +39,23 @@ pub enum Entry {
 }
 
 /// How far the log's writer is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Reader {
     empty_deletes: bool,
     auto: bool,
+    /// Room for the canonical spelling of one key.
+    spelled: Vec<u8>,
 }
 
 impl Reader {
     /// A reader of logs of this dialect.
     #[must_use]
     pub fn new(dialect: Dialect) -> Self {
-        Self { empty_deletes: dialect == Dialect::Karapace, auto: dialect == Dialect::Auto }
+        Self {
+            empty_deletes: dialect == Dialect::Karapace,
+            auto: dialect == Dialect::Auto,
+            spelled: Vec::new(),
+        }
     }
 
     /// Reads a record. Karapace is recognised by its headers and its spellings (rulings 30); from
@@ -73,7 +79,9 @@ impl Reader {
             KeyReading::Unreadable(reason) => return Reading::faulty(None, &reason),
             KeyReading::Misread(key, reason) => return Reading::faulty(key, &reason),
         };
-        let canonical = key.canonical() == bytes;
+        self.spelled.clear();
+        key.push_canonical(&mut self.spelled);
+        let canonical = self.spelled == bytes;
         if self.auto && (is_karapace(&record.headers) || (!canonical && is_karapace_key(bytes))) {
             self.empty_deletes = true;
         }

@@ -7,7 +7,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::core::json::Fields;
+use crate::core::json::JsonFault;
 use crate::core::json::push_jackson_string;
+use crate::core::json::push_jackson_text;
 use crate::core::json::string;
 use crate::core::subject::ContextName;
 use crate::core::subject::Subject;
@@ -63,28 +66,37 @@ impl Key {
     /// The bytes that Confluent writes for this key; nobody else builds a key.
     #[must_use]
     pub fn canonical(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(96);
+        let mut out = Vec::with_capacity(128);
+        self.push_canonical(&mut out);
+        out
+    }
+
+    /// Appends the same bytes.
+    pub(in crate::core) fn push_canonical(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(br#"{"keytype":""#);
         out.extend_from_slice(self.kind().as_bytes());
         out.push(b'"');
         match self {
             Self::Context(context) => {
                 out.extend_from_slice(br#","tenant":"default","context":"#);
-                push_jackson_string(&mut out, context.as_str());
+                push_jackson_string(out, context.as_str());
             }
             Self::Mode(subject) | Self::Config(subject) | Self::DeleteSubject(subject) => {
-                push_subject(&mut out, Some(subject));
+                push_subject(out, subject);
             }
             Self::Schema(subject, version) => {
-                push_subject(&mut out, Some(subject));
-                out.extend_from_slice(format!(r#","version":{version},"magic":1}}"#).as_bytes());
-                return out;
+                push_subject(out, subject);
+                out.extend_from_slice(br#","version":"#);
+                push_number(out, version.get());
+                out.extend_from_slice(br#","magic":1}"#);
+                return;
             }
-            Self::ClearSubject(subject) => push_subject(&mut out, subject.as_ref()),
+            Self::ClearSubject(subject) => {
+                subject.iter().for_each(|subject| push_subject(out, subject));
+            }
             Self::Noop => {}
         }
         out.extend_from_slice(br#","magic":0}"#);
-        out
     }
 
     /// The `keytype` of the key.
@@ -146,12 +158,30 @@ impl fmt::Display for Key {
 }
 
 /// `subject` is left out when it is empty, as Jackson's NON_EMPTY does.
-fn push_subject(out: &mut Vec<u8>, subject: Option<&Subject>) {
-    let spelled = subject.map(Subject::spelled).unwrap_or_default();
-    if !spelled.is_empty() {
+fn push_subject(out: &mut Vec<u8>, subject: &Subject) {
+    if !(subject.is_context() && subject.context.is_default()) {
         out.extend_from_slice(br#","subject":"#);
-        push_jackson_string(out, &spelled);
+        push_spelled(out, subject);
     }
+}
+
+/// Appends a subject as a JSON string, spelled as a registry spells it.
+pub(in crate::core) fn push_spelled(out: &mut Vec<u8>, subject: &Subject) {
+    if subject.context.is_default() {
+        return push_jackson_string(out, &subject.name);
+    }
+    out.extend_from_slice(b"\":");
+    push_jackson_text(out, subject.context.as_str());
+    out.push(b':');
+    push_jackson_text(out, &subject.name);
+    out.push(b'"');
+}
+
+fn push_number(out: &mut Vec<u8>, number: u32) {
+    if number > 9 {
+        push_number(out, number / 10);
+    }
+    out.push(b'0' | u8::try_from(number % 10).unwrap_or_default());
 }
 
 /// What the bytes of a key turned out to be.
@@ -282,11 +312,12 @@ struct KeyFields<'a> {
 
 impl<'a> KeyFields<'a> {
     fn read(bytes: &'a [u8]) -> Result<Self, String> {
-        let object = crate::core::json::Object::parse(bytes)
-            .map_err(|fault| format!("its key is no JSON object: {fault}"))?;
+        let no_object = |fault: JsonFault| format!("its key is no JSON object: {fault}");
+        let text = std::str::from_utf8(bytes).map_err(|_| no_object(JsonFault::Encoding))?;
         let mut fields = Self::default();
-        for field in object.fields() {
-            let name = field.name(bytes);
+        for field in Fields::of(text) {
+            let field = field.map_err(no_object)?;
+            let name = field.name_in(text);
             let slot = match name.as_deref() {
                 Some("keytype") => &mut fields.keytype,
                 Some("subject") => &mut fields.subject,
@@ -299,7 +330,7 @@ impl<'a> KeyFields<'a> {
             if slot.is_some() {
                 return Err(format!("its key has {:?} twice", name.unwrap_or_default()));
             }
-            *slot = Some(field.raw(bytes));
+            *slot = Some(field.value_in(text).text);
         }
         Ok(fields)
     }

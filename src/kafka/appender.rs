@@ -53,9 +53,9 @@ use crate::service::ports::FaultClass;
 use crate::service::ports::Progress;
 use crate::service::ports::RecordLimit;
 
-/// Writes on their way at once. Deep enough for full batches on a distant cluster; bounds what a
-/// crash can repeat.
-const WRITES_WAITING_MAX: u64 = 10_000;
+/// Writes on their way at once: five full batches of small schemas, and as many being made. Bounds
+/// memory, and what a crash can repeat.
+pub const WRITES_WAITING_MAX: u64 = 6_000;
 
 /// A write that was not taken is tried again after this long, even when no report comes: librdkafka
 /// frees the room of a write a moment after it reports it. Doubles until the most.
@@ -160,6 +160,13 @@ impl Ledger {
     /// Notes an outcome. True when it decides that the writing has failed.
     fn enter(&mut self, number: u64, outcome: Result<Offset, Fault>) -> bool {
         if self.progress.failed.is_some() {
+            return false;
+        }
+        if self.early.is_empty()
+            && number == self.progress.acked.saturating_add(1)
+            && let Ok(offset) = outcome
+        {
+            count(&mut self.progress, offset);
             return false;
         }
         self.early.insert(number, outcome);

@@ -33,9 +33,9 @@ use crate::kafka::errors::Place;
 use crate::kafka::errors::lock;
 use crate::kafka::reading::LOOKS;
 use crate::kafka::reading::ReadingConsumer;
+use crate::kafka::reading::Shelf;
 use crate::kafka::reading::fault_in;
 use crate::kafka::reading::partitions_of;
-use crate::kafka::reading::record_of;
 use crate::kafka::settings::ANSWER_WITHIN;
 use crate::service::clock::SystemClock;
 use crate::service::ports::Batch;
@@ -188,6 +188,7 @@ pub(super) fn open(opening: Opening) -> Result<KafkaLog, Fault> {
         halted: false,
         passed: None,
         progress: Progress { at_end: false, moved_at: opening.clock.monotonic() },
+        shelf: Shelf::default(),
     };
     reader.start_at(opening.from)?;
     // The first characters of a thread's name are what the system's tools show.
@@ -223,6 +224,7 @@ struct Reader {
     /// The transient fault passed last, and when.
     passed: Option<(Fault, Duration)>,
     progress: Progress,
+    shelf: Shelf,
 }
 
 /// Whether more is to come, and since when nothing has.
@@ -372,7 +374,7 @@ impl Reader {
                         .saturating_add(message.key_len())
                         .saturating_add(message.payload_len());
                     batch.next = after(message.offset());
-                    batch.records.push(record_of(&message));
+                    batch.records.push(self.shelf.record_of(&message));
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => {
                     end_news = true;

@@ -36,6 +36,7 @@ mod settings;
 mod topic_id;
 
 pub use appender::KafkaAppender;
+pub use appender::WRITES_WAITING_MAX;
 pub use cluster::KafkaCluster;
 pub use lease::HOLD;
 pub use lease::KafkaLease;

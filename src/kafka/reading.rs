@@ -4,6 +4,8 @@ use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::time::Duration;
 
+use bytes::Bytes;
+use bytes::BytesMut;
 use rdkafka::Message;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::consumer::Consumer;
@@ -93,13 +95,49 @@ pub(super) fn fault_in(error: &KafkaError, place: &Place, said: &Said) -> Option
     (!passes_by).then_some(fault)
 }
 
-/// A record as the broker gave it.
-pub(super) fn record_of(message: &BorrowedMessage<'_>) -> Record {
+/// Keys and values of a run of records, side by side in blocks: one of its own for each would be made
+/// on the reader's thread and dropped on another, which is slow with glibc.
+#[derive(Default)]
+pub(super) struct Shelf(BytesMut);
+
+/// A block of a [`Shelf`]. It is freed when the last of its records is dropped.
+const BLOCK_BYTES: usize = 256 * 1024;
+/// A record that takes more gets a block of its own size.
+const SHELVED_MAX: usize = BLOCK_BYTES / 4;
+
+impl Shelf {
+    /// A record as the broker gave it.
+    pub(super) fn record_of(&mut self, message: &BorrowedMessage<'_>) -> Record {
+        let (key, value) = (message.key(), message.payload());
+        let size = message.key_len().saturating_add(message.payload_len());
+        let rest = self.0.capacity().saturating_sub(self.0.len());
+        if size > SHELVED_MAX {
+            return record_of(message, key.map(copied), value.map(copied));
+        }
+        if size > rest {
+            self.0 = BytesMut::with_capacity(BLOCK_BYTES);
+        }
+        let key = key.map(|bytes| self.shelved(bytes));
+        let value = value.map(|bytes| self.shelved(bytes));
+        record_of(message, key, value)
+    }
+
+    fn shelved(&mut self, bytes: &[u8]) -> Bytes {
+        self.0.extend_from_slice(bytes);
+        self.0.split().freeze()
+    }
+}
+
+fn copied(bytes: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(bytes)
+}
+
+fn record_of(message: &BorrowedMessage<'_>, key: Option<Bytes>, value: Option<Bytes>) -> Record {
     Record {
         offset: message.offset(),
         timestamp_ms: message.timestamp().to_millis(),
-        key: message.key().map(<[u8]>::to_vec),
-        value: message.payload().map(<[u8]>::to_vec),
+        key,
+        value,
         headers: headers_of(message),
     }
 }

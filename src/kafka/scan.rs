@@ -14,9 +14,9 @@ use crate::core::record::Record;
 use crate::core::record::after;
 use crate::kafka::errors::Place;
 use crate::kafka::reading::ReadingConsumer;
+use crate::kafka::reading::Shelf;
 use crate::kafka::reading::fault_in;
 use crate::kafka::reading::partitions_of;
-use crate::kafka::reading::record_of;
 use crate::kafka::settings::ANSWER_WITHIN;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
@@ -97,6 +97,7 @@ fn collect(
     place: &Place,
 ) -> Result<Vec<Record>, Fault> {
     let mut found: BTreeMap<i32, Vec<Record>> = BTreeMap::new();
+    let mut shelf = Shelf::default();
     let mut silent = Duration::ZERO;
     while !open.is_empty() {
         let polled = consumer.poll(POLL);
@@ -110,7 +111,7 @@ fn collect(
                     continue;
                 };
                 if message.offset() < end {
-                    found.entry(partition).or_default().push(record_of(&message));
+                    found.entry(partition).or_default().push(shelf.record_of(&message));
                 }
                 if after(message.offset()) >= end {
                     open.remove(&partition);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::core::record::Offset;
 use crate::core::record::Outgoing;
+use crate::core::record::Room;
 use crate::service::ports::Appender;
 use crate::service::ports::Clock;
 use crate::service::ports::Fault;
@@ -37,9 +38,10 @@ impl From<Fault> for Stop {
 /// keeps a write before it gives it up (60 s).
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(70);
 
-/// Records that are kept back for one burst, and their bytes: a few batches' worth.
-const STAGED_MAX: usize = 256;
-const STAGED_BYTES_MAX: usize = 256 * 1024;
+/// Records that are kept back for one burst, and their bytes: a full batch of the producer. Its first
+/// record is sent alone, because nothing lingers; the rest follows in one batch or two.
+const STAGED_MAX: usize = 2_048;
+const STAGED_BYTES_MAX: usize = 1024 * 1024;
 
 /// Writes in order: each is sent while the lease holds, and every source offset counts as done only
 /// when all writes that it asked for are acknowledged.
@@ -52,6 +54,7 @@ pub struct Pipeline<A, L, K> {
     sent: u64,
     staged: Vec<Outgoing>,
     staged_bytes: usize,
+    room: Room,
     /// Source offsets that are done when the write with this number is acknowledged.
     marks: VecDeque<(u64, Offset)>,
     done_before: Offset,
@@ -68,6 +71,7 @@ impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
             sent: 0,
             staged: Vec::new(),
             staged_bytes: 0,
+            room: Room::default(),
             marks: VecDeque::new(),
             done_before: 0,
         }
@@ -80,6 +84,11 @@ impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
             LeaseState::Held { until } => self.clock.monotonic() < until,
             LeaseState::Standby | LeaseState::Lost(_) => false,
         }
+    }
+
+    /// Buffers of records that were sent.
+    pub fn room(&mut self) -> &mut Room {
+        &mut self.room
     }
 
     /// Keeps a record back until a burst of them is together: a producer that is fed one by one
@@ -105,7 +114,8 @@ impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
         let mut staged = std::mem::take(&mut self.staged);
         self.staged_bytes = 0;
         for record in staged.drain(..) {
-            self.send(record, counts).await?;
+            self.send(&record, counts).await?;
+            self.room.give_back(record);
         }
         // Its room serves the next burst.
         self.staged = staged;
@@ -113,7 +123,7 @@ impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
     }
 
     /// Queues a record behind those before it.
-    async fn send(&mut self, record: Outgoing, counts: &mut Counts) -> Result<(), Stop> {
+    async fn send(&mut self, record: &Outgoing, counts: &mut Counts) -> Result<(), Stop> {
         self.rate.take().await;
         self.sent = loop {
             // Nothing waits between this question and the queue: the process may have been stopped
@@ -121,7 +131,7 @@ impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
             if !self.may_write() {
                 return Err(self.lease_stop());
             }
-            match self.appender.append(&record)? {
+            match self.appender.append(record)? {
                 Some(number) => break number,
                 None => self.appender.room().await,
             }

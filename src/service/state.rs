@@ -306,7 +306,11 @@ mod tests {
     }
 
     fn stored(outgoing: Outgoing) -> Record {
-        Record { key: Some(outgoing.key), value: outgoing.value, ..Record::default() }
+        Record {
+            key: Some(outgoing.key.into()),
+            value: outgoing.value.map(Into::into),
+            ..Record::default()
+        }
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What is written, and what becomes of it.
 
+use bytes::Bytes;
 use rdkafka::types::RDKafkaApiKey as Api;
 use rdkafka::types::RDKafkaRespErr as Refusal;
 
 use schema_mirror::core::record::Header;
 use schema_mirror::core::record::Outgoing;
+use schema_mirror::kafka::WRITES_WAITING_MAX;
 use schema_mirror::service::ports::Appender;
 use schema_mirror::service::ports::FaultClass;
 use schema_mirror::service::ports::Progress;
@@ -31,7 +33,7 @@ async fn a_null_value_and_an_empty_one_are_two_things() {
 
     let records = to_end(&mut world.log(0).await).await;
     let values: Vec<_> = records.into_iter().map(|record| record.value).collect();
-    assert_eq!(values, [None, Some(Vec::new()), Some(b"v".to_vec())]);
+    assert_eq!(values, [None, Some(Bytes::new()), Some(Bytes::from_static(b"v"))]);
 }
 
 #[tokio::test]
@@ -48,7 +50,7 @@ async fn headers_come_back_as_they_were_written() {
         header("link", Some(&[0xff, 0])),
     ];
     let mut appender = world.appender().await;
-    let write = Outgoing { headers: headers.clone(), ..write(0) };
+    let write = Outgoing { headers: headers.clone().into(), ..write(0) };
     soon(appender.append_when_room(&write)).await.unwrap();
     acked(&appender, 1).await;
 
@@ -177,12 +179,13 @@ async fn writes_wait_while_too_many_are_on_their_way() {
     let world = World::new();
     let mut appender = world.appender().await;
     world.broker.down().unwrap();
-    append_all(&mut appender, 0..10_000).await;
-    assert_eq!(appender.append(&write(10_000)), Ok(None), "one more than the limit was taken");
+    let most = usize::try_from(WRITES_WAITING_MAX).unwrap();
+    append_all(&mut appender, 0..most).await;
+    assert_eq!(appender.append(&write(most)), Ok(None), "one more than the limit was taken");
     world.broker.up().unwrap();
-    append_all(&mut appender, 10_000..10_001).await;
-    let progress = acked(&appender, 10_001).await;
-    assert_eq!((progress.acked, progress.failed), (10_001, None));
+    append_all(&mut appender, most..most + 1).await;
+    let progress = acked(&appender, WRITES_WAITING_MAX + 1).await;
+    assert_eq!((progress.acked, progress.failed), (WRITES_WAITING_MAX + 1, None));
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ fn check_value(written: &str, becomes: &str) {
         format!(r#"RAW {{"keytype":"SCHEMA","subject":"a","version":1,"magic":1}} => {written}"#);
     let target = copied(&[&raw]);
     let value = target.records.last().and_then(|record| record.value.clone()).unwrap();
-    assert_eq!(String::from_utf8(value).unwrap(), becomes);
+    assert_eq!(String::from_utf8(value.to_vec()).unwrap(), becomes);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use schema_mirror::core::record::Offset;
 use schema_mirror::core::record::Outgoing;
 use schema_mirror::core::record::Record;
@@ -26,9 +27,9 @@ impl Partition {
         let record = Record {
             offset: self.end,
             timestamp_ms: Some(write.timestamp_ms.unwrap_or(wall_ms)),
-            key: Some(write.key),
-            value: write.value,
-            headers: write.headers,
+            key: Some(write.key.into()),
+            value: write.value.map(Into::into),
+            headers: write.headers.to_vec(),
         };
         self.end += 1;
         self.stored.push(Stored { record, horizon: None });
@@ -37,7 +38,7 @@ impl Partition {
 
     /// What the log cleaner does below `upto`, the active segment's first offset.
     pub(crate) fn compact(&mut self, upto: Offset, now: Duration, retention: Duration) {
-        let newest: BTreeMap<Option<Vec<u8>>, Offset> = self
+        let newest: BTreeMap<Option<Bytes>, Offset> = self
             .stored
             .iter()
             .filter(|stored| stored.record.offset < upto)

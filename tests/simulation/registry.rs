@@ -110,7 +110,7 @@ impl Registry {
         let bytes = record.key.clone().unwrap_or_default();
         let Some(value) = value else {
             let spellings = self.spellings.entry(key.clone()).or_default();
-            spellings.remove(&bytes);
+            spellings.remove(&bytes[..]);
             if let (LogKey::Schema(place, version), Some(gone)) = (&key, self.keys.remove(&key)) {
                 let by_id = (place.clone(), gone.id());
                 if self.ids.get(&by_id) == Some(version) {
@@ -119,7 +119,7 @@ impl Registry {
             }
             return Verdict::Applied;
         };
-        self.spellings.entry(key.clone()).or_default().insert(bytes);
+        self.spellings.entry(key.clone()).or_default().insert(bytes.to_vec());
         let held = Held {
             deleted: value.get("deleted").and_then(Value::as_bool).unwrap_or_default(),
             value,

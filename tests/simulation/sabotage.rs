@@ -1,5 +1,7 @@
 //! Planted faults on the way from the link to the log.
 
+use std::sync::Arc;
+
 use schema_mirror::core::record::Outgoing;
 use serde_json::Map;
 use serde_json::Value;
@@ -25,7 +27,7 @@ pub(crate) fn tamper(
         Sabotage::TombstonesDropped if write.value.is_none() => return 0,
         Sabotage::FenceDropped if write.key.starts_with(br#"{"keytype":"MODE""#) => return 0,
         Sabotage::WrittenTwice if world.rng.chance(10) => return 2,
-        Sabotage::PathDropped => write.headers.clear(),
+        Sabotage::PathDropped => write.headers = Arc::default(),
         Sabotage::TimestampRemade => write.timestamp_ms = None,
         Sabotage::KeyRespelled if is_schema => {
             let fields: Map<String, Value> = serde_json::from_slice(&write.key).unwrap();

@@ -300,7 +300,7 @@ impl World {
 }
 
 fn shown(topic: &str, author: Author, record: &Record) -> String {
-    let text = |bytes: Option<&Vec<u8>>| {
+    let text = |bytes: Option<&[u8]>| {
         bytes.map_or_else(|| "-".to_owned(), |bytes| String::from_utf8_lossy(bytes).into_owned())
     };
     let by = match passport(record) {
@@ -309,7 +309,7 @@ fn shown(topic: &str, author: Author, record: &Record) -> String {
         }
         None => format!("{author:?}"),
     };
-    let (key, value) = (text(record.key.as_ref()), text(record.value.as_ref()));
+    let (key, value) = (text(record.key.as_deref()), text(record.value.as_deref()));
     format!("{topic}@{} {key} = {value} [{by}]", record.offset)
 }
 

@@ -23,7 +23,8 @@ use serde_json::json;
 pub(crate) fn record(line: &str) -> Outgoing {
     let (said, options) = line.rsplit_once(" @ ").unwrap_or((line, ""));
     let (key, value) = key_and_value(said.trim());
-    let mut record = Outgoing { key, value, timestamp_ms: None, headers: Vec::new() };
+    let mut record = Outgoing { key, value, ..Outgoing::default() };
+    let mut headers = Vec::new();
     let mut provenance = Provenance {
         link: "other".to_owned(),
         writer: "elsewhere".to_owned(),
@@ -42,7 +43,7 @@ pub(crate) fn record(line: &str) -> Outgoing {
                 has_provenance = true;
             }
             "key" => record.key = other_spelling(&record.key, set),
-            "karapace" => record.headers.push(Header {
+            "karapace" => headers.push(Header {
                 name: "X-Registry-Version".to_owned(),
                 value: Some(b"karapace-6.2.0".to_vec()),
             }),
@@ -50,8 +51,9 @@ pub(crate) fn record(line: &str) -> Outgoing {
         }
     }
     if has_provenance {
-        record.headers.push(provenance.header());
+        headers.push(provenance.header());
     }
+    record.headers = headers.into();
     record
 }
 

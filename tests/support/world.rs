@@ -16,6 +16,7 @@ use schema_mirror::core::link::plan::Plan;
 use schema_mirror::core::record::Offset;
 use schema_mirror::core::record::Outgoing;
 use schema_mirror::core::record::Record;
+use schema_mirror::core::record::Room;
 
 use super::script::LinkSpec;
 use super::text;
@@ -35,9 +36,10 @@ pub(crate) struct Log {
 impl Log {
     pub(crate) fn append(&mut self, record: Outgoing) {
         let Outgoing { key, value, timestamp_ms, headers } = record;
-        let offset = self.next;
+        let (offset, headers) = (self.next, headers.to_vec());
         self.next += 1;
-        self.records.push(Record { offset, timestamp_ms, key: Some(key), value, headers });
+        let (key, value) = (Some(key.into()), value.map(Into::into));
+        self.records.push(Record { offset, timestamp_ms, key, value, headers });
     }
 
     /// Keeps the newest record of each key; without tombstones where they expired, too.
@@ -319,7 +321,7 @@ impl World {
                     at_hand
                 }
             };
-            match running.link.outgoing(&write, behind, WALL_MS) {
+            match running.link.outgoing(&write, behind, WALL_MS, &mut Room::default()) {
                 Err(_) => running.link.not_sent(&write.key),
                 Ok(records) => {
                     let target = self.logs.get_mut(&running.spec.to).unwrap();

@@ -289,8 +289,8 @@ mod tests {
     fn record(key: &str, value: Option<&str>) -> Record {
         Record {
             offset: 12,
-            key: Some(key.as_bytes().to_vec()),
-            value: value.map(|value| value.as_bytes().to_vec()),
+            key: Some(key.to_owned().into()),
+            value: value.map(|value| value.to_owned().into()),
             ..Record::default()
         }
     }

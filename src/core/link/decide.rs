@@ -137,7 +137,7 @@ impl Link {
         let source = self.rules.unplace(subject)?;
         let said = |held: &&VersionView| {
             self.source.schema(&source, held.version).is_some_and(|own| {
-                let references = own.references.as_deref().unwrap_or_default();
+                let references = own.content.references();
                 same(held, own, self.respelled(&source, references).as_deref())
             })
         };
@@ -290,13 +290,15 @@ impl Link {
         // its key has to be free first (odd-records 3.3, 3.4: deletion, then put, is clean).
         let hidden = self.unsent.get(&key).copied().flatten();
         if lost
-            || held.is_some_and(|held| held.id != wanted.id || held.text != wanted.text)
-            || hidden.is_some_and(|stands| stands != (wanted.id, wanted.text))
+            || held.is_some_and(|held| {
+                held.id != wanted.id || held.content.text != wanted.content.text
+            })
+            || hidden.is_some_and(|stands| stands != (wanted.id, wanted.content.text))
         {
             writes.push(delete(&key, "it has another id or text in the target"));
         }
         let taken = context.and_then(|view| view.text_of(wanted.id));
-        if taken.is_some_and(|text| text != wanted.text) {
+        if taken.is_some_and(|text| text != wanted.content.text) {
             for (other, of) in self.target.holders(&subject.context, wanted.id) {
                 let holder = Key::Schema(other, of);
                 if holder == key {
@@ -331,7 +333,9 @@ impl Link {
         }
         match self.wanted(holder) {
             Wanted::Absent => true,
-            Wanted::Schema(own, _) => own.id != wanted.id || own.text == wanted.text,
+            Wanted::Schema(own, _) => {
+                own.id != wanted.id || own.content.text == wanted.content.text
+            }
             Wanted::AsItIs
             | Wanted::Held(..)
             | Wanted::Context
@@ -385,13 +389,9 @@ fn delete(key: &Key, reason: &'static str) -> Write {
 fn same(held: &VersionView, wanted: &VersionView, references: Option<&[String]>) -> bool {
     held.id == wanted.id
         && held.deleted == wanted.deleted
-        && held.text == wanted.text
-        && held.meaning == wanted.meaning
-        && same_references(
-            held.references.as_deref().unwrap_or_default(),
-            wanted.references.as_deref().unwrap_or_default(),
-            references,
-        )
+        && held.content.text == wanted.content.text
+        && held.content.meaning() == wanted.content.meaning()
+        && same_references(held.content.references(), wanted.content.references(), references)
 }
 
 fn same_references(held: &[Reference], wanted: &[Reference], spelled: Option<&[String]>) -> bool {

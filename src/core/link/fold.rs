@@ -9,6 +9,7 @@ use crate::core::link::ledger::Incident;
 use crate::core::link::ledger::WaitFor;
 use crate::core::record::Offset;
 use crate::core::record::Record;
+use crate::core::record::Room;
 use crate::core::view::Applied;
 
 impl Link {
@@ -73,7 +74,7 @@ impl Link {
     pub fn wanted_value(&self, key: &Key, behind: Option<&Record>) -> Option<Vec<u8>> {
         let Verdict::Write(writes) = self.decide(key) else { return None };
         let write = writes.into_iter().rfind(|write| write.key == *key)?;
-        let records = self.outgoing(&write, behind, i64::MAX).ok()?;
+        let records = self.outgoing(&write, behind, i64::MAX, &mut Room::default()).ok()?;
         records.into_iter().next_back()?.value
     }
 }

@@ -94,7 +94,7 @@ impl Link {
         let references = held
             .versions()
             .iter()
-            .flat_map(|version| version.references.as_deref().unwrap_or_default())
+            .flat_map(|version| version.content.references())
             .map(|reference| self.reference(subject, &reference.subject));
         let config = held.config.as_ref().map(|config| &config.value);
         let alias = config.and_then(|config| config.alias.as_deref());
@@ -123,7 +123,7 @@ impl Link {
         };
         for version in held.versions() {
             if self.ledger.is_faulty(&Key::Schema(source.clone(), version.version)) {
-                let references = version.references.as_deref().unwrap_or_default();
+                let references = version.content.references();
                 references.iter().for_each(|reference| point(&reference.subject));
             }
         }

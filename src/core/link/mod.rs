@@ -19,6 +19,7 @@ mod wanted;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 pub use self::decide::Change;
 pub use self::decide::Verdict;
@@ -133,8 +134,8 @@ pub struct Link {
     came_from_target: Vec<ScopeFilter>,
     /// Former scopes of the link, in a form that answers for many subjects.
     former: Vec<ScopeFilter>,
-    /// The header of records that were made in the source's own cluster: nearly all.
-    plain_header: Header,
+    /// The headers of records that were made in the source's own cluster: nearly all.
+    plain_headers: Arc<[Header]>,
     /// The newest record of the source, if naming another subject is all that its value needs:
     /// nearly all are written before the next one is read.
     at_hand: Option<AtHand>,
@@ -165,7 +166,7 @@ impl Link {
             .map(|claim| claim.scope.filter())
             .collect();
         let former = history.former.iter().map(Scope::filter).collect();
-        let plain_header = outgoing::header(&rules, &identity, Vec::new());
+        let plain_headers = outgoing::headers(&rules, &identity, Vec::new());
         Self {
             source_reader: Reader::new(rules.source_dialect),
             target_reader: Reader::new(Dialect::Confluent),
@@ -188,7 +189,7 @@ impl Link {
             brake,
             came_from_target,
             former,
-            plain_header,
+            plain_headers,
             at_hand: None,
         }
     }
@@ -196,7 +197,7 @@ impl Link {
     /// The lease under which the link writes began.
     pub fn lease_began(&mut self, epoch: u64) {
         self.identity.epoch = epoch;
-        self.plain_header = outgoing::header(&self.rules, &self.identity, Vec::new());
+        self.plain_headers = outgoing::headers(&self.rules, &self.identity, Vec::new());
     }
 
     /// The link's definition.

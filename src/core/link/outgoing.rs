@@ -1,5 +1,7 @@
 //! Writes as records: the only place that makes the bytes that a link appends.
 
+use std::sync::Arc;
+
 use super::Change;
 use super::Identity;
 use super::Link;
@@ -11,6 +13,7 @@ use crate::core::provenance::Provenance;
 use crate::core::record::Header;
 use crate::core::record::Outgoing;
 use crate::core::record::Record;
+use crate::core::record::Room;
 use crate::core::rules::Rules;
 use crate::core::subject::Subject;
 use crate::core::value::Edit;
@@ -21,12 +24,11 @@ use crate::core::value::read_config;
 use crate::core::value::resubjected;
 use crate::core::view::Origin;
 use crate::core::view::Stamp;
-use crate::core::view::VersionView;
 
 impl Link {
     /// The records that make a write: first the key under every other spelling that stands in the
     /// target's log, as a deletion, then the canonical one. `behind` is the source's record at the
-    /// offset that a [`Change::Schema`] names; `wall_ms` the time now.
+    /// offset that a [`Change::Schema`] names; `wall_ms` the time now; `room` has buffers to fill.
     ///
     /// # Errors
     /// A schema without its record, or with another one, or a value that can't be edited.
@@ -35,6 +37,7 @@ impl Link {
         write: &Write,
         behind: Option<&Record>,
         wall_ms: i64,
+        room: &mut Room,
     ) -> Result<Vec<Outgoing>, String> {
         let behind = behind.filter(|record| match &write.change {
             Change::Schema { offset, .. } => record.offset == *offset,
@@ -47,10 +50,15 @@ impl Link {
             Change::Config { value, .. } => Some(value.clone()),
             Change::Schema { held, references, .. } => {
                 let record = behind.ok_or("the source's record is not at hand")?;
-                Some(self.schema_value(&write.key, record, held, references.as_deref())?)
+                let edit = Edit {
+                    deleted: Some(held.deleted),
+                    references: references.clone(),
+                    ..Edit::default()
+                };
+                Some(self.schema_value(&write.key, record, edit, room)?)
             }
         };
-        let header = self.header_of(write, behind);
+        let headers = self.headers_of(write, behind);
         let timestamp_ms = timestamp_of(write, behind).map(|then| then.min(wall_ms));
         let mut records: Vec<Outgoing> = write
             .spellings
@@ -59,11 +67,12 @@ impl Link {
                 key: key.clone(),
                 value: None,
                 timestamp_ms,
-                headers: vec![header.clone()],
+                headers: Arc::clone(&headers),
             })
             .collect();
-        let key = write.key.canonical();
-        records.push(Outgoing { key, value, timestamp_ms, headers: vec![header] });
+        let mut key = room.take();
+        write.key.push_canonical(&mut key);
+        records.push(Outgoing { key, value, timestamp_ms, headers });
         Ok(records)
     }
 
@@ -82,20 +91,13 @@ impl Link {
         }
         let entry = match (&write.key, &write.change) {
             (Key::Schema(subject, version), Change::Schema { held, references, .. }) => {
-                let mut said = SchemaValue {
-                    id: held.id,
-                    deleted: held.deleted,
-                    text: held.text,
-                    meaning: held.meaning,
-                    references: held.references.clone(),
-                    remark: None,
-                    subject_at: None,
+                let content = held.content.clone();
+                let content = match references {
+                    Some(spelled) => content.respelled(spelled),
+                    None => content,
                 };
-                if let (Some(own), Some(spelled)) = (&mut said.references, references) {
-                    for (reference, subject) in own.iter_mut().zip(spelled) {
-                        reference.subject = subject.as_str().into();
-                    }
-                }
+                let (id, deleted) = (held.id, held.deleted);
+                let said = SchemaValue { id, deleted, content, subject_at: None };
                 Entry::Schema(subject.clone(), *version, Some(said))
             }
             (Key::Schema(subject, version), _) => Entry::Schema(subject.clone(), *version, None),
@@ -117,8 +119,8 @@ impl Link {
         }
         let mut changed = Vec::new();
         self.target.apply(&entry, stamp, &mut changed);
-        if let Entry::Schema(subject, version, Some(_)) = &entry {
-            for later in self.target.later_with_its_id(subject, *version) {
+        if let Entry::Schema(subject, version, Some(said)) = &entry {
+            for later in self.target.later_with_its_id(subject, *version, said.id) {
                 let key = Key::Schema(subject.clone(), later);
                 self.damaged.insert(key.clone());
                 self.pending.push(key);
@@ -126,30 +128,29 @@ impl Link {
         }
     }
 
+    /// The record's value with the edit made, and the key's subject in it.
     fn schema_value(
         &self,
         key: &Key,
         behind: &Record,
-        held: &VersionView,
-        references: Option<&[String]>,
+        edit: Edit,
+        room: &mut Room,
     ) -> Result<Vec<u8>, String> {
         let bytes = behind.value.as_deref().unwrap_or_default();
-        let subject = key.subject().map(Subject::spelled);
         let at_hand = self.at_hand.as_ref().filter(|at_hand| {
             at_hand.offset == behind.offset
-                && at_hand.deleted == held.deleted
-                && references.is_none()
+                && edit.deleted == Some(at_hand.deleted)
+                && edit.references.is_none()
         });
-        if let (Some(at_hand), Some(subject)) = (at_hand, &subject)
-            && let Some(value) = resubjected(bytes, &at_hand.subject_at, subject)
+        if let (Some(at_hand), Some(subject)) = (at_hand, key.subject())
+            && let Some(value) = resubjected(bytes, &at_hand.subject_at, subject, room.take())
         {
             return Ok(value);
         }
-        let references = references.map(<[String]>::to_vec);
-        edited(bytes, &Edit { subject, deleted: Some(held.deleted), references, ..Edit::default() })
+        edited(bytes, &Edit { subject: key.subject().map(Subject::spelled), ..edit })
     }
 
-    fn header_of(&self, write: &Write, behind: Option<&Record>) -> Header {
+    fn headers_of(&self, write: &Write, behind: Option<&Record>) -> Arc<[Header]> {
         let path = match (&write.change, behind) {
             (Change::Schema { .. } | Change::Delete, Some(record)) => {
                 Provenance::of(&record.headers)
@@ -160,9 +161,9 @@ impl Link {
             (_, _) => Vec::new(),
         };
         if path.is_empty() {
-            return self.plain_header.clone();
+            return Arc::clone(&self.plain_headers);
         }
-        header(&self.rules, &self.identity, path)
+        headers(&self.rules, &self.identity, path)
     }
 
     fn config_path(&self, target: &Key) -> Vec<String> {
@@ -174,8 +175,8 @@ impl Link {
     }
 }
 
-/// The header of a record that came along `path` to the source's cluster.
-pub(super) fn header(rules: &Rules, identity: &Identity, mut path: Vec<String>) -> Header {
+/// The headers of a record that came along `path` to the source's cluster.
+pub(super) fn headers(rules: &Rules, identity: &Identity, mut path: Vec<String>) -> Arc<[Header]> {
     path.push(identity.source_cluster.clone());
     let provenance = Provenance {
         link: rules.name.clone(),
@@ -183,7 +184,7 @@ pub(super) fn header(rules: &Rules, identity: &Identity, mut path: Vec<String>) 
         epoch: identity.epoch,
         path,
     };
-    provenance.header()
+    Arc::new([provenance.header()])
 }
 
 fn timestamp_of(write: &Write, behind: Option<&Record>) -> Option<i64> {

@@ -303,7 +303,7 @@ impl Link {
         let Key::Schema(subject, version) = target else { return Vec::new() };
         let Some(source) = self.rules.unplace(subject) else { return Vec::new() };
         let Some(held) = self.source.schema(&source, *version) else { return Vec::new() };
-        let references = held.references.as_deref().unwrap_or_default();
+        let references = held.content.references();
         references
             .iter()
             .filter_map(|reference| {
@@ -316,8 +316,7 @@ impl Link {
     fn target_references(&self, target: &Key) -> Vec<Key> {
         let Key::Schema(subject, version) = target else { return Vec::new() };
         let held = self.target.schema(subject, *version);
-        let references: &[Reference] =
-            held.and_then(|held| held.references.as_deref()).unwrap_or_default();
+        let references: &[Reference] = held.map_or(&[], |held| held.content.references());
         references
             .iter()
             .filter_map(|reference| {
@@ -382,12 +381,12 @@ impl Link {
                 .and_then(|held| held.version(*version))
                 .filter(|held| !held.deleted)
                 .and_then(|held| {
-                    let references = held.references.as_deref();
-                    references
-                        .and_then(|references| self.dangling(&source, references))
-                        .or_else(|| held.remark.map(|remark| (remark.to_string(), None)))
+                    let references = held.content.references();
+                    let remark = held.content.remark();
+                    self.dangling(&source, references)
+                        .or_else(|| remark.map(|remark| (remark.to_string(), None)))
                         .or_else(|| {
-                            references?;
+                            references.first()?;
                             Some((self.circular(&source, *version)?, None))
                         })
                 }),

@@ -165,8 +165,8 @@ impl Link {
         let Key::Schema(subject, version) = source else { return false };
         let Some(placed) = self.rules.place(subject) else { return false };
         // Its last good state, or what someone else changed about the same text, resolves.
-        let text = self.source.schema(subject, *version).map(|held| held.text);
-        let resolves = |held: &VersionView| held.origin.is_own() || Some(held.text) == text;
+        let text = self.source.schema(subject, *version).map(|held| held.content.text);
+        let resolves = |held: &VersionView| held.origin.is_own() || Some(held.content.text) == text;
         if self.target.schema(&placed, *version).is_some_and(resolves) {
             return false;
         }
@@ -201,7 +201,7 @@ impl Link {
         let mut seen = BTreeSet::new();
         while let Some((subject, version)) = open.pop() {
             let held = self.source.schema(&subject, version);
-            let references = held.and_then(|held| held.references.as_deref()).unwrap_or_default();
+            let references = held.map_or(&[][..], |held| held.content.references());
             for reference in references {
                 let Some(version) = Version::new(reference.version) else { continue };
                 let to = (self.reference(&subject, &reference.subject).means, version);

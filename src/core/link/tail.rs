@@ -143,7 +143,7 @@ impl Link {
     pub fn not_sent(&mut self, key: &Key) {
         let stands = match key {
             Key::Schema(subject, version) => {
-                self.target.schema(subject, *version).map(|held| (held.id, held.text))
+                self.target.schema(subject, *version).map(|held| (held.id, held.content.text))
             }
             Key::Context(_)
             | Key::Mode(_)

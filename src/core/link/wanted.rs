@@ -293,7 +293,7 @@ impl Link {
         if held.origin == Origin::Loop {
             return self.wanted_of_loop();
         }
-        let references = held.references.as_deref().unwrap_or_default();
+        let references = held.content.references();
         if !held.deleted
             && let Some(broken) = self.broken_reference(source, references)
         {

@@ -8,7 +8,12 @@ use super::integer;
 use super::last_of_each;
 use super::read_object;
 use crate::core::json::push_jackson_string;
+use crate::core::key::push_spelled;
 use crate::core::rules::Compatibility;
+use crate::core::subject::Subject;
+
+/// What a subject's new name takes more than its old one, nearly always.
+const ROOM_FOR_A_CONTEXT: usize = 64;
 
 /// What a link changes in a value that it carries. Everything else stays.
 #[derive(Debug, Clone, Default)]
@@ -41,7 +46,8 @@ pub fn edited(bytes: &[u8], edit: &Edit) -> Result<Vec<u8>, String> {
     }
     let mut deleted = edit.deleted;
     let mut level = edit.level;
-    for (name, raw) in last_of_each(&object, text)? {
+    for field in last_of_each(&object, text) {
+        let (name, raw) = field?;
         let raw = raw.text;
         match &*name {
             "subject" | "offset" | "ts" => {}
@@ -81,12 +87,17 @@ pub fn edited(bytes: &[u8], edit: &Edit) -> Result<Vec<u8>, String> {
 }
 
 /// The value with another subject and nothing else changed; `at` is where it names its subject, as
-/// it was found when the value was read.
+/// it was found when the value was read. It is made in `out`, which is empty.
 #[must_use]
-pub fn resubjected(bytes: &[u8], at: &Range<usize>, subject: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(bytes.len().saturating_add(64));
+pub fn resubjected(
+    bytes: &[u8],
+    at: &Range<usize>,
+    subject: &Subject,
+    mut out: Vec<u8>,
+) -> Option<Vec<u8>> {
+    out.reserve(bytes.len().saturating_add(ROOM_FOR_A_CONTEXT));
     out.extend_from_slice(bytes.get(..at.start)?);
-    push_jackson_string(&mut out, subject);
+    push_spelled(&mut out, subject);
     out.extend_from_slice(bytes.get(at.end..)?);
     Some(out)
 }

@@ -16,6 +16,7 @@ use serde_json::Value;
 pub use self::edit::Edit;
 pub use self::edit::edited;
 pub use self::edit::resubjected;
+pub use self::schema::Content;
 pub use self::schema::Reference;
 pub use self::schema::Remark;
 pub use self::schema::SchemaValue;
@@ -44,13 +45,11 @@ impl Digest {
     /// share it.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        Self::finish(blake3::Hasher::new().update(bytes))
+        Self::half(blake3::hash(bytes))
     }
 
-    fn finish(hasher: &blake3::Hasher) -> Self {
-        let mut half = [0u8; 16];
-        hasher.finalize_xof().fill(&mut half);
-        Self(half)
+    fn half(whole: blake3::Hash) -> Self {
+        Self(whole.as_bytes().first_chunk().copied().unwrap_or_default())
     }
 }
 
@@ -61,7 +60,7 @@ fn meaning_of(text: &Digest, others: &mut [(String, Vec<u8>)]) -> Digest {
     for (name, value) in others {
         hasher.update(name.as_bytes()).update(b"\0").update(value).update(b"\0");
     }
-    Digest::finish(&hasher)
+    Digest::half(hasher.finalize())
 }
 
 /// The object that a value's bytes begin with, and the text it stands in.
@@ -74,21 +73,14 @@ fn read_object(bytes: &[u8]) -> Result<(Object, &str), String> {
 /// The fields of an object with their raw values; of a name that occurs twice the last, as Jackson
 /// reads it.
 fn last_of_each<'a>(
-    object: &Object,
+    object: &'a Object,
     text: &'a str,
-) -> Result<Vec<(Cow<'a, str>, Raw<'a>)>, String> {
-    let mut fields: Vec<(Cow<'a, str>, Raw<'a>)> = Vec::with_capacity(object.fields().len());
-    for field in object.fields() {
-        let name = field
-            .name_in(text)
-            .ok_or("a field's name holds a lone surrogate, which cannot be represented")?;
-        let raw = field.value_in(text);
-        match fields.iter_mut().find(|(seen, _)| *seen == name) {
-            Some(slot) => slot.1 = raw,
-            None => fields.push((name, raw)),
-        }
-    }
-    Ok(fields)
+) -> impl Iterator<Item = Result<(Cow<'a, str>, Raw<'a>), String>> {
+    object.last_of_each(text).map(|field| {
+        field.ok_or_else(|| {
+            "a field's name holds a lone surrogate, which cannot be represented".to_owned()
+        })
+    })
 }
 
 /// Jackson reads `"9"` as 9 where an int is wanted (odd-records 2.3).

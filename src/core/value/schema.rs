@@ -36,16 +36,71 @@ pub struct SchemaValue {
     pub id: i32,
     /// Deleted softly.
     pub deleted: bool,
-    /// Digest of the schema's text: two texts may not share an id in one context.
-    pub text: Digest,
-    /// Digest of everything but subject, version, id, references and `deleted`.
-    pub meaning: Digest,
-    /// What it references.
-    pub references: Option<Box<[Reference]>>,
-    /// What an operator should know though the record is sound.
-    pub remark: Option<Remark>,
+    /// Everything else.
+    pub content: Content,
     /// Where the value names its subject, if that is all that has to be edited.
     pub subject_at: Option<Range<usize>>,
+}
+
+/// What a schema is, wherever it stands: its text, and what few schemas have besides. Views hold one
+/// for each version, so that has no room of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// Digest of the schema's text: two texts may not share an id in one context.
+    pub text: Digest,
+    more: Option<Box<More>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct More {
+    meaning: Digest,
+    references: Box<[Reference]>,
+    remark: Option<Remark>,
+}
+
+impl Content {
+    fn new(
+        text: Digest,
+        meaning: Digest,
+        references: Vec<Reference>,
+        remark: Option<Remark>,
+    ) -> Self {
+        let is_text_alone = meaning == text && references.is_empty() && remark.is_none();
+        let more = (!is_text_alone).then(|| {
+            let references = references.into_boxed_slice();
+            Box::new(More { meaning, references, remark })
+        });
+        Self { text, more }
+    }
+
+    /// Digest of everything but subject, version, id, references and `deleted`.
+    #[must_use]
+    pub fn meaning(&self) -> Digest {
+        self.more.as_ref().map_or(self.text, |more| more.meaning)
+    }
+
+    /// What it references.
+    #[must_use]
+    pub fn references(&self) -> &[Reference] {
+        self.more.as_ref().map_or(&[], |more| &more.references)
+    }
+
+    /// What an operator should know though the record is sound.
+    #[must_use]
+    pub fn remark(&self) -> Option<Remark> {
+        self.more.as_ref()?.remark
+    }
+
+    /// The same with other spellings of the references' subjects, in their order.
+    #[must_use]
+    pub fn respelled(mut self, subjects: &[String]) -> Self {
+        if let Some(more) = &mut self.more {
+            for (reference, subject) in more.references.iter_mut().zip(subjects) {
+                reference.subject = subject.as_str().into();
+            }
+        }
+        self
+    }
 }
 
 /// What is worth a report though a registry takes the record.
@@ -88,11 +143,13 @@ impl fmt::Display for Remark {
 pub fn read_schema(bytes: &[u8], subject: &Subject, version: u32) -> Result<SchemaValue, String> {
     let (object, text) = read_object(bytes)?;
     let mut reading = SchemaReading::default();
-    let fields = last_of_each(&object, text)?;
-    let is_plain = fields.len() == object.fields().len() && object.length() == text.len();
-    for (name, raw) in fields {
+    let mut read: usize = 0;
+    for field in last_of_each(&object, text) {
+        let (name, raw) = field?;
         reading.take(&name, raw, subject, version)?;
+        read = read.saturating_add(1);
     }
+    let is_plain = read == object.fields().len() && object.length() == text.len();
     let mut said = reading.finish()?;
     if is_plain {
         said.subject_at = subject_alone(&object, text);
@@ -144,7 +201,7 @@ struct SchemaReading {
     deleted: bool,
     text: Option<Digest>,
     others: Vec<(String, Vec<u8>)>,
-    references: Option<Box<[Reference]>>,
+    references: Vec<Reference>,
     remark: Option<Remark>,
     /// What is to be said of the text if the schema is Avro.
     avro_remark: Option<Remark>,
@@ -203,7 +260,7 @@ impl SchemaReading {
         if references.iter().any(|reference| reference.version < 0) {
             self.remark = Some(Remark::ReferenceToLatest);
         }
-        self.references = Some(references.into_boxed_slice()).filter(|list| !list.is_empty());
+        self.references = references;
         Ok(())
     }
 
@@ -241,8 +298,8 @@ impl SchemaReading {
             if self.others.is_empty() { text } else { meaning_of(&text, &mut self.others) };
         let avro_remark = self.avro_remark.filter(|_| self.kind == Kind::Avro);
         let remark = self.remark.or(avro_remark);
-        let Self { deleted, references, .. } = self;
-        Ok(SchemaValue { id, deleted, text, meaning, references, remark, subject_at: None })
+        let content = Content::new(text, meaning, self.references, remark);
+        Ok(SchemaValue { id, deleted: self.deleted, content, subject_at: None })
     }
 }
 

@@ -44,7 +44,8 @@ pub fn read_config(bytes: &[u8]) -> Result<ConfigValue, String> {
         meaning: Digest::of(b""),
     };
     let mut all = Vec::new();
-    for (name, raw) in last_of_each(&object, whole)? {
+    for field in last_of_each(&object, whole) {
+        let (name, raw) = field?;
         let raw = raw.text;
         if raw == "null" || matches!(&*name, "subject" | "offset" | "ts") {
             continue;

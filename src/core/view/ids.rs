@@ -74,7 +74,9 @@ impl Ids {
         let winner = self
             .losers
             .iter()
-            .filter(|(_, loser)| self.text_of(loser.id).is_none_or(|text| text == loser.text))
+            .filter(|(_, loser)| {
+                self.text_of(loser.id).is_none_or(|text| text == loser.content.text)
+            })
             .min_by_key(|(_, loser)| loser.offset)
             .map(|(place, _)| place.clone())?;
         let loser = self.losers.remove(&winner)?;

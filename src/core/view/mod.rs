@@ -179,11 +179,12 @@ impl View {
     /// Later versions of the same subject with this one's id that stand before it in the log: a
     /// registry's index names the one it read last, so they have to follow it (odd-records 3.10).
     #[must_use]
-    pub fn later_with_its_id(&self, subject: &Subject, version: Version) -> Vec<Version> {
+    pub fn later_with_its_id(&self, subject: &Subject, version: Version, id: i32) -> Vec<Version> {
         let view = self.contexts.get(&subject.context);
-        let held = view.and_then(|view| Some((view, view.subjects.get(&*subject.name)?)));
-        let Some((view, held)) = held else { return Vec::new() };
-        let Some(own) = held.version(version).filter(|own| view.ids.is_shared(own.id)) else {
+        // Nearly no id is shared, and that costs no look-up of a name.
+        let Some(view) = view.filter(|view| view.ids.is_shared(id)) else { return Vec::new() };
+        let Some(held) = view.subjects.get(&*subject.name) else { return Vec::new() };
+        let Some(own) = held.version(version).filter(|own| own.id == id) else {
             return Vec::new();
         };
         let later = |other: &&VersionView| {
@@ -360,18 +361,15 @@ impl View {
             origin: stamp.origin,
             id: said.id,
             offset: stamp.offset,
-            text: said.text,
-            meaning: said.meaning,
-            references: said.references.clone(),
-            remark: said.remark,
+            content: said.content.clone(),
         };
-        self.is_notable |= said.references.is_some() || said.remark.is_some();
+        self.is_notable |= !said.content.references().is_empty() || said.content.remark().is_some();
         let view = match self.contexts.get_mut(&subject.context) {
             Some(view) => view,
             None => self.contexts.entry(subject.context.clone()).or_default(),
         };
         view.ids.forget_loser(&subject.name, version);
-        if view.ids.text_of(said.id).is_some_and(|text| text != said.text) {
+        if view.ids.text_of(said.id).is_some_and(|text| text != said.content.text) {
             view.ids.add_loser(&subject.name, new);
             return Err(format!(
                 "id {} of context {} has another text already; the first one keeps it",

@@ -8,7 +8,7 @@ use crate::core::key::Version;
 
 impl ContextView {
     pub(super) fn place(&mut self, name: &Arc<str>, new: VersionView) {
-        self.ids.count(new.id, new.text);
+        self.ids.count(new.id, new.content.text);
         let subject = match self.subjects.get_mut(name) {
             Some(subject) => subject,
             None => self.subjects.entry(Arc::clone(name)).or_default(),

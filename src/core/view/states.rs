@@ -4,10 +4,8 @@ use crate::core::key::Key;
 use crate::core::key::Version;
 use crate::core::record::Offset;
 use crate::core::value::ConfigValue;
-use crate::core::value::Digest;
+use crate::core::value::Content;
 use crate::core::value::Mode;
-use crate::core::value::Reference;
-use crate::core::value::Remark;
 
 /// Who wrote the newest record of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,14 +75,8 @@ pub struct VersionView {
     pub id: i32,
     /// The offset of its record.
     pub offset: Offset,
-    /// Digest of its text.
-    pub text: Digest,
-    /// Digest of everything that has no field of its own here.
-    pub meaning: Digest,
-    /// What it references, as spelled.
-    pub references: Option<Box<[Reference]>>,
-    /// What an operator should know though the record is sound.
-    pub remark: Option<Remark>,
+    /// What it is; references as they are spelled in the record.
+    pub content: Content,
 }
 
 /// Settings with their record's place.

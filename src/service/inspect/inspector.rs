@@ -204,7 +204,7 @@ impl Inspector {
             return Some(Verdict::new(Fate::Misreads, reason));
         }
         if let Some(held) = self.view.schema(subject, version) {
-            if held.id != said.id && held.text != said.text {
+            if held.id != said.id && held.content.text != said.content.text {
                 let reason = format!(
                     "it had id {} before and was not deleted between: that id answers with the new text",
                     held.id
@@ -216,7 +216,7 @@ impl Inspector {
                 return Some(Verdict::new(Fate::Notable, reason));
             }
         }
-        if let Some(remark) = said.remark {
+        if let Some(remark) = said.content.remark() {
             return Some(Verdict::new(Fate::Notable, remark.to_string()));
         }
         peek.has_new_rules.then(|| Verdict {

@@ -153,7 +153,7 @@ fn needs_no_record(context: &ContextName) -> bool {
 
 fn version_report(inspector: &Inspector, subject: &Subject, held: &VersionView) -> VersionReport {
     let schema_type = inspector.types.get(&(subject.clone(), held.version));
-    let references = held.references.iter().flatten().map(|reference| ReferenceReport {
+    let references = held.content.references().iter().map(|reference| ReferenceReport {
         name: reference.name.to_string(),
         subject: reference.subject.to_string(),
         version: reference.version,
@@ -240,7 +240,7 @@ pub(super) fn dangling(view: &View) -> Vec<DanglingReference> {
         for (name, held) in held.subjects() {
             let subject = Subject::new(context, name);
             for version in held.versions().iter().filter(|version| !version.deleted) {
-                for reference in version.references.iter().flatten() {
+                for reference in version.content.references() {
                     let to = meant(&subject, &reference.subject);
                     let is_there = match Version::new(reference.version) {
                         Some(wanted) => view.schema(&to, wanted).is_some(),

@@ -93,6 +93,8 @@ pub(super) struct Life<C: Cluster, K: Clock> {
     pub(super) target_next: Offset,
     /// The target takes no larger record.
     pub(super) record_limit: RecordLimit,
+    /// The time in ms since 1970 when this was last looked at.
+    pub(super) wall_ms: i64,
 }
 
 impl<C: Cluster, K: Clock> Worker<C, K> {
@@ -167,6 +169,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             counts: self.status.borrow().counts.written_only(),
             target_next,
             record_limit,
+            wall_ms: self.clock.wall_ms(),
             worker: self.clone(),
             ground,
             link,

@@ -57,11 +57,13 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     /// The source's next batch, for as long as the lease is held: what was sent before must not wait
     /// in the producer for longer.
     pub(super) async fn next_batch(&mut self) -> Result<Arc<Batch>, Stop> {
-        tokio::select! {
+        let batch = tokio::select! {
             biased;
-            batch = self.source.next() => Ok(batch?),
-            stop = self.pipeline.lease_ends() => Err(stop),
-        }
+            batch = self.source.next() => batch?,
+            stop = self.pipeline.lease_ends() => return Err(stop),
+        };
+        self.look_at_the_clock();
+        Ok(batch)
     }
 
     /// Brings the target to what the source says at `next`.
@@ -115,6 +117,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
 
     /// Decides the planned keys again, one by one: what was sent before counts already.
     async fn decide_in_order(&mut self, planned: Vec<Planned>) -> Result<(), Stop> {
+        self.look_at_the_clock();
         for planned in planned {
             let writes = self.link.decide_again(vec![planned.key]);
             self.stage(writes, None).await?;

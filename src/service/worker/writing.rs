@@ -33,8 +33,14 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         writes: Vec<Write>,
         at_hand: Option<&Record>,
     ) -> Result<(), Stop> {
+        self.look_at_the_clock();
         self.stage(writes, at_hand).await?;
         self.flush().await
+    }
+
+    /// Takes the time that timestamps ahead of it are clamped to, once for a run of records.
+    pub(super) fn look_at_the_clock(&mut self) {
+        self.wall_ms = self.worker.clock.wall_ms();
     }
 
     /// The same for one of many: they go out in bursts, the last of them with [`Self::flush`].
@@ -77,7 +83,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     }
 
     async fn send(&mut self, write: &Write, behind: Option<&Record>) -> Result<(), Stop> {
-        let made = self.link.outgoing(write, behind, self.worker.clock.wall_ms());
+        let made = self.link.outgoing(write, behind, self.wall_ms, self.pipeline.room());
         let records = match made {
             Ok(records) => records,
             Err(reason) => {

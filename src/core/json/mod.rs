@@ -1,21 +1,30 @@
 //! JSON as registries write it: objects whose fields stay the bytes they were.
 
+mod text;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
 use serde_json::value::RawValue;
+
+use self::text::measure_string;
 
 /// Appends `text` as a JSON string with the bytes that Jackson writes: short escapes, upper-case
 /// hex for other controls, supplementary characters as an escaped surrogate pair, all else raw
 /// (measured: odd-records 1.15).
 pub fn push_jackson_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
+    push_jackson_text(out, text);
+    out.push(b'"');
+}
+
+/// The same without quotes, for a string of several parts.
+pub(super) fn push_jackson_text(out: &mut Vec<u8>, text: &str) {
     if text.bytes().all(|byte| (0x20..0xF0).contains(&byte) && byte != b'"' && byte != b'\\') {
         out.extend_from_slice(text.as_bytes());
     } else {
         text.chars().for_each(|c| push_escaped(out, c, 0xFFFF));
     }
-    out.push(b'"');
 }
 
 /// Appends one character, escaped where it has to be, or lies beyond `raw_max`.
@@ -86,7 +95,11 @@ impl Field {
 
     /// The field's name in the text it was read from.
     pub(super) fn name_in<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
-        string(text.get(self.name.clone())?)
+        string(self.raw_name(text))
+    }
+
+    fn raw_name<'a>(&self, text: &'a str) -> &'a str {
+        text.get(self.name.clone()).unwrap_or_default()
     }
 
     /// The field's value in the text it was read from.
@@ -142,29 +155,12 @@ impl Object {
     }
 
     pub(super) fn parse_text(text: &str) -> Result<Self, JsonFault> {
-        let mut scanner = Scanner { text, at: 0 };
-        scanner.expect(b'{', "no JSON object begins")?;
         let mut fields = Vec::with_capacity(8);
-        scanner.blanks();
-        if scanner.peek() == Some(b'}') {
-            return Ok(Self { fields, length: scanner.at.saturating_add(1) });
+        let mut walk = Fields::of(text);
+        for field in walk.by_ref() {
+            fields.push(field?);
         }
-        loop {
-            scanner.blanks();
-            let (name, _) = scanner.string()?;
-            scanner.expect(b':', "no colon stands behind a name")?;
-            scanner.blanks();
-            let (value, is_odd) = scanner.value()?;
-            fields.push(Field { name, value, is_odd });
-            scanner.blanks();
-            match scanner.peek() {
-                Some(b',') => scanner.at = scanner.at.saturating_add(1),
-                Some(b'}') => {
-                    return Ok(Self { fields, length: scanner.at.saturating_add(1) });
-                }
-                Some(_) | None => return Err(scanner.fault("neither , nor } ends a field")),
-            }
-        }
+        Ok(Self { fields, length: walk.scanner.at })
     }
 
     /// How many bytes it takes; text may stand behind it.
@@ -176,6 +172,93 @@ impl Object {
     #[must_use]
     pub fn fields(&self) -> &[Field] {
         &self.fields
+    }
+
+    /// The fields with their names, of those that have one name the last; `None` for a name that
+    /// holds a lone surrogate. `text` is what it was read from.
+    pub(super) fn last_of_each<'a>(
+        &'a self,
+        text: &'a str,
+    ) -> impl Iterator<Item = Option<(Cow<'a, str>, Raw<'a>)>> {
+        let escapes = self.fields.iter().any(|field| field.raw_name(text).contains('\\'));
+        let same = move |one: &Field, other: &Field| {
+            one.raw_name(text) == other.raw_name(text)
+                || (escapes && one.name_in(text) == other.name_in(text))
+        };
+        self.fields.iter().enumerate().filter_map(move |(place, field)| {
+            let later = self.fields.iter().skip(place.saturating_add(1));
+            let Some(name) = field.name_in(text) else { return Some(None) };
+            let is_last = !later.into_iter().any(|later| same(field, later));
+            is_last.then(|| Some((name, field.value_in(text))))
+        })
+    }
+}
+
+/// The fields of the object that a text begins with, one after the other, without room for them.
+pub(super) struct Fields<'a> {
+    scanner: Scanner<'a>,
+    stands: Stands,
+}
+
+/// Where a walk through an object stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    Before,
+    BehindAField,
+    Behind,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        Self { scanner: Scanner { text, at: 0 }, stands: Stands::Before }
+    }
+
+    /// Steps to the next field; false at the object's end.
+    fn step(&mut self) -> Result<bool, JsonFault> {
+        let is_first = self.stands == Stands::Before;
+        if is_first {
+            self.scanner.expect(b'{', "no JSON object begins")?;
+        }
+        self.scanner.blanks();
+        let more = match self.scanner.peek() {
+            Some(b'}') => false,
+            Some(_) | None if is_first => return Ok(true),
+            Some(b',') => true,
+            Some(_) | None => return Err(self.scanner.fault("neither , nor } ends a field")),
+        };
+        self.scanner.at = self.scanner.at.saturating_add(1);
+        if more {
+            self.scanner.blanks();
+        }
+        Ok(more)
+    }
+
+    fn field(&mut self) -> Result<Field, JsonFault> {
+        let (name, _) = self.scanner.string()?;
+        self.scanner.expect(b':', "no colon stands behind a name")?;
+        self.scanner.blanks();
+        let (value, is_odd) = self.scanner.value()?;
+        Ok(Field { name, value, is_odd })
+    }
+}
+
+impl Iterator for Fields<'_> {
+    type Item = Result<Field, JsonFault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.stands == Stands::Behind {
+            return None;
+        }
+        let field = match self.step() {
+            Ok(true) => self.field(),
+            Ok(false) => {
+                self.stands = Stands::Behind;
+                return None;
+            }
+            Err(fault) => Err(fault),
+        };
+        self.stands = if field.is_ok() { Stands::BehindAField } else { Stands::Behind };
+        Some(field)
     }
 }
 
@@ -249,34 +332,6 @@ impl<'a> Scanner<'a> {
         match values.next() {
             Some(Ok(raw)) => Ok(self.take(raw.get().len())),
             Some(Err(_)) | None => Err(self.fault("no value stands")),
-        }
-    }
-}
-
-/// The length of the string that `bytes` begin with, quotes counted, and whether it holds an escape
-/// of what could stand for itself, or be escaped otherwise; `None` where no string stands.
-fn measure_string(bytes: &[u8]) -> Option<(usize, bool)> {
-    let mut rest = bytes.iter();
-    let mut is_odd = false;
-    if rest.next() != Some(&b'"') {
-        return None;
-    }
-    loop {
-        match *rest.next()? {
-            b'"' => return Some((bytes.len().checked_sub(rest.len())?, is_odd)),
-            b'\\' => match *rest.next()? {
-                b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't' => {}
-                b'/' => is_odd = true,
-                b'u' => {
-                    is_odd = true;
-                    for _ in 0..4 {
-                        rest.next().filter(|digit| digit.is_ascii_hexdigit())?;
-                    }
-                }
-                _ => return None,
-            },
-            0..0x20 => return None,
-            _ => {}
         }
     }
 }
