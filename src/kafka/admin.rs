@@ -18,7 +18,7 @@ use crate::service::ports::FaultClass;
 use crate::service::ports::TopicSettings;
 use crate::service::ports::TopicSpec;
 
-/// A client for one request of administration.
+/// A client for requests of administration.
 pub(super) type Administrator = AdminClient<Said>;
 
 /// Asks one broker for a topic's settings. Blocks.
@@ -27,7 +27,7 @@ pub(super) type Administrator = AdminClient<Said>;
 ///
 /// The broker's answer, or that there is none.
 pub(super) fn settings(
-    administrator: Administrator,
+    administrator: &Administrator,
     topic: &str,
     broker: i32,
     place: &Place,
@@ -48,7 +48,7 @@ pub(super) fn settings(
 ///
 /// The controller's answer, or that there is none.
 pub(super) fn create(
-    administrator: Administrator,
+    administrator: &Administrator,
     spec: &TopicSpec,
     place: &Place,
 ) -> Result<(), Fault> {
@@ -69,12 +69,13 @@ pub(super) fn create(
 /// The only answer to a request about one thing.
 fn first_of<T>(
     answer: KafkaResult<Vec<T>>,
-    administrator: Administrator,
+    administrator: &Administrator,
     place: &Place,
 ) -> Result<T, Fault> {
-    let answer = answer.map_err(|error| place.fault_from(&error, administrator.inner().context()));
-    drop_behind(administrator);
-    let first = answer?.into_iter().next();
+    let said = administrator.inner().context();
+    let answer = answer.map_err(|error| place.fault_from(&error, said))?;
+    said.forget();
+    let first = answer.into_iter().next();
     first.ok_or_else(|| place.fault(FaultClass::Permanent, "the answer is empty"))
 }
 
@@ -108,11 +109,6 @@ fn settings_in(resource: &ConfigResource) -> TopicSettings {
         max_message_bytes: number("max.message.bytes"),
         timestamp_type: text("message.timestamp.type").unwrap_or_default(),
     }
-}
-
-/// Ends an admin client without waiting for its thread, which looks up every 100 ms.
-fn drop_behind(administrator: Administrator) {
-    drop(tokio::task::spawn_blocking(move || drop(administrator)));
 }
 
 #[cfg(test)]

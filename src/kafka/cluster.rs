@@ -7,16 +7,18 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::AdminClient;
+use rdkafka::Offset as KafkaOffset;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::core::record::Offset;
 use crate::core::record::Record;
 use crate::kafka::admin;
+use crate::kafka::admin::Administrator;
 use crate::kafka::appender;
 use crate::kafka::appender::KafkaAppender;
 use crate::kafka::context::Said;
+use crate::kafka::ending::end_behind;
 use crate::kafka::errors::Place;
 use crate::kafka::errors::lock;
 use crate::kafka::lease;
@@ -64,6 +66,8 @@ struct Inner {
     secrets: Arc<Secrets>,
     /// The client for questions, made when the first is asked.
     prober: Mutex<Option<Arc<ReadingConsumer>>>,
+    /// The same for requests of administration.
+    administrator: Mutex<Option<Arc<Administrator>>>,
     /// Topics of which the log says already that their settings are not told.
     untold: Mutex<BTreeSet<String>>,
 }
@@ -87,9 +91,23 @@ impl KafkaCluster {
         if let Err(error) = config.create_native_config() {
             return Err(Place::cluster(&name).not_made(&error, &secrets));
         }
-        let inner =
-            Inner { settings, name, secrets, prober: Mutex::default(), untold: Mutex::default() };
+        let inner = Inner {
+            settings,
+            name,
+            secrets,
+            prober: Mutex::default(),
+            administrator: Mutex::default(),
+            untold: Mutex::default(),
+        };
         Ok(Self { inner: Arc::new(inner) })
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(administrator) = lock(&self.administrator).take() {
+            end_behind(administrator);
+        }
     }
 }
 
@@ -109,12 +127,16 @@ impl Inner {
         config.create_with_context(said).map_err(|error| place.not_made(&error, &self.secrets))
     }
 
-    fn administrator(&self, place: &Place) -> Result<AdminClient<Said>, Fault> {
+    fn administrator(&self, place: &Place) -> Result<Arc<Administrator>, Fault> {
+        let mut administrator = lock(&self.administrator);
+        if let Some(made) = &*administrator {
+            return Ok(Arc::clone(made));
+        }
         let said = Said::new(&self.name, &self.secrets);
-        self.settings
-            .administrator()
-            .create_with_context(said)
-            .map_err(|error| place.not_made(&error, &self.secrets))
+        let made = self.settings.administrator().create_with_context(said);
+        let made = Arc::new(made.map_err(|error| place.not_made(&error, &self.secrets))?);
+        *administrator = Some(Arc::clone(&made));
+        Ok(made)
     }
 
     fn facts(&self) -> Result<ClusterFacts, Fault> {
@@ -153,7 +175,7 @@ impl Inner {
         broker: i32,
     ) -> Result<Result<TopicSettings, String>, Fault> {
         let place = Place::settings(&self.name, topic);
-        let asked = admin::settings(self.administrator(&place)?, topic, broker, &place);
+        let asked = admin::settings(&*self.administrator(&place)?, topic, broker, &place);
         let told = admin::or_untold(asked)?;
         if let Err(reason) = &told
             && lock(&self.untold).insert(topic.to_owned())
@@ -170,10 +192,11 @@ impl Inner {
 
     fn create(&self, spec: &TopicSpec) -> Result<(), Fault> {
         let place = Place::create(&self.name, &spec.name);
-        admin::create(self.administrator(&place)?, spec, &place)
+        admin::create(&*self.administrator(&place)?, spec, &place)
     }
 
-    /// Whether every partition of a topic has a leader.
+    /// Whether every partition of a topic has a leader that knows it: one that was just made may not
+    /// yet, and refuses.
     fn is_ready(&self, spec: &TopicSpec) -> Result<bool, Fault> {
         let place = Place::create(&self.name, &spec.name);
         let prober = self.prober(&place)?;
@@ -181,11 +204,11 @@ impl Inner {
         serve(&prober);
         let metadata = metadata.map_err(|error| place.fault_from(&error, prober.context()))?;
         let found = metadata.topics().iter().find(|topic| topic.name() == spec.name);
-        Ok(found.is_some_and(|topic| {
-            topic.error().is_none()
-                && !topic.partitions().is_empty()
-                && topic.partitions().iter().all(|partition| partition.leader() >= 0)
-        }))
+        let Some(found) = found.filter(|topic| topic.error().is_none()) else { return Ok(false) };
+        let led = found.partitions().iter().filter(|partition| partition.leader() >= 0);
+        let led: Vec<i32> = led.map(|partition| partition.id()).collect();
+        let all = !led.is_empty() && led.len() == found.partitions().len();
+        Ok(all && scan::offsets(&prober, &spec.name, &led, KafkaOffset::End, &place).is_ok())
     }
 
     fn read(&self, topic: &str, partition: i32, from: Offset) -> Result<KafkaLog, Fault> {
@@ -199,10 +222,17 @@ impl Inner {
     fn read_all(&self, topic: &str) -> Result<Vec<Record>, Fault> {
         let place = Place::read(&self.name, topic);
         let consumer = self.consumer(&self.settings.reader(), &place)?;
-        scan::read_all(&consumer, topic, &place)
+        let records = scan::read_all(&consumer, topic, &place);
+        end_behind(consumer);
+        records
     }
 
-    fn append_to(&self, topic: &str, partition: i32) -> Result<KafkaAppender, Fault> {
+    fn append_to(
+        &self,
+        topic: &str,
+        partition: i32,
+        mut config: ClientConfig,
+    ) -> Result<KafkaAppender, Fault> {
         let place = Place::append(&self.name, topic);
         let prober = self.prober(&place)?;
         let Some(Shape { leader, .. }) = shape(&prober, topic, &place)? else {
@@ -210,7 +240,6 @@ impl Inner {
         };
         let topic_max =
             self.settings_or_reason(topic, leader)?.ok().map(|told| told.max_message_bytes);
-        let mut config = self.settings.appender();
         appender::open(appender::Opening {
             limit: limits::bound(&mut config, topic_max.flatten()),
             config,
@@ -331,7 +360,6 @@ impl Cluster for KafkaCluster {
         loop {
             let wanted = spec.clone();
             let told = blocking(&self.inner, move |inner| inner.is_ready(&wanted)).await?;
-            // A leader that was just made may not know yet that it is one.
             if told && self.topic(&spec.name).await.is_ok_and(|facts| facts.is_some()) {
                 return Ok(());
             }
@@ -355,7 +383,14 @@ impl Cluster for KafkaCluster {
 
     async fn append_to(&self, topic: &str, partition: i32) -> Result<KafkaAppender, Fault> {
         let topic = topic.to_owned();
-        blocking(&self.inner, move |inner| inner.append_to(&topic, partition)).await
+        let config = self.inner.settings.appender();
+        blocking(&self.inner, move |inner| inner.append_to(&topic, partition, config)).await
+    }
+
+    async fn keep_in(&self, topic: &str, partition: i32) -> Result<KafkaAppender, Fault> {
+        let topic = topic.to_owned();
+        let config = self.inner.settings.keeper();
+        blocking(&self.inner, move |inner| inner.append_to(&topic, partition, config)).await
     }
 
     async fn lease(&self, request: &LeaseRequest) -> Result<KafkaLease, Fault> {

@@ -32,11 +32,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::Condvar;
 use std::sync::Mutex;
+use std::sync::OnceLock;
 use std::sync::PoisonError;
 use std::sync::Weak;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
+use std::thread::Thread;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -80,8 +82,8 @@ const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// us, up to `max.poll.interval.ms`.
 const DRAIN_WITHIN: Duration = Duration::from_secs(2);
 
-/// One wait for the group's news.
-const POLL: Duration = Duration::from_millis(100);
+/// How long the thread sleeps when nothing wakes it: news of the group and the end of the lease do.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 const _: () = assert!(HOLD.as_millis() < SESSION.as_millis());
 const _: () = assert!(RENEW_EVERY.as_millis() < HOLD.as_millis());
@@ -90,6 +92,7 @@ const _: () = assert!(RENEW_EVERY.as_millis() < HOLD.as_millis());
 pub struct KafkaLease {
     state: watch::Receiver<Tenure>,
     desk: Arc<Desk>,
+    thread: Thread,
     clock: SystemClock,
     place: Place,
     seen: Seen,
@@ -205,6 +208,7 @@ impl Drop for KafkaLease {
     fn drop(&mut self) {
         self.desk.stop.store(true, Ordering::Release);
         self.desk.say_drained();
+        self.thread.unpark();
     }
 }
 
@@ -237,8 +241,11 @@ pub(super) fn open(opening: Opening) -> Result<KafkaLease, Fault> {
         proofs: Mutex::new(Proofs::default()),
         _membership: Membership::begin(),
     };
-    let consumer: BaseConsumer<Member> =
+    let mut consumer: BaseConsumer<Member> =
         config.create_with_context(member).map_err(|error| place.not_made(&error, &secrets))?;
+    let waker = Arc::new(OnceLock::<Thread>::new());
+    let woken = Arc::clone(&waker);
+    consumer.set_nonempty_callback(move || woken.get().into_iter().for_each(Thread::unpark));
     let said = &consumer.context().said;
     consumer.subscribe(&[&request.topic]).map_err(|error| place.fault_from(&error, said))?;
     let consumer = Arc::new(consumer);
@@ -247,20 +254,24 @@ pub(super) fn open(opening: Opening) -> Result<KafkaLease, Fault> {
     spawn(&place, format!("renew-{}", request.partition), move || renew(&renewed, &renewals))?;
     let until = Arc::clone(&desk);
     // It ends with its lease; dropping the consumer leaves the group, unless the member is static.
-    spawn(&place, format!("lease-{}", request.partition), move || {
-        while !until.stop.load(Ordering::Acquire) {
-            if !attend(&consumer, &due) {
-                break;
-            }
+    let thread = spawn(&place, format!("lease-{}", request.partition), move || {
+        waker.get_or_init(std::thread::current);
+        // The last look comes after the end was told: a lease that ran out is said to have.
+        while attend(&consumer, &due) && !until.stop.load(Ordering::Acquire) {
+            std::thread::park_timeout(LOOK_AGAIN_AFTER);
         }
     })?;
-    Ok(KafkaLease { state: receiver, desk, clock, place, seen: Seen::Standby })
+    Ok(KafkaLease { state: receiver, desk, thread, clock, place, seen: Seen::Standby })
 }
 
-fn spawn(place: &Place, name: String, act: impl FnOnce() + Send + 'static) -> Result<(), Fault> {
+fn spawn(
+    place: &Place,
+    name: String,
+    act: impl FnOnce() + Send + 'static,
+) -> Result<Thread, Fault> {
     let spawned = std::thread::Builder::new().name(name).spawn(act);
     match spawned {
-        Ok(_) => Ok(()),
+        Ok(spawned) => Ok(spawned.thread().clone()),
         Err(error) => Err(place.fault(FaultClass::Transient, format!("no thread: {error}"))),
     }
 }
@@ -269,8 +280,10 @@ fn spawn(place: &Place, name: String, act: impl FnOnce() + Send + 'static) -> Re
 fn attend(consumer: &BaseConsumer<Member>, due: &mpsc::SyncSender<Claim>) -> bool {
     let member = consumer.context();
     // What a partition held before it was paused is not for us.
-    if let Some(Err(error)) = consumer.poll(POLL) {
-        member.heed(&error, consumer.client().fatal_error());
+    while let Some(news) = consumer.poll(Duration::ZERO) {
+        if let Err(error) = news {
+            member.heed(&error, consumer.client().fatal_error());
+        }
     }
     if matches!(member.state.borrow().state, LeaseState::Lost(_)) {
         return false;

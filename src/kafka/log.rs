@@ -32,6 +32,7 @@ use crate::core::record::after;
 use crate::kafka::errors::Place;
 use crate::kafka::errors::lock;
 use crate::kafka::reading::LOOKS;
+use crate::kafka::reading::Outage;
 use crate::kafka::reading::ReadingConsumer;
 use crate::kafka::reading::Shelf;
 use crate::kafka::reading::fault_in;
@@ -189,6 +190,7 @@ pub(super) fn open(opening: Opening) -> Result<KafkaLog, Fault> {
         passed: None,
         progress: Progress { at_end: false, moved_at: opening.clock.monotonic() },
         shelf: Shelf::default(),
+        outage: Outage::default(),
     };
     reader.start_at(opening.from)?;
     // The first characters of a thread's name are what the system's tools show.
@@ -225,6 +227,7 @@ struct Reader {
     passed: Option<(Fault, Duration)>,
     progress: Progress,
     shelf: Shelf,
+    outage: Outage,
 }
 
 /// Whether more is to come, and since when nothing has.
@@ -264,6 +267,7 @@ impl Reader {
         }
         let (batch, error) = self.take_at_hand();
         let fault = error.and_then(|error| fault_in(&error, &self.place, self.consumer.context()));
+        let fault = self.outage.heed(fault, self.clock.monotonic());
         if batch.is_none() && fault.is_none() {
             if let Some(silence) = self.silence() {
                 return self.pass_fault(silence);
@@ -393,6 +397,7 @@ impl Reader {
             self.passed = None;
         }
         if !batch.records.is_empty() || end_news {
+            self.outage.over();
             // A reader that goes back to confirm the end is not there yet.
             self.progress = Progress { at_end: false, moved_at: self.clock.monotonic() };
         }

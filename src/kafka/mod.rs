@@ -13,6 +13,7 @@
 //! - `lease`: the right to write, as ownership of a partition in a consumer group;
 //! - `membership`: who is still in a group when the process ends;
 //! - `errors`: librdkafka's codes as faults, in words a person can act on;
+//! - `ending`: clients that end behind the back of whoever drops them;
 //! - `context`: what librdkafka says unasked, as log lines without secrets;
 //! - `topic_id`: the one request that the Rust client does not have;
 //! - `mock`: librdkafka's mock cluster, for demonstrations and tests.
@@ -24,6 +25,7 @@ mod admin;
 mod appender;
 mod cluster;
 mod context;
+mod ending;
 mod errors;
 mod lease;
 mod limits;

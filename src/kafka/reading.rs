@@ -95,6 +95,36 @@ pub(super) fn fault_in(error: &KafkaError, place: &Place, said: &Said) -> Option
     (!passes_by).then_some(fault)
 }
 
+/// How long all brokers may seem to be down before that is told.
+const DOWN_TOLERATED: Duration = Duration::from_secs(1);
+
+/// That all brokers are down. librdkafka (2.12) says so also for a moment at the start, when it gives
+/// up the connection that it began with for one to the broker behind it; it counts where nothing
+/// comes for [`DOWN_TOLERATED`].
+#[derive(Default)]
+pub(super) struct Outage(Option<(Fault, Duration)>);
+
+impl Outage {
+    /// Something came.
+    pub(super) fn over(&mut self) {
+        self.0 = None;
+    }
+
+    /// What has to be told now: of what [`fault_in`] gave, only that all brokers are down waits.
+    pub(super) fn heed(&mut self, fault: Option<Fault>, now: Duration) -> Option<Fault> {
+        match fault {
+            Some(fault) if fault.class == FaultClass::Transient => {
+                self.0.get_or_insert((fault, now));
+            }
+            Some(fault) => return Some(fault),
+            None => {}
+        }
+        let is_due =
+            |(_, since): &mut (Fault, Duration)| now.saturating_sub(*since) >= DOWN_TOLERATED;
+        self.0.take_if(is_due).map(|(fault, _)| fault)
+    }
+}
+
 /// Keys and values of a run of records, side by side in blocks: one of its own for each would be made
 /// on the reader's thread and dropped on another, which is slow with glibc.
 #[derive(Default)]

@@ -13,6 +13,7 @@ use crate::core::record::Offset;
 use crate::core::record::Record;
 use crate::core::record::after;
 use crate::kafka::errors::Place;
+use crate::kafka::reading::Outage;
 use crate::kafka::reading::ReadingConsumer;
 use crate::kafka::reading::Shelf;
 use crate::kafka::reading::fault_in;
@@ -57,7 +58,7 @@ pub(super) fn read_all(
 
 /// The starts or the ends of all partitions, asked for at once: librdkafka passes the time that is
 /// asked for on to the broker, where -2 means the start and -1 the end (`ListOffsets`).
-fn offsets(
+pub(super) fn offsets(
     consumer: &ReadingConsumer,
     topic: &str,
     partitions: &[i32],
@@ -98,12 +99,17 @@ fn collect(
 ) -> Result<Vec<Record>, Fault> {
     let mut found: BTreeMap<i32, Vec<Record>> = BTreeMap::new();
     let mut shelf = Shelf::default();
+    let mut outage = Outage::default();
     let mut silent = Duration::ZERO;
     while !open.is_empty() {
         let polled = consumer.poll(POLL);
-        silent = if polled.is_some() { Duration::ZERO } else { silent.saturating_add(POLL) };
+        if matches!(polled, Some(Ok(_) | Err(KafkaError::PartitionEOF(_)))) {
+            silent = Duration::ZERO;
+            outage.over();
+        }
+        let mut failed = None;
         match polled {
-            None => {}
+            None => silent = silent.saturating_add(POLL),
             Some(Ok(message)) => {
                 let partition = message.partition();
                 let Some(end) = open.get(&partition).copied() else {
@@ -121,11 +127,10 @@ fn collect(
             Some(Err(KafkaError::PartitionEOF(partition))) => {
                 open.remove(&partition);
             }
-            Some(Err(error)) => {
-                if let Some(fault) = fault_in(&error, place, consumer.context()) {
-                    return Err(fault);
-                }
-            }
+            Some(Err(error)) => failed = fault_in(&error, place, consumer.context()),
+        }
+        if let Some(fault) = outage.heed(failed, silent) {
+            return Err(fault);
         }
         if silent >= SILENT_MAX {
             let cause = format!("{} of its partitions do not answer", open.len());

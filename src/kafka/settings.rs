@@ -190,6 +190,18 @@ impl ClusterSettings {
         config
     }
 
+    /// For writing one partition of our own topic, one record at a time: librdkafka (2.12) asks for an
+    /// idempotent id half a second after its producer is made, and the first write is a claim that
+    /// everything else waits for.
+    pub(super) fn keeper(&self) -> ClientConfig {
+        let mut config = self.appender();
+        config
+            .set("enable.idempotence", "false")
+            .set("max.in.flight", "1")
+            .remove("enable.gapless.guarantee");
+        config
+    }
+
     /// For membership in a group.
     pub(super) fn member(&self, group: &str, instance: Option<&str>) -> ClientConfig {
         let mut config = self.layered(&[]);
@@ -321,6 +333,8 @@ mod tests {
         ]);
         assert_eq!(odd.appender().get("acks"), Some("all"));
         assert_eq!(odd.appender().get("enable.idempotence"), Some("true"));
+        assert_eq!(odd.keeper().get("acks"), Some("all"));
+        assert_eq!(odd.keeper().get("max.in.flight"), Some("1"));
         assert_eq!(odd.reader().get("isolation.level"), Some("read_uncommitted"));
         assert_eq!(odd.reader().get("client.rack"), None);
         assert_eq!(odd.member("g", None).get("session.timeout.ms"), Some("6000"));

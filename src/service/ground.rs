@@ -65,12 +65,22 @@ impl Ground {
         target: &C,
         link: &LinkDefinition,
     ) -> Result<Self, Fault> {
-        let (source_facts, target_facts) = tokio::try_join!(source.facts(), target.facts())?;
-        let (source_topic, target_topic) =
-            tokio::try_join!(source.topic(&link.source_topic), target.topic(&link.target_topic))?;
+        // All at once, and whether a cluster can be reached is told before what it says of a topic.
+        let (source_facts, target_facts, source_topic, target_topic) = tokio::join!(
+            source.facts(),
+            target.facts(),
+            source.topic(&link.source_topic),
+            target.topic(&link.target_topic)
+        );
+        let (source_facts, target_facts) = (source_facts?, target_facts?);
         let source_topic =
-            source_topic.ok_or_else(|| missing_source(source, &link.source_topic))?;
-        Ok(Self { source: source_facts, source_topic, target: target_facts, target_topic })
+            source_topic?.ok_or_else(|| missing_source(source, &link.source_topic))?;
+        Ok(Self {
+            source: source_facts,
+            source_topic,
+            target: target_facts,
+            target_topic: target_topic?,
+        })
     }
 
     /// Whether records are safe in these topics.

@@ -267,6 +267,17 @@ pub trait Cluster: Clone + fmt::Debug + Send + Sync + 'static {
     /// Reads all partitions of a small topic to the ends they have now, partition by partition.
     fn read_all(&self, topic: &str) -> impl Future<Output = Result<Vec<Record>, Fault>> + Send;
 
+    /// Opens a partition of our own topic for records that are written one by one, each when the one
+    /// before is acknowledged. Order and repetition take care of themselves then, and nothing waits
+    /// for an idempotent id.
+    fn keep_in(
+        &self,
+        topic: &str,
+        partition: i32,
+    ) -> impl Future<Output = Result<Self::Appender, Fault>> + Send {
+        self.append_to(topic, partition)
+    }
+
     /// Opens a partition for writing.
     fn append_to(
         &self,

@@ -124,15 +124,17 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         let (lease, appender, keeper, early) = tokio::try_join!(
             self.become_writer(partition),
             async { Ok(self.target.append_to(&definition.target_topic, 0).await?) },
-            async { Ok(self.target.append_to(&definition.state_topic, partition).await?) },
+            async { Ok(self.target.keep_in(&definition.state_topic, partition).await?) },
             self.read_early(&ground),
         )?;
         let joined_after = self.clock.monotonic().saturating_sub(waited);
         self.status.send_modify(|status| status.joined_after = joined_after);
         // Whoever wrote before may have written until its lease ended, and followed the source for
         // as long as we stood by: both ends are asked for now.
-        let ground = Ground::survey(&self.source, &self.target, &definition).await?;
-        let state = read_state(&self.target, &definition.state_topic).await?;
+        let (ground, state) = tokio::try_join!(
+            async { Ok(Ground::survey(&self.source, &self.target, &definition).await?) },
+            read_state(&self.target, &definition.state_topic),
+        )?;
         refuse_rivals(&state, &definition, &ground.source.cluster_id, &self.target)?;
         let checkpoint = state.checkpoints.get(&scope_name(&definition.rules.scope())).cloned();
 
