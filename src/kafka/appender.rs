@@ -53,9 +53,9 @@ use crate::service::ports::FaultClass;
 use crate::service::ports::Progress;
 use crate::service::ports::RecordLimit;
 
-/// Writes on their way at once: five full batches of small schemas, and as many being made. Bounds
-/// memory, and what a crash can repeat.
-pub const WRITES_WAITING_MAX: u64 = 6_000;
+/// Writes on their way at once: the five full batches of small schemas that may be, and one more.
+/// Bounds memory, and what a crash can repeat.
+pub const WRITES_WAITING_MAX: u64 = 4_000;
 
 /// A write that was not taken is tried again after this long, even when no report comes: librdkafka
 /// frees the room of a write a moment after it reports it. Doubles until the most.

@@ -49,11 +49,11 @@ use crate::service::ports::Log;
 const BATCH_RECORDS_MAX: usize = 512;
 
 /// A batch is closed once its keys and values take this much; one record may exceed it.
-const BATCH_BYTES_MAX: usize = 1024 * 1024;
+const BATCH_BYTES_MAX: usize = 512 * 1024;
 
-/// Batches that wait to be taken. With the batch size it bounds what a slow taker costs: 3 MiB,
-/// next to the 8 MiB that librdkafka holds.
-const BATCHES_WAITING_MAX: usize = 3;
+/// Batches that wait to be taken. With the batch size it bounds what a slow taker costs: 1 MiB,
+/// next to the 2 MiB that librdkafka holds.
+const BATCHES_WAITING_MAX: usize = 2;
 
 /// How long the thread sleeps when nothing wakes it. Only a safeguard: records, seeks and the
 /// drop of the reader wake it at once.
