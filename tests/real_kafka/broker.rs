@@ -323,7 +323,14 @@ impl Broker {
     pub(crate) fn watermarks_if_there(&self, topic: &str) -> Option<(i64, i64)> {
         let metadata = self.admin().inner().fetch_metadata(Some(topic), REQUEST_LIMIT).ok()?;
         let found = metadata.topics().first().is_some_and(|found| found.error().is_none());
-        found.then(|| self.watermarks(topic))
+        if !found {
+            return None;
+        }
+        match self.admin().inner().fetch_watermarks(topic, 0, ANSWER_LIMIT) {
+            // Its leader was just made and does not know yet that it is one.
+            Err(KafkaError::MetadataFetch(RDKafkaErrorCode::NotLeaderForPartition)) => None,
+            told => Some(told.unwrap()),
+        }
     }
 
     /// Waits until the log cleaner has made `done` true, and returns the records then.
