@@ -1,4 +1,5 @@
-//! One partition written: idempotent, in order, acknowledged by all in-sync replicas.
+//! One partition written: idempotent (our own topic one record at a time instead), in order,
+//! acknowledged by all in-sync replicas.
 //!
 //! Never in a transaction: readers of a schemas topic read uncommitted records, and a commit
 //! marker at the end of the log leaves some registries unready for ever.

@@ -150,8 +150,8 @@ pub struct RecordLimit {
     pub raise: &'static str,
 }
 
-/// A writer of one partition: idempotent, in order, acknowledged by all in-sync replicas, never
-/// in a transaction. Dropping it throws away what was not sent.
+/// A writer of one partition: idempotent unless [`Cluster::keep_in`] made it, in order, acknowledged
+/// by all in-sync replicas, never in a transaction. Dropping it throws away what was not sent.
 pub trait Appender: Send {
     /// Queues a write behind those before it and returns its number, counted from 1; `None` while
     /// there is no room. It never waits: whether a write is still allowed is asked just before.
