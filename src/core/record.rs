@@ -47,26 +47,34 @@ pub struct Outgoing {
 /// Buffers that records left when they were sent, to be filled again: a copy makes and drops two for
 /// each record otherwise.
 #[derive(Debug, Default)]
-pub struct Room(Vec<Vec<u8>>);
+pub struct Room {
+    buffers: Vec<Vec<u8>>,
+    /// What they hold together, used or not.
+    bytes: usize,
+}
 
 /// Buffers that are kept at most; what one burst of writes needs.
 const ROOM_MAX: usize = 4_096;
-/// A larger one is not kept: what a few records need must not be held for all.
-const ROOM_BYTES_MAX: usize = 16 * 1024;
+/// What they may hold together: a burst's bytes, and as much for buffers that are too large.
+const ROOM_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 impl Room {
     /// An empty buffer.
     #[must_use]
     pub fn take(&mut self) -> Vec<u8> {
-        self.0.pop().unwrap_or_default()
+        let buffer = self.buffers.pop().unwrap_or_default();
+        self.bytes = self.bytes.saturating_sub(buffer.capacity());
+        buffer
     }
 
     /// Takes back what a record no longer needs.
     pub fn give_back(&mut self, sent: Outgoing) {
         for mut buffer in [Some(sent.key), sent.value].into_iter().flatten() {
-            if self.0.len() < ROOM_MAX && buffer.capacity() <= ROOM_BYTES_MAX {
+            let bytes = self.bytes.saturating_add(buffer.capacity());
+            if self.buffers.len() < ROOM_MAX && bytes <= ROOM_BYTES_MAX {
                 buffer.clear();
-                self.0.push(buffer);
+                self.buffers.push(buffer);
+                self.bytes = bytes;
             }
         }
     }
@@ -76,4 +84,23 @@ impl Room {
 #[must_use]
 pub fn after(offset: Offset) -> Offset {
     offset.saturating_add(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_kept_up_to_a_limit_and_comes_back_empty() {
+        let mut room = Room::default();
+        for _ in 0..100 {
+            let value = Some(vec![7; 100 * 1024]);
+            room.give_back(Outgoing { key: vec![1; 10], value, ..Outgoing::default() });
+        }
+        assert!(room.bytes <= ROOM_BYTES_MAX, "{}", room.bytes);
+        let held = room.bytes;
+        let taken = room.take();
+        assert!(taken.is_empty() && taken.capacity() > 0);
+        assert_eq!(room.bytes + taken.capacity(), held);
+    }
 }

@@ -51,6 +51,10 @@ const ANY_TOPIC: &str = "__consumer_offsets";
 /// How long a topic may take from its creation until its brokers tell of it.
 const CREATED_WITHIN: Duration = Duration::from_secs(10);
 
+/// An admin client makes so many requests, then another is made: rdkafka (0.39) never takes what
+/// librdkafka logs from its queue, which would grow for as long as the client lives.
+const ADMINISTRATOR_USES_MAX: usize = 20;
+
 /// The pause between two looks for a new topic.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -66,8 +70,8 @@ struct Inner {
     secrets: Arc<Secrets>,
     /// The client for questions, made when the first is asked.
     prober: Mutex<Option<Arc<ReadingConsumer>>>,
-    /// The same for requests of administration.
-    administrator: Mutex<Option<Arc<Administrator>>>,
+    /// The same for requests of administration, and how many it has made.
+    administrator: Mutex<Option<(Arc<Administrator>, usize)>>,
     /// Topics of which the log says already that their settings are not told.
     untold: Mutex<BTreeSet<String>>,
 }
@@ -105,7 +109,7 @@ impl KafkaCluster {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if let Some(administrator) = lock(&self.administrator).take() {
+        if let Some((administrator, _)) = lock(&self.administrator).take() {
             end_behind(administrator);
         }
     }
@@ -129,13 +133,19 @@ impl Inner {
 
     fn administrator(&self, place: &Place) -> Result<Arc<Administrator>, Fault> {
         let mut administrator = lock(&self.administrator);
-        if let Some(made) = &*administrator {
+        if let Some((made, uses)) = &mut *administrator
+            && *uses < ADMINISTRATOR_USES_MAX
+        {
+            *uses = uses.saturating_add(1);
             return Ok(Arc::clone(made));
+        }
+        if let Some((used, _)) = administrator.take() {
+            end_behind(used);
         }
         let said = Said::new(&self.name, &self.secrets);
         let made = self.settings.administrator().create_with_context(said);
         let made = Arc::new(made.map_err(|error| place.not_made(&error, &self.secrets))?);
-        *administrator = Some(Arc::clone(&made));
+        *administrator = Some((Arc::clone(&made), 1));
         Ok(made)
     }
 

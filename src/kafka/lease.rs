@@ -60,6 +60,7 @@ use crate::kafka::errors::Place;
 use crate::kafka::errors::code_of;
 use crate::kafka::errors::lock;
 use crate::kafka::membership::Membership;
+use crate::kafka::reading::LOOKS;
 use crate::kafka::settings::SESSION;
 use crate::kafka::settings::Secrets;
 use crate::service::clock::SystemClock;
@@ -280,9 +281,12 @@ fn spawn(
 fn attend(consumer: &BaseConsumer<Member>, due: &mpsc::SyncSender<Claim>) -> bool {
     let member = consumer.context();
     // What a partition held before it was paused is not for us.
-    while let Some(news) = consumer.poll(Duration::ZERO) {
-        if let Err(error) = news {
-            member.heed(&error, consumer.client().fatal_error());
+    let mut looks: usize = 0;
+    while looks < LOOKS {
+        match consumer.poll(Duration::ZERO) {
+            None => looks = looks.saturating_add(1),
+            Some(Ok(_)) => {}
+            Some(Err(error)) => member.heed(&error, consumer.client().fatal_error()),
         }
     }
     if matches!(member.state.borrow().state, LeaseState::Lost(_)) {

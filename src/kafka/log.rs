@@ -313,6 +313,7 @@ impl Reader {
         self.end_confirmed = false;
         self.wanted = None;
         self.halted = false;
+        self.outage.over();
         self.progress = Progress { at_end: false, moved_at: self.clock.monotonic() };
         Ok(())
     }

@@ -8,7 +8,7 @@
 //! - `log`: one partition read, on a thread of its own;
 //! - `reading`: what all that read have in common;
 //! - `scan`: a small topic read once, all its partitions;
-//! - `appender`: one partition written, idempotent and in order;
+//! - `appender`: one partition written, in order;
 //! - `limits`: how large a record may be, and a batch of them;
 //! - `lease`: the right to write, as ownership of a partition in a consumer group;
 //! - `membership`: who is still in a group when the process ends;
