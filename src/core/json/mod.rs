@@ -3,6 +3,7 @@
 mod text;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde_json::value::RawValue;
@@ -134,6 +135,9 @@ impl<'a> Raw<'a> {
     }
 }
 
+/// So few names are compared pair by pair, which takes no room; nearly all objects have fewer.
+const COMPARED_MAX: usize = 16;
+
 /// An object whose fields are known by place; the bytes stay with whoever holds them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Object {
@@ -163,6 +167,24 @@ impl Object {
         Ok(Self { fields, length: walk.scanner.at })
     }
 
+    /// The places of fields whose name comes again behind them.
+    fn overridden(&self, text: &str) -> BTreeSet<usize> {
+        let plain = |field: &Field| !field.raw_name(text).contains('\\');
+        if self.fields.len() <= COMPARED_MAX && self.fields.iter().all(plain) {
+            let later = |place: usize| self.fields.iter().skip(place.saturating_add(1));
+            let comes_again = |(place, field): &(usize, &Field)| {
+                later(*place).any(|other| other.raw_name(text) == field.raw_name(text))
+            };
+            let found = self.fields.iter().enumerate().filter(comes_again);
+            return found.map(|(place, _)| place).collect();
+        }
+        let mut seen = BTreeSet::new();
+        let backwards = self.fields.iter().enumerate().rev();
+        backwards
+            .filter_map(|(place, field)| (!seen.insert(field.name_in(text)?)).then_some(place))
+            .collect()
+    }
+
     /// How many bytes it takes; text may stand behind it.
     pub(super) fn length(&self) -> usize {
         self.length
@@ -180,16 +202,10 @@ impl Object {
         &'a self,
         text: &'a str,
     ) -> impl Iterator<Item = Option<(Cow<'a, str>, Raw<'a>)>> {
-        let escapes = self.fields.iter().any(|field| field.raw_name(text).contains('\\'));
-        let same = move |one: &Field, other: &Field| {
-            one.raw_name(text) == other.raw_name(text)
-                || (escapes && one.name_in(text) == other.name_in(text))
-        };
+        let overridden = self.overridden(text);
         self.fields.iter().enumerate().filter_map(move |(place, field)| {
-            let later = self.fields.iter().skip(place.saturating_add(1));
             let Some(name) = field.name_in(text) else { return Some(None) };
-            let is_last = !later.into_iter().any(|later| same(field, later));
-            is_last.then(|| Some((name, field.value_in(text))))
+            (!overridden.contains(&place)).then(|| Some((name, field.value_in(text))))
         })
     }
 }
@@ -388,6 +404,23 @@ mod tests {
     fn what_is_no_object_is_refused() {
         for bytes in [&b"[1]"[..], b"null", b"", b"{\"a\":", b"hello", b"{\"a\":1,}", b"\xff{}"] {
             assert!(Object::parse(bytes).is_err(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn of_fields_with_one_name_the_last_counts_however_it_is_spelled_and_however_many_there_are() {
+        for more in [0, 20, 50_000] {
+            let others: String = (0..more).map(|n| format!("\"\\u0078{n}\":{n},")).collect();
+            let text = format!("{{\"a\":1,{others}\"b\":2,\"\\u0061\":3}}");
+            let object = Object::parse_text(&text).unwrap();
+            let read: Vec<_> = object.last_of_each(&text).map(Option::unwrap).collect();
+            let of = |name: &str| {
+                read.iter()
+                    .filter(|(read, _)| read == name)
+                    .map(|(_, raw)| raw.text)
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!((of("a"), of("b"), read.len()), (vec!["3"], vec!["2"], more + 2));
         }
     }
 
