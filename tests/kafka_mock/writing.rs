@@ -37,6 +37,26 @@ async fn a_null_value_and_an_empty_one_are_two_things() {
 }
 
 #[tokio::test]
+async fn records_of_every_size_are_read_as_they_were_written() {
+    let world = World::new();
+    let mut appender = world.appender().await;
+    // Up to and over what readers keep side by side in one block.
+    let sizes = [0, 1, 60_000, 65_535, 65_536, 66_000, 2, 300_000, 60_000, 60_000, 60_000, 3];
+    let value = |number: usize, size| vec![u8::try_from(number).unwrap(); size];
+    for (number, size) in sizes.into_iter().enumerate() {
+        let write = Outgoing { value: Some(value(number, size)), ..write(number) };
+        soon(appender.append_when_room(&write)).await.unwrap();
+    }
+    acked(&appender, u64::try_from(sizes.len()).unwrap()).await;
+    let records = to_end(&mut world.log(0).await).await;
+    assert_eq!(records.len(), sizes.len());
+    for (number, (record, size)) in records.iter().zip(sizes).enumerate() {
+        assert_eq!(record.key.as_deref(), Some(&write(number).key[..]));
+        assert!(record.value.as_deref() == Some(&value(number, size)[..]), "record {number}");
+    }
+}
+
+#[tokio::test]
 async fn headers_come_back_as_they_were_written() {
     let world = World::new();
     let header = |name: &str, value: Option<&[u8]>| Header {
