@@ -239,10 +239,7 @@ mod properties {
             if let Ok(said) = read_schema(&value, &subject, 1) {
                 let edit = Edit { subject: Some("a".into()), deleted: Some(said.deleted), ..Edit::default() };
                 let again = read_schema(&edited(&value, &edit).unwrap(), &subject, 1).unwrap();
-                prop_assert_eq!(
-                    (again.id, again.content),
-                    (said.id, said.content)
-                );
+                prop_assert_eq!((again.id, again.content), (said.id, said.content));
             }
             if let Ok(said) = read_config(&value) {
                 let again = read_config(&edited(&value, &Edit::default()).unwrap()).unwrap();

@@ -167,13 +167,8 @@ fn push_subject(out: &mut Vec<u8>, subject: &Subject) {
 
 /// Appends a subject as a JSON string, spelled as a registry spells it.
 pub(in crate::core) fn push_spelled(out: &mut Vec<u8>, subject: &Subject) {
-    if subject.context.is_default() {
-        return push_jackson_string(out, &subject.name);
-    }
-    out.extend_from_slice(b"\":");
-    push_jackson_text(out, subject.context.as_str());
-    out.push(b':');
-    push_jackson_text(out, &subject.name);
+    out.push(b'"');
+    subject.spelled_parts().iter().for_each(|part| push_jackson_text(out, part));
     out.push(b'"');
 }
 

@@ -184,10 +184,15 @@ impl Subject {
     /// How a registry spells it: bare in the default context, qualified elsewhere.
     #[must_use]
     pub fn spelled(&self) -> String {
+        self.spelled_parts().concat()
+    }
+
+    /// The same in parts, for whoever puts it together in another way.
+    pub(in crate::core) fn spelled_parts(&self) -> [&str; 4] {
         if self.context.is_default() {
-            self.name.to_string()
+            ["", "", "", &self.name]
         } else {
-            format!(":{}:{}", self.context, self.name)
+            [":", self.context.as_str(), ":", &self.name]
         }
     }
 

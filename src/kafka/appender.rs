@@ -211,8 +211,8 @@ pub(super) struct Opening {
     pub(super) limit: RecordLimit,
 }
 
-/// Makes the producer and its thread. Blocks while it asks for the topic, which also lets the
-/// producer get its idempotent id: the first write waits up to a second for it otherwise.
+/// Makes the producer and its thread. Blocks while it asks for the topic. One that is idempotent gets
+/// its id meanwhile, or soon after: its first write waits for that.
 ///
 /// # Errors
 ///

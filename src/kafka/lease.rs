@@ -60,7 +60,7 @@ use crate::kafka::errors::Place;
 use crate::kafka::errors::code_of;
 use crate::kafka::errors::lock;
 use crate::kafka::membership::Membership;
-use crate::kafka::reading::LOOKS;
+use crate::kafka::reading::serve_with;
 use crate::kafka::settings::SESSION;
 use crate::kafka::settings::Secrets;
 use crate::service::clock::SystemClock;
@@ -257,8 +257,12 @@ pub(super) fn open(opening: Opening) -> Result<KafkaLease, Fault> {
     // It ends with its lease; dropping the consumer leaves the group, unless the member is static.
     let thread = spawn(&place, format!("lease-{}", request.partition), move || {
         waker.get_or_init(std::thread::current);
-        // The last look comes after the end was told: a lease that ran out is said to have.
-        while attend(&consumer, &due) && !until.stop.load(Ordering::Acquire) {
+        loop {
+            // Asked before the last look: a lease that ran out is said to have.
+            let ends = until.stop.load(Ordering::Acquire);
+            if !attend(&consumer, &due) || ends {
+                break;
+            }
             std::thread::park_timeout(LOOK_AGAIN_AFTER);
         }
     })?;
@@ -281,14 +285,7 @@ fn spawn(
 fn attend(consumer: &BaseConsumer<Member>, due: &mpsc::SyncSender<Claim>) -> bool {
     let member = consumer.context();
     // What a partition held before it was paused is not for us.
-    let mut looks: usize = 0;
-    while looks < LOOKS {
-        match consumer.poll(Duration::ZERO) {
-            None => looks = looks.saturating_add(1),
-            Some(Ok(_)) => {}
-            Some(Err(error)) => member.heed(&error, consumer.client().fatal_error()),
-        }
-    }
+    serve_with(consumer, |error| member.heed(error, consumer.client().fatal_error()));
     if matches!(member.state.borrow().state, LeaseState::Lost(_)) {
         return false;
     }

@@ -9,6 +9,7 @@ use bytes::BytesMut;
 use rdkafka::Message;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::consumer::Consumer;
+use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::BorrowedMessage;
@@ -69,12 +70,22 @@ pub(super) fn partitions_of(
 
 /// Lets a consumer say what it has to say; its context keeps the last trouble.
 pub(super) fn serve(consumer: &ReadingConsumer) {
+    serve_with(consumer, |_| {});
+}
+
+/// The same, with its errors for the caller. Records are not wanted.
+pub(super) fn serve_with<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    mut heed: impl FnMut(&KafkaError),
+) {
     /// Events served at once; the rest waits for the next time.
     const EVENTS_MAX: usize = 100;
     let mut looks: usize = 0;
     for _ in 0..EVENTS_MAX {
-        if consumer.poll(Duration::ZERO).is_none() {
-            looks = looks.saturating_add(1);
+        match consumer.poll(Duration::ZERO) {
+            None => looks = looks.saturating_add(1),
+            Some(Ok(_)) => {}
+            Some(Err(error)) => heed(&error),
         }
         if looks == LOOKS {
             return;
@@ -188,4 +199,37 @@ fn headers_of(message: &BorrowedMessage<'_>) -> Vec<Header> {
         owned.push(read.ok().flatten().unwrap_or(unnamed));
     }
     owned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(class: FaultClass) -> Option<Fault> {
+        Some(Place::read(&"dc1".into(), "_schemas").fault(class, "it is away"))
+    }
+
+    #[test]
+    fn that_all_brokers_are_down_is_told_once_after_it_lasted() {
+        let at = Duration::from_millis;
+        let mut outage = Outage::default();
+        assert_eq!(outage.heed(fault(FaultClass::Transient), at(500)), None);
+        assert_eq!(outage.heed(fault(FaultClass::Transient), at(1_400)), None);
+        assert_eq!(outage.heed(None, at(1_500)), fault(FaultClass::Transient));
+        assert_eq!(outage.heed(None, at(9_000)), None);
+    }
+
+    #[test]
+    fn brokers_that_come_back_at_once_were_never_down() {
+        let mut outage = Outage::default();
+        assert_eq!(outage.heed(fault(FaultClass::Transient), Duration::ZERO), None);
+        outage.over();
+        assert_eq!(outage.heed(None, DOWN_TOLERATED * 2), None);
+    }
+
+    #[test]
+    fn every_other_fault_is_told_at_once() {
+        let told = Outage::default().heed(fault(FaultClass::NotPermitted), Duration::ZERO);
+        assert_eq!(told, fault(FaultClass::NotPermitted));
+    }
 }

@@ -268,8 +268,9 @@ pub trait Cluster: Clone + fmt::Debug + Send + Sync + 'static {
     fn read_all(&self, topic: &str) -> impl Future<Output = Result<Vec<Record>, Fault>> + Send;
 
     /// Opens a partition of our own topic for records that are written one by one, each when the one
-    /// before is acknowledged. Order and repetition take care of themselves then, and nothing waits
-    /// for an idempotent id.
+    /// before is acknowledged. Nothing waits for an idempotent id; a write that timed out and was
+    /// repeated can land once more behind its successor: a claim or checkpoint that is a little
+    /// older, which the next one replaces.
     fn keep_in(
         &self,
         topic: &str,

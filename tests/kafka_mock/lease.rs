@@ -40,7 +40,7 @@ async fn one_instance_holds_the_lease_and_another_follows_when_it_goes() {
     assert_eq!(first.state(), LeaseState::Standby);
     assert!(matches!(soon(first.changed()).await, LeaseState::Held { .. }));
 
-    let second = soon(world.cluster.lease(&request(None))).await.unwrap();
+    let mut second = soon(world.cluster.lease(&request(None))).await.unwrap();
     // While a group forms anew the mock takes no commit, for 5 s with this session; a broker refuses
     // one only while shares are made out (Kafka: `ClassicGroup.validateOffsetCommit`). So here the
     // first one's lease ends by its clock and begins again; the second one's share is nothing.
@@ -49,7 +49,6 @@ async fn one_instance_holds_the_lease_and_another_follows_when_it_goes() {
     assert_eq!(second.state(), LeaseState::Standby);
 
     drop(first);
-    let mut second = second;
     assert!(matches!(soon(second.changed()).await, LeaseState::Held { .. }));
 }
 

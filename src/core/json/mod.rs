@@ -96,11 +96,7 @@ impl Field {
 
     /// The field's name in the text it was read from.
     pub(super) fn name_in<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
-        string(self.raw_name(text))
-    }
-
-    fn raw_name<'a>(&self, text: &'a str) -> &'a str {
-        text.get(self.name.clone()).unwrap_or_default()
+        string(text.get(self.name.clone())?)
     }
 
     /// The field's value in the text it was read from.
@@ -135,9 +131,6 @@ impl<'a> Raw<'a> {
     }
 }
 
-/// So few names are compared pair by pair, which takes no room; nearly all objects have fewer.
-const COMPARED_MAX: usize = 16;
-
 /// An object whose fields are known by place; the bytes stay with whoever holds them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Object {
@@ -169,15 +162,6 @@ impl Object {
 
     /// The places of fields whose name comes again behind them.
     fn overridden(&self, text: &str) -> BTreeSet<usize> {
-        let plain = |field: &Field| !field.raw_name(text).contains('\\');
-        if self.fields.len() <= COMPARED_MAX && self.fields.iter().all(plain) {
-            let later = |place: usize| self.fields.iter().skip(place.saturating_add(1));
-            let comes_again = |(place, field): &(usize, &Field)| {
-                later(*place).any(|other| other.raw_name(text) == field.raw_name(text))
-            };
-            let found = self.fields.iter().enumerate().filter(comes_again);
-            return found.map(|(place, _)| place).collect();
-        }
         let mut seen = BTreeSet::new();
         let backwards = self.fields.iter().enumerate().rev();
         backwards

@@ -163,7 +163,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         for claim in state.outgrown(&rules.name, &self.ground.source.cluster_id, &rules.scope()) {
             let partition = partition_of(&claim.scope);
             let target = &self.worker.target;
-            let mut keeper = target.keep_in(&definition.state_topic, partition).await?;
+            let mut keeper = target.append_to(&definition.state_topic, partition).await?;
             for record in [claim.withdrawal(), Checkpoint::withdrawal(&claim.scope)] {
                 keep(&mut keeper, record, &self.worker.clock).await?;
             }
