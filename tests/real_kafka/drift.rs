@@ -96,6 +96,8 @@ fn a_lifted_fence_halts_the_link_until_it_is_told_to_go_on() {
 fn a_subject_that_is_opened_below_the_fence_is_held_and_the_rest_flows() {
     let (scene, mut mirror) = following("fence_hole");
     meddle(&scene, mode(ORDERS, "READWRITE"));
+    // What the source says before the link has read that mode is written still.
+    mirror.wait_for("held");
     scene.produce(&[schema("orders-value", 2, 2), schema("trades-value", 1, 3)]);
     let state = scene
         .wait_target("the rest flows", |state| version_in(state, TRADES, 1) == Some((3, false)));
