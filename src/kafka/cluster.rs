@@ -397,6 +397,12 @@ impl Cluster for KafkaCluster {
         blocking(&self.inner, move |inner| inner.append_to(&topic, partition, config)).await
     }
 
+    async fn append_in_batches(&self, topic: &str, partition: i32) -> Result<KafkaAppender, Fault> {
+        let topic = topic.to_owned();
+        let config = self.inner.settings.batch_appender();
+        blocking(&self.inner, move |inner| inner.append_to(&topic, partition, config)).await
+    }
+
     async fn keep_in(&self, topic: &str, partition: i32) -> Result<KafkaAppender, Fault> {
         let topic = topic.to_owned();
         let config = self.inner.settings.keeper();

@@ -163,15 +163,26 @@ impl ClusterSettings {
         config
     }
 
-    /// For writing one partition.
+    /// For writing one partition, each record at once.
     pub(super) fn appender(&self) -> ClientConfig {
+        // Measured: a lone write is acknowledged a millisecond earlier than with 1.
+        self.writer("0")
+    }
+
+    /// For a long run of writes to one partition. Without a pause librdkafka (2.12) sends what little
+    /// there is in five small requests, and its thread then spins until the first is acknowledged:
+    /// measured, a copy takes a quarter less processor time like this, the brokers' share included.
+    pub(super) fn batch_appender(&self) -> ClientConfig {
+        // Twice what a full batch (1 MB) takes to come together; the last one waits for it in vain.
+        self.writer("20")
+    }
+
+    fn writer(&self, linger_ms: &str) -> ClientConfig {
         let acknowledged_within = ACKNOWLEDGED_WITHIN.as_millis().to_string();
         let record_bytes_max = RECORD_BYTES_MAX.to_string();
         let mut config = self.layered(&[
             ("compression.type", "lz4"),
-            // Measured: a lone write is acknowledged a millisecond earlier than with 1, and a copy is
-            // as fast, because batches fill while five others are on their way.
-            ("linger.ms", "0"),
+            ("linger.ms", linger_ms),
             ("queue.buffering.max.kbytes", "16384"),
             ("message.timeout.ms", &acknowledged_within),
             ("message.send.max.retries", "2147483647"),

@@ -77,6 +77,14 @@ impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
         }
     }
 
+    /// Writes with another appender from now on. Everything sent before is acknowledged.
+    pub fn go_on_with(&mut self, appender: A) {
+        // What is marked counts writes of the appender that goes.
+        self.done_before();
+        self.appender = appender;
+        self.sent = 0;
+    }
+
     /// Whether this instance may write now, by its own clock.
     #[must_use]
     pub fn may_write(&self) -> bool {

@@ -279,7 +279,17 @@ pub trait Cluster: Clone + fmt::Debug + Send + Sync + 'static {
         self.append_to(topic, partition)
     }
 
-    /// Opens a partition for writing.
+    /// Opens a partition for a long run of writes: one waits a moment for those behind it, so that
+    /// they go out in full batches.
+    fn append_in_batches(
+        &self,
+        topic: &str,
+        partition: i32,
+    ) -> impl Future<Output = Result<Self::Appender, Fault>> + Send {
+        self.append_to(topic, partition)
+    }
+
+    /// Opens a partition for writes that go out at once.
     fn append_to(
         &self,
         topic: &str,

@@ -79,6 +79,8 @@ pub(super) struct Life<C: Cluster, K: Clock> {
     pub(super) pipeline: Pipeline<C::Appender, C::Lease, K>,
     pub(super) source: SourceStream<C>,
     pub(super) fetcher: Fetcher<C>,
+    /// What the pipeline writes with once both logs are followed; a backfill never does.
+    pub(super) live_appender: Option<C::Appender>,
     /// Where the claim and the checkpoint are kept.
     pub(super) keeper: C::Appender,
     pub(super) claim: Claim,
@@ -121,9 +123,10 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         if self.reading.is_none() {
             source.fetch_ahead();
         }
-        let (lease, appender, keeper, early) = tokio::try_join!(
+        let (lease, appender, live_appender, keeper, early) = tokio::try_join!(
             self.become_writer(partition),
-            async { Ok(self.target.append_to(&definition.target_topic, 0).await?) },
+            async { Ok(self.target.append_in_batches(&definition.target_topic, 0).await?) },
+            self.open_live_appender(),
             async { Ok(self.target.keep_in(&definition.state_topic, partition).await?) },
             self.read_early(&ground),
         )?;
@@ -163,6 +166,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             fetcher: Fetcher::new(self.source.clone(), &definition.source_topic),
             pipeline: Pipeline::new(appender, lease, self.clock.clone(), self.rate.clone()),
             source,
+            live_appender,
             keeper,
             claim,
             folded: None,
@@ -189,6 +193,15 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         ground.prepare(&self.target, &self.definition).await?;
         ground.check(&self.source, &self.target, &self.definition)?;
         Ok(ground)
+    }
+
+    async fn open_live_appender(&self) -> Result<Option<C::Appender>, Stop> {
+        match self.goal {
+            Goal::Backfill => Ok(None),
+            Goal::Follow => {
+                Ok(Some(self.target.append_to(&self.definition.target_topic, 0).await?))
+            }
+        }
     }
 
     /// Reads the target as it is before the lease is ours.

@@ -202,6 +202,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         let from = self.look_at_others().await?;
         let topic = self.worker.definition.target_topic.clone();
         let mut target_log = self.worker.target.read(&topic, 0, from).await?;
+        self.write_at_once().await?;
         let now = self.worker.clock.monotonic();
         let mut tail = Tail {
             next,
@@ -251,6 +252,15 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             }
             self.every_so_often(&mut tail).await?;
         }
+    }
+
+    /// Writes with the other appender, whose records must not overtake any of the first.
+    async fn write_at_once(&mut self) -> Result<(), Stop> {
+        self.drain().await?;
+        if let Some(live) = self.live_appender.take() {
+            self.pipeline.go_on_with(live);
+        }
+        Ok(())
     }
 
     fn tell_of_import(&self) {
