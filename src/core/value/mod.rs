@@ -12,6 +12,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::Value;
+use sha2::Digest as _;
+use sha2::Sha256;
 
 pub use self::edit::Edit;
 pub use self::edit::edited;
@@ -41,26 +43,28 @@ impl fmt::Debug for Digest {
 }
 
 impl Digest {
-    /// The digest of bytes as they are. Half of BLAKE3's output: nobody can make two texts that
-    /// share it.
+    /// The digest of bytes as they are. Half of SHA-256: nobody can make two texts that share it,
+    /// and processors compute it themselves.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        Self::half(blake3::hash(bytes))
+        Self::half(&Sha256::digest(bytes))
     }
 
-    fn half(whole: blake3::Hash) -> Self {
-        Self(whole.as_bytes().first_chunk().copied().unwrap_or_default())
+    fn half(whole: &[u8]) -> Self {
+        Self(whole.first_chunk().copied().unwrap_or_default())
     }
 }
 
 fn meaning_of(text: &Digest, others: &mut [(String, Vec<u8>)]) -> Digest {
     others.sort();
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&text.0);
+    let mut hasher = Sha256::new_with_prefix(text.0);
     for (name, value) in others {
-        hasher.update(name.as_bytes()).update(b"\0").update(value).update(b"\0");
+        hasher.update(name.as_bytes());
+        hasher.update(b"\0");
+        hasher.update(value);
+        hasher.update(b"\0");
     }
-    Digest::half(hasher.finalize())
+    Digest::half(&hasher.finalize())
 }
 
 /// The object that a value's bytes begin with, and the text it stands in.
