@@ -1,5 +1,6 @@
 //! The bare copy: consume, produce, nothing else, by the same librdkafka with the settings that
-//! `src/kafka/settings.rs` gives reader and appender. It runs as a process of its own.
+//! `src/kafka/settings.rs` gives reader and appender. And the bare read, of both topics at once. Each
+//! runs as a process of its own.
 
 use std::time::Duration;
 
@@ -15,25 +16,34 @@ use rdkafka::producer::BaseProducer;
 use rdkafka::producer::BaseRecord;
 use rdkafka::producer::Producer;
 
-use crate::SOURCE_TOPIC;
-
 /// The first argument of the process.
 pub(crate) const WORD: &str = "--bare";
 /// Goes on after the end of the source.
 pub(crate) const FOLLOW: &str = "--follow";
+/// Reads both topics to their ends.
+pub(crate) const READ: &str = "--read";
 
 const WAIT: Duration = Duration::from_millis(100);
 const FLUSH: Duration = Duration::from_secs(60);
 
-/// `SOURCE TARGET TOPIC [--follow]`
+/// `SOURCE TOPIC TARGET TOPIC [--follow | --read]`
 pub(crate) fn run(given: &[String]) {
-    let [from, to, topic, rest @ ..] = given else { panic!("{WORD} SOURCE TARGET TOPIC") };
+    let [from, source_topic, to, topic, rest @ ..] = given else {
+        panic!("{WORD} SOURCE TOPIC TARGET TOPIC")
+    };
+    if rest.iter().any(|word| word == READ) {
+        std::thread::scope(|scope| {
+            scope.spawn(|| read(&consumer(from, source_topic)));
+            scope.spawn(|| read(&consumer(to, topic)));
+        });
+        return;
+    }
     let follows = rest.iter().any(|word| word == FOLLOW);
     let producer: BaseProducer = settings(
         to,
         &[
             ("compression.type", "lz4"),
-            ("linger.ms", "0"),
+            ("linger.ms", if follows { "0" } else { "20" }),
             ("queue.buffering.max.kbytes", "16384"),
             ("enable.idempotence", "true"),
             ("acks", "all"),
@@ -42,6 +52,21 @@ pub(crate) fn run(given: &[String]) {
     );
     // It gets its idempotent id by this, which takes up to a second otherwise.
     producer.client().fetch_metadata(Some(topic), FLUSH).unwrap();
+    let consumer = consumer(from, source_topic);
+    loop {
+        match consumer.poll(WAIT) {
+            None => {}
+            Some(Ok(message)) => send(&producer, topic, &message),
+            Some(Err(KafkaError::PartitionEOF(_))) if follows => {}
+            Some(Err(KafkaError::PartitionEOF(_))) => break,
+            Some(Err(error)) => panic!("read: {error}"),
+        }
+        producer.poll(Duration::ZERO);
+    }
+    producer.flush(FLUSH).unwrap();
+}
+
+fn consumer(from: &str, topic: &str) -> BaseConsumer {
     let consumer: BaseConsumer = settings(
         from,
         &[
@@ -56,21 +81,21 @@ pub(crate) fn run(given: &[String]) {
             ("isolation.level", "read_uncommitted"),
         ],
     );
-    consumer.fetch_metadata(Some(SOURCE_TOPIC), FLUSH).unwrap();
+    consumer.fetch_metadata(Some(topic), FLUSH).unwrap();
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(SOURCE_TOPIC, 0, Offset::Beginning).unwrap();
+    list.add_partition_offset(topic, 0, Offset::Beginning).unwrap();
     consumer.assign(&list).unwrap();
+    consumer
+}
+
+fn read(consumer: &BaseConsumer) {
     loop {
         match consumer.poll(WAIT) {
-            None => {}
-            Some(Ok(message)) => send(&producer, topic, &message),
-            Some(Err(KafkaError::PartitionEOF(_))) if follows => {}
-            Some(Err(KafkaError::PartitionEOF(_))) => break,
+            None | Some(Ok(_)) => {}
+            Some(Err(KafkaError::PartitionEOF(_))) => return,
             Some(Err(error)) => panic!("read: {error}"),
         }
-        producer.poll(Duration::ZERO);
     }
-    producer.flush(FLUSH).unwrap();
 }
 
 fn send(producer: &BaseProducer, topic: &str, message: &impl Message) {

@@ -9,11 +9,14 @@ use std::process::Stdio;
 use std::time::Duration;
 use std::time::Instant;
 
+use tempfile::NamedTempFile;
+
 use crate::SOURCE_TOPIC;
 use crate::bare;
 use crate::broker::Broker;
 use crate::process::kafka_jars;
 use crate::process::new_folder;
+use crate::process::send_signal;
 
 /// For one copy to be complete.
 const COPY_LIMIT: Duration = Duration::from_secs(300);
@@ -25,33 +28,45 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub(crate) struct Stage<'a> {
     pub(crate) source: &'a Broker,
     pub(crate) target: &'a Broker,
+    /// What is copied.
+    pub(crate) topic: &'a str,
     pub(crate) versions: usize,
 }
 
-/// A way to copy.
+/// A way to copy, or to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Copier {
     Bare,
     OnePass,
     TwoPasses,
+    /// Reads both topics and does nothing with it.
+    BareRead,
+    /// Into what holds nearly all of it.
+    NearlyFull,
+    /// Into what holds it all.
+    InSync,
     MirrorMaker,
 }
 
 /// What a copy took.
 #[derive(Debug)]
 pub(crate) struct Copy {
-    /// From the process's start to the last record, what `joining_s` holds left out.
+    /// From the process's start to its end, what `joining_s` holds left out; with MirrorMaker 2, to
+    /// the last record.
     pub(crate) copying_s: f64,
     /// Until it is the writer; with MirrorMaker 2, until its first record.
     pub(crate) joining_s: f64,
+    /// Of all its threads, in the system and outside.
+    pub(crate) cpu_s: f64,
     /// At most.
     pub(crate) resident_mb: f64,
 }
 
 impl fmt::Display for Copy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { copying_s, joining_s, resident_mb } = self;
-        write!(f, "{copying_s:.2} s after {joining_s:.2} s of joining, {resident_mb:.0} MB")
+        let Self { copying_s, joining_s, cpu_s, resident_mb } = self;
+        write!(f, "{copying_s:.2} s after {joining_s:.2} s of joining, ")?;
+        write!(f, "{cpu_s:.2} s of CPU, {resident_mb:.0} MB")
     }
 }
 
@@ -61,15 +76,34 @@ impl Copier {
             Self::Bare => "bare copy",
             Self::OnePass => "one pass",
             Self::TwoPasses => "two passes",
+            Self::BareRead => "bare read",
+            Self::NearlyFull => "99 % there",
+            Self::InSync => "in sync",
             Self::MirrorMaker => "MirrorMaker 2",
         }
     }
 
-    /// A topic of its own for each copy; MirrorMaker 2 keeps the name.
+    /// Whose time is the measure of its own.
+    pub(crate) fn held_against(self) -> Option<Self> {
+        match self {
+            Self::Bare | Self::BareRead => None,
+            Self::OnePass | Self::TwoPasses | Self::MirrorMaker => Some(Self::Bare),
+            Self::NearlyFull | Self::InSync => Some(Self::BareRead),
+        }
+    }
+
+    /// Whether it copies into a topic that is empty.
+    pub(crate) fn is_first(self) -> bool {
+        self.held_against() == Some(Self::Bare) || self == Self::Bare
+    }
+
+    /// A topic for each copy; MirrorMaker 2 keeps the name.
     pub(crate) fn topic(self, round: usize) -> String {
         match self {
             Self::Bare => format!("bare-{round}"),
-            Self::OnePass => format!("one-pass-{round}"),
+            Self::OnePass | Self::BareRead | Self::NearlyFull | Self::InSync => {
+                format!("one-pass-{round}")
+            }
             Self::TwoPasses => format!("two-passes-{round}"),
             Self::MirrorMaker => SOURCE_TOPIC.to_owned(),
         }
@@ -81,37 +115,36 @@ impl Stage<'_> {
     pub(crate) fn copy(&self, copier: Copier, topic: &str) -> Copy {
         let started = Instant::now();
         let mut process = self.start(copier, topic, Length::Once);
-        match copier {
-            Copier::MirrorMaker => {
-                let copy = self.watch(&mut process, topic, started);
-                process.end();
-                copy
-            }
-            Copier::Bare | Copier::OnePass | Copier::TwoPasses => {
-                let resident_mb = process.wait();
-                let whole_s = started.elapsed().as_secs_f64();
-                let joining_s = process.joined();
-                let (_, end) = self.target.watermarks(topic);
-                let held = usize::try_from(end).unwrap();
-                assert!(held >= self.versions, "{topic} holds {held}");
-                Copy { copying_s: whole_s - joining_s, joining_s, resident_mb }
-            }
+        if copier == Copier::MirrorMaker {
+            let copy = self.watch(&mut process, topic, started);
+            process.end();
+            return copy;
         }
+        process.wait();
+        let whole_s = started.elapsed().as_secs_f64();
+        let joining_s = process.said("join_seconds").unwrap_or(0.0);
+        if copier == Copier::InSync {
+            assert_eq!(process.said("appended"), Some(0.0), "a start in sync writes nothing");
+        }
+        let (_, end) = self.target.watermarks(topic);
+        let held = usize::try_from(end).unwrap();
+        assert!(held >= self.versions || copier == Copier::BareRead, "{topic} holds {held}");
+        process.copy(whole_s - joining_s, joining_s)
     }
 
     /// Watches the topic until it is full.
     fn watch(&self, process: &mut Process, topic: &str, started: Instant) -> Copy {
-        let (mut first, mut resident_mb) = (None, 0.0_f64);
+        let mut first = None;
         loop {
             let (_, end) = self.target.watermarks(topic);
             let now = started.elapsed().as_secs_f64();
-            resident_mb = resident_mb.max(process.resident_mb());
+            process.look();
             if end > 0 {
                 first.get_or_insert(now);
             }
             if usize::try_from(end).unwrap() >= self.versions {
                 let joining_s = first.unwrap_or(now);
-                return Copy { copying_s: now - joining_s, joining_s, resident_mb };
+                return process.copy(now - joining_s, joining_s);
             }
             assert!(started.elapsed() < COPY_LIMIT, "{topic} holds {end} records");
             std::thread::sleep(LOOK_EVERY);
@@ -120,31 +153,36 @@ impl Stage<'_> {
 
     /// Starts a copier.
     pub(crate) fn start(&self, copier: Copier, topic: &str, length: Length) -> Process {
+        Process::spawn(self.command(copier, topic, length))
+    }
+
+    /// How it is started.
+    pub(crate) fn command(&self, copier: Copier, topic: &str, length: Length) -> Command {
         let (from, to) = (self.source.bootstrap(), self.target.bootstrap());
-        let mut command = match copier {
-            Copier::Bare => {
+        match copier {
+            Copier::Bare | Copier::BareRead => {
                 let mut command = Command::new(env::current_exe().unwrap());
-                command.args([bare::WORD, &from, &to, topic]);
+                command.args([bare::WORD, &from, self.topic, &to, topic]);
                 command.args((length == Length::Follow).then_some(bare::FOLLOW));
+                command.args((copier == Copier::BareRead).then_some(bare::READ));
                 command
             }
-            Copier::OnePass | Copier::TwoPasses => {
+            Copier::OnePass | Copier::TwoPasses | Copier::NearlyFull | Copier::InSync => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_schema-mirror"));
                 command.arg(if length == Length::Follow { "run" } else { "backfill" });
-                command.args(["--from", &from, "--to", &to, "--to-topic", topic]);
+                command.args(["--from", &from, "--from-topic", self.topic]);
+                command.args(["--to", &to, "--to-topic", topic]);
                 command.args(["--context", &format!(".{topic}"), "--write-rate-max", "unlimited"]);
                 // A filter that may leave references behind has to know the whole source first.
-                let subjects = if copier == Copier::OnePass { "*" } else { "team-*" };
-                command.args(["--subjects", subjects]);
+                let subjects = if copier == Copier::TwoPasses { "team-*" } else { "*" };
+                command.args(["--subjects", subjects, "--log-format", "json"]);
                 if length == Length::Once {
                     command.args(["--output", "json"]);
                 }
                 command
             }
             Copier::MirrorMaker => mirror_maker(&from, &to),
-        };
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        Process { child: command.spawn().unwrap(), output: String::new() }
+        }
     }
 }
 
@@ -197,38 +235,90 @@ target.producer.compression.type=lz4
 /// A copier at work.
 pub(crate) struct Process {
     child: Child,
+    log: NamedTempFile,
     output: String,
+    cpu_s: f64,
+    resident_mb: f64,
 }
 
+/// What Linux counts processor time in.
+const TICKS_PER_S: f64 = 100.0;
+
 impl Process {
-    /// Waits for its end; the most memory that it held.
-    fn wait(&mut self) -> f64 {
-        let mut most = 0.0_f64;
+    /// Starts one whose answer is kept, and whose log can be waited for.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        // A pipe for the log would have to be emptied.
+        let log = NamedTempFile::new().unwrap();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.reopen().unwrap());
+        let child = command.spawn().unwrap();
+        Self { child, log, output: String::new(), cpu_s: 0.0, resident_mb: 0.0 }
+    }
+
+    /// Waits for words in its log.
+    pub(crate) fn wait_for(&mut self, words: &str) {
+        let started = Instant::now();
+        while !self.logged().contains(words) {
+            assert!(started.elapsed() < COPY_LIMIT, "{words} does not come: {}", self.logged());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn logged(&self) -> String {
+        fs::read_to_string(self.log.path()).unwrap()
+    }
+
+    /// Tells it to end, and waits until it has.
+    pub(crate) fn end_in_order(&mut self) {
+        send_signal(&self.child, "TERM");
+        self.wait();
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) {
         loop {
-            most = most.max(self.resident_mb());
+            self.look();
             if let Some(status) = self.child.try_wait().unwrap() {
                 let stdout = self.child.stdout.take().unwrap();
                 self.output = std::io::read_to_string(stdout).unwrap();
-                assert!(status.success(), "it ended with {status}: {}", self.output);
-                return most;
+                assert!(
+                    status.success(),
+                    "it ended with {status}: {}{}",
+                    self.output,
+                    self.logged()
+                );
+                return;
             }
             std::thread::sleep(Duration::from_millis(2));
         }
     }
 
-    /// What a backfill says of the time it took to become the writer.
-    fn joined(&self) -> f64 {
-        let said: serde_json::Value = serde_json::from_str(&self.output).unwrap_or_default();
-        said["links"][0]["join_seconds"].as_f64().unwrap_or(0.0)
+    /// What it took, with what was seen of it.
+    pub(crate) fn copy(&self, copying_s: f64, joining_s: f64) -> Copy {
+        let Self { cpu_s, resident_mb, .. } = *self;
+        Copy { copying_s, joining_s, cpu_s, resident_mb }
     }
 
-    /// The most memory that it has held until now, as the system counts it.
-    fn resident_mb(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        let status = status.unwrap_or_default();
+    /// A number in the answer of a backfill with one link.
+    pub(crate) fn said(&self, field: &str) -> Option<f64> {
+        let said: serde_json::Value = serde_json::from_str(&self.output).ok()?;
+        said["links"][0][field].as_f64()
+    }
+
+    /// Looks at what it has used until now, as the system counts it.
+    pub(crate) fn look(&mut self) {
+        let file = |name: &str| {
+            fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).unwrap_or_default()
+        };
+        let status = file("status");
         let line = status.lines().find(|line| line.starts_with("VmHWM:"));
         let kb = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
-        kb.unwrap_or(0.0) / 1_000.0
+        // Fields 14 and 15; the name before them may hold blanks.
+        let stat = file("stat");
+        let behind_the_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let ticks = behind_the_name.split_whitespace().skip(11).take(2);
+        let ticks: f64 = ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
+        self.resident_mb = self.resident_mb.max(kb.unwrap_or(0.0) / 1_000.0);
+        self.cpu_s = self.cpu_s.max(ticks / TICKS_PER_S);
     }
 
     /// Ends it.
