@@ -139,6 +139,13 @@ impl<C: Cluster> SourceStream<C> {
         }
     }
 
+    /// Reads on with a reader that is opened only now: what it says of the end is no older than this.
+    pub fn read_anew(&mut self) {
+        self.shared = None;
+        self.own = None;
+        self.opening = None;
+    }
+
     /// Everything before this offset was given.
     #[must_use]
     pub fn read_to(&self) -> Offset {

@@ -130,14 +130,20 @@ impl Cluster for SimCluster {
             if !world.clusters[self.cluster].topics.contains_key(topic) {
                 return Err(FaultClass::Missing);
             }
-            Ok(SimLog {
+            let mut log = SimLog {
                 cluster: self.clone(),
                 topic: topic.to_owned(),
                 partition: usize::try_from(partition).unwrap(),
+                ahead: None,
                 next: from,
                 told_end: None,
                 was_up: true,
-            })
+            };
+            if let Some(Ok(batch)) = log.news(world) {
+                log.moved(&batch);
+                log.ahead = Some(batch);
+            }
+            Ok(log)
         })
         .await
     }
@@ -174,6 +180,8 @@ pub(crate) struct SimLog {
     cluster: SimCluster,
     topic: String,
     partition: usize,
+    /// What was read when the reader was opened, before anybody asked for it.
+    ahead: Option<Batch>,
     next: Offset,
     /// The end that was told last; told again only when it moved.
     told_end: Option<Offset>,
@@ -189,6 +197,11 @@ impl SimLog {
             cause: cause.to_owned(),
             class,
         }
+    }
+
+    fn moved(&mut self, batch: &Batch) {
+        self.next = batch.next;
+        self.told_end = batch.at_end.then_some(batch.next);
     }
 
     /// What the reader has to say now, if anything.
@@ -231,6 +244,9 @@ impl Log for SimLog {
     async fn next(&mut self) -> Result<Batch, Fault> {
         let most = Duration::from_millis(200);
         self.cluster.sim.latency(self.cluster.process, most).await;
+        if let Some(batch) = self.ahead.take() {
+            return Ok(batch);
+        }
         if !self.was_up {
             let cluster = self.cluster.cluster;
             let up = |world: &mut World| world.clusters[cluster].up.then_some(());
@@ -242,10 +258,7 @@ impl Log for SimLog {
             this.cluster.sim.until(this.cluster.process, |world| this.news(world)).await
         };
         match &news {
-            Ok(batch) => {
-                self.next = batch.next;
-                self.told_end = batch.at_end.then_some(batch.next);
-            }
+            Ok(batch) => self.moved(batch),
             Err(_) => self.was_up = self.cluster.sim.lock().clusters[self.cluster.cluster].up,
         }
         news
@@ -254,6 +267,7 @@ impl Log for SimLog {
     async fn seek(&mut self, offset: Offset) -> Result<(), Fault> {
         self.cluster.sim.latency(self.cluster.process, Duration::from_millis(20)).await;
         self.next = offset;
+        self.ahead = None;
         self.told_end = None;
         Ok(())
     }

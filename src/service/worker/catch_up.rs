@@ -27,7 +27,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         let mut next = 0;
         let mut kept_at = self.worker.clock.monotonic();
         while next < end {
-            let batch = self.next_batch().await?;
+            let batch = self.next_batch(end).await?;
             for record in &batch.records {
                 if record.offset < end {
                     self.copy(record, &mut later).await?;
@@ -45,9 +45,6 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             if now.saturating_sub(kept_at) >= CHECKPOINT_EVERY {
                 kept_at = now;
                 self.keep_checkpoint(None).await?;
-            }
-            if batch.at_end {
-                break;
             }
         }
         later.sort();

@@ -81,6 +81,8 @@ pub(super) struct Life<C: Cluster, K: Clock> {
     pub(super) fetcher: Fetcher<C>,
     /// What the pipeline writes with once both logs are followed; a backfill never does.
     pub(super) live_appender: Option<C::Appender>,
+    /// The source's end was seen too early once, and a new reader was asked.
+    pub(super) asked_again: bool,
     /// Where the claim and the checkpoint are kept.
     pub(super) keeper: C::Appender,
     pub(super) claim: Claim,
@@ -167,6 +169,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             pipeline: Pipeline::new(appender, lease, self.clock.clone(), self.rate.clone()),
             source,
             live_appender,
+            asked_again: false,
             keeper,
             claim,
             folded: None,

@@ -13,6 +13,8 @@ use crate::service::pipeline::Stop;
 use crate::service::ports::Batch;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
+use crate::service::ports::Fault;
+use crate::service::ports::FaultClass;
 use crate::service::status::Phase;
 
 /// Whether the brake holds deletes up.
@@ -36,7 +38,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         let mut ahead = Vec::new();
         let mut next = 0;
         while next < end {
-            let batch = self.next_batch().await?;
+            let batch = self.next_batch(end).await?;
             for record in &batch.records {
                 if record.offset < end {
                     let outcome = self.link.fold_source(record);
@@ -47,23 +49,41 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             }
             next = batch.next.min(end);
             self.show(next, end);
-            if batch.at_end {
-                break;
-            }
         }
         Ok((next, ahead))
     }
 
-    /// The source's next batch, for as long as the lease is held: what was sent before must not wait
-    /// in the producer for longer.
-    pub(super) async fn next_batch(&mut self) -> Result<Arc<Batch>, Stop> {
+    /// The source's next batch on the way to `end`, for as long as the lease is held: what was sent
+    /// before must not wait in the producer for longer.
+    pub(super) async fn next_batch(&mut self, end: Offset) -> Result<Arc<Batch>, Stop> {
+        let before = self.source.read_to();
         let batch = tokio::select! {
             biased;
             batch = self.source.next() => batch?,
             stop = self.pipeline.lease_ends() => return Err(stop),
         };
         self.look_at_the_clock();
+        // The reader was opened before this instance was the writer, and `end` was asked for
+        // since. An end that it saw then is no end any more: whoever stopped here would take all
+        // that came meanwhile for deleted.
+        if batch.at_end && batch.next < end {
+            if self.asked_again && batch.next <= before {
+                return Err(self.ends_early(batch.next, end).into());
+            }
+            self.asked_again = true;
+            self.source.read_anew();
+        }
         Ok(batch)
+    }
+
+    fn ends_early(&self, next: Offset, end: Offset) -> Fault {
+        Fault {
+            operation: "read",
+            object: format!("topic {}", self.worker.definition.source_topic),
+            cluster: self.worker.source.name().to_owned(),
+            cause: format!("nothing lies between offset {next} and the end, which was {end}"),
+            class: FaultClass::Transient,
+        }
     }
 
     /// Brings the target to what the source says at `next`.
