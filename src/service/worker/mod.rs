@@ -158,12 +158,20 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             }
             Stop::Halt(reason) => After::End(End::Halted(reason.clone()), Phase::Halted(reason)),
             Stop::LeaseLost if self.goal == Goal::Follow => After::Again,
+            // A broker that was away is enough for that. Whether another instance writes now is
+            // asked by the next life, which names it.
+            Stop::LeaseLost if self.waits_on(started) => After::Again,
             Stop::LeaseLost => {
-                let reason = "another instance became the writer of the scope".to_owned();
-                After::End(End::GaveUp(reason.clone()), Phase::Halted(reason))
+                let reason = "the lease on the scope was lost, and not won again in time";
+                After::End(End::GaveUp(reason.to_owned()), Phase::Halted(reason.to_owned()))
             }
             Stop::Fault(fault) => self.after_fault(&fault, started),
         }
+    }
+
+    /// Whether a command for once may try again.
+    fn waits_on(&self, started: Duration) -> bool {
+        self.clock.monotonic().saturating_sub(started) < LAST_TRY_BEGINS
     }
 
     /// A fault waits where waiting may mend it; a command for once gives up after its limit.
@@ -177,7 +185,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             (
                 FaultClass::Transient | FaultClass::OutOfRange | FaultClass::TooLarge,
                 Goal::Backfill,
-            ) => self.clock.monotonic().saturating_sub(started) < LAST_TRY_BEGINS,
+            ) => self.waits_on(started),
             (FaultClass::Missing | FaultClass::NotPermitted, Goal::Backfill) => false,
             (FaultClass::Unsupported | FaultClass::Permanent, _) => {
                 return After::End(End::Halted(reason.clone()), Phase::Halted(reason));
