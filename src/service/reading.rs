@@ -240,6 +240,19 @@ impl<C: Cluster> Fetcher<C> {
     /// # Errors
     /// The reader's faults.
     pub async fn fetch(&mut self, offset: Offset) -> Result<Option<Record>, Fault> {
+        let was_open = self.log.is_some();
+        match self.fetch_once(offset).await {
+            // A reader that nobody asked for a while still tells of an outage that may be over.
+            Err(fault) if fault.class == FaultClass::Transient && was_open => {
+                tracing::debug!("a new reader is asked: {fault}");
+                self.log = None;
+                self.fetch_once(offset).await
+            }
+            told => told,
+        }
+    }
+
+    async fn fetch_once(&mut self, offset: Offset) -> Result<Option<Record>, Fault> {
         let far = offset.saturating_sub(self.read_to) > READ_THROUGH_MAX;
         if self.log.is_none() {
             self.log = Some(self.cluster.read(&self.topic, 0, offset).await?);

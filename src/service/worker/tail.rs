@@ -394,6 +394,10 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         let facts = match looked {
             Ok(Some(facts)) => facts,
             Ok(None) => return Err(missing_source(&self.worker.source, topic).into()),
+            // The reader has read since this was asked: the outage it speaks of is over.
+            Err(fault) if fault.class == FaultClass::Transient && tail.next > tail.looked_next => {
+                return Ok(());
+            }
             Err(fault) => return self.source_fault(fault, tail),
         };
         let other_id = facts.topic_id != self.ground.source_topic.topic_id;
