@@ -28,8 +28,8 @@ use rdkafka::{
 use tempfile::TempDir;
 
 use crate::process::{
-    Port, block_on, dismiss_watcher, format_storage, launch, new_folder, poll_until, send_signal,
-    write_settings,
+    Port, block_on, dismiss_watcher, format_storage, launch, limit_files, new_folder, poll_until,
+    run_tool, send_signal, write_settings,
 };
 
 /// For a broker to answer: ten times what it needs on two free cores.
@@ -67,7 +67,7 @@ pub(crate) fn shared_target() -> &'static Broker {
 }
 
 /// A record to be produced.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct NewRecord {
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) value: Option<Vec<u8>>,
@@ -132,8 +132,16 @@ impl Broker {
 
     /// The same with lines of `server.properties` that add to the settings or replace them.
     pub(crate) fn start_with(name: &str, properties: &[(&str, &str)]) -> Self {
+        Self::start_on(name, [Port::reserve(), Port::reserve()], properties)
+    }
+
+    /// The same on ports that are known before.
+    pub(crate) fn start_on(
+        name: &str,
+        [port, controller_port]: [Port; 2],
+        properties: &[(&str, &str)],
+    ) -> Self {
         let folder = new_folder(name);
-        let (port, controller_port) = (Port::reserve(), Port::reserve());
         write_settings(folder.path(), [&port, &controller_port], properties);
         format_storage(folder.path());
         let broker = Self {
@@ -158,6 +166,14 @@ impl Broker {
             // Before the process is reaped: a number that is free again may be somebody else's.
             dismiss_watcher(&mut java);
             java.wait().unwrap();
+        }
+    }
+
+    /// Starts it where it is down.
+    pub(crate) fn restart_if_down(&self) {
+        let down = self.java().is_none();
+        if down {
+            self.restart();
         }
     }
 
@@ -194,6 +210,35 @@ impl Broker {
             let metadata = asking.fetch_metadata(None, REQUEST_LIMIT).ok()?;
             (metadata.brokers().len() == 1).then_some(())
         });
+    }
+
+    /// Waits until it has ended by itself. It is down then.
+    pub(crate) fn wait_for_its_end(&self) {
+        let mut running = self.java();
+        let java = running.as_mut().expect("a broker that is down cannot end");
+        poll_until(START_LIMIT, "the broker ends by itself", || java.try_wait().unwrap());
+        dismiss_watcher(java);
+        *running = None;
+    }
+
+    /// From now on no file of it grows beyond the longest segment of this topic and so many bytes.
+    /// Its next start knows nothing of that.
+    pub(crate) fn limit_files(&self, topic: &str, room_bytes: u64) -> u64 {
+        let files = fs::read_dir(self.folder.path().join(format!("data/{topic}-0"))).unwrap();
+        let paths = files.map(|file| file.unwrap().path());
+        let segments = paths.filter(|path| path.extension().is_some_and(|kind| kind == "log"));
+        let longest = segments.map(|path| fs::metadata(path).unwrap().len()).max().unwrap();
+        let longest = longest.saturating_add(room_bytes);
+        limit_files(self.java().as_ref().expect("a broker that runs"), longest);
+        longest
+    }
+
+    /// Sets what a client of this id may do.
+    pub(crate) fn configure_client(&self, client_id: &str, settings: &str) {
+        let bootstrap = self.bootstrap();
+        let words = ["--bootstrap-server", &bootstrap, "--alter", "--add-config", settings];
+        let whom = ["--entity-type", "clients", "--entity-name", client_id];
+        run_tool(self.folder.path(), "kafka.admin.ConfigCommand", &[&words[..], &whom].concat());
     }
 
     /// Creates a topic without replicas and waits until its partitions have a leader.
@@ -285,11 +330,12 @@ impl Broker {
             .collect()
     }
 
-    /// Every record from the log's start to its end, by partition and offset.
+    /// Every record from the log's start to its end, by partition and offset. An end that moves on
+    /// meanwhile is not followed for ever.
     pub(crate) fn read_all(&self, topic: &str) -> Vec<Record> {
-        let mut open = self.partitions(topic);
+        let mut open: BTreeMap<i32, i64> = self.ends(topic);
         let mut list = TopicPartitionList::new();
-        for &partition in &open {
+        for &partition in open.keys() {
             list.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
         }
         let mut config = self.client_config();
@@ -302,7 +348,14 @@ impl Broker {
         poll_until(READ_LIMIT, &format!("{topic} is read to its end"), || {
             while !open.is_empty() {
                 match consumer.poll(REQUEST_LIMIT)? {
-                    Ok(message) => records.push(Record::from(message)),
+                    Ok(message) => {
+                        let record = Record::from(message);
+                        let last = open.get(&record.partition).map(|end| end.saturating_sub(1));
+                        if last.is_some_and(|last| record.offset >= last) {
+                            open.remove(&record.partition);
+                        }
+                        records.push(record);
+                    }
                     Err(KafkaError::PartitionEOF(partition)) => drop(open.remove(&partition)),
                     Err(error) => panic!("read {topic} at {}: {error}", self.bootstrap()),
                 }
@@ -366,6 +419,18 @@ impl Broker {
         poll_until(ANSWER_LIMIT, &format!("{topic} has its new configuration"), || {
             (self.topic_configs(topic) == *configs).then_some(())
         });
+    }
+
+    /// The ends of a topic's partitions, once their leader knows that it is one.
+    fn ends(&self, topic: &str) -> BTreeMap<i32, i64> {
+        let end = |partition| {
+            poll_until(ANSWER_LIMIT, &format!("{topic} {partition} has an end"), || {
+                let client = self.admin().inner();
+                let (_, end) = client.fetch_watermarks(topic, partition, REQUEST_LIMIT).ok()?;
+                Some((partition, end))
+            })
+        };
+        self.partitions(topic).into_iter().map(end).collect()
     }
 
     /// The partitions of a topic, once each has a leader.

@@ -1,16 +1,12 @@
 //! What a link demands of its topics before it touches them.
 
-use std::{
-    fs,
-    hash::{BuildHasher, RandomState},
-};
+use std::fs;
 
 use serde_json::Value;
 
 use crate::{
-    broker::NewRecord,
     mirror::{Answer, Scene, answer, write_config},
-    records::{schema, version_in},
+    records::{padded, schema, version_in},
 };
 
 /// A backfill that stops before its first write, and says why in these words.
@@ -138,22 +134,6 @@ fn a_backfill_from_a_topic_that_does_not_exist_could_not_tell() {
     check_refused(&scene, (2, "gave_up"), &[&scene.source_topic(), "does not exist"]);
     let verified = scene.answer("verify", &[]);
     assert_eq!((verified.code, verified.text("result")), (2, "unknown"), "{verified:?}");
-}
-
-/// Letters in which lz4 finds nothing to shorten, so that batches are as large as their records.
-fn noise(bytes: usize) -> String {
-    let hashes = RandomState::new();
-    let words = (0..bytes).map(|number| format!("{:016x}", hashes.hash_one(number)));
-    words.collect::<String>().chars().take(bytes).collect()
-}
-
-/// A schema whose record is about so large.
-fn padded(subject: &str, id: u32, bytes: usize) -> NewRecord {
-    let mut record = schema(subject, 1, id);
-    let padding = format!(r#","padding":"{}"}}"#, noise(bytes));
-    let text = String::from_utf8(record.value.unwrap()).unwrap();
-    record.value = Some((text.strip_suffix('}').unwrap().to_owned() + &padding).into_bytes());
-    record
 }
 
 #[test]

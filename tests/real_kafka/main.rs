@@ -4,15 +4,30 @@
 //! `cargo test --features real-kafka --test real_kafka` needs Java 17 and Maven, no Docker.
 
 #[cfg(test)]
+mod aftermath;
+#[cfg(test)]
 mod broker;
+#[cfg(test)]
+mod flow;
+#[cfg(test)]
+mod harmless;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod mirror;
 #[cfg(test)]
+mod numbers;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod records;
+#[cfg(test)]
+#[path = "../simulation/rng.rs"]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "small numbers, and wrapping where they are not"
+)]
+mod rng;
 
 #[cfg(test)]
 mod brakes;
@@ -22,6 +37,8 @@ mod copies;
 mod crashes;
 #[cfg(test)]
 mod drift;
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod ground;
 #[cfg(test)]

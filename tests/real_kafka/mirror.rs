@@ -156,7 +156,8 @@ impl<'a> Scene<'a> {
         checkpoint(self.target, &self.state_topic())
     }
 
-    fn config(&self, instance: &str) -> PathBuf {
+    /// Writes an instance's configuration.
+    pub(crate) fn config(&self, instance: &str) -> PathBuf {
         let lines = |lines: &[&str]| lines.iter().map(|line| format!("    {line}\n")).collect();
         let (link_lines, target_lines): (String, String) =
             (lines(&self.link_lines), lines(&self.target_lines));
@@ -275,6 +276,16 @@ impl Mirror {
         }
     }
 
+    /// SIGSTOP: the process does nothing more, and its connections stay open.
+    pub(crate) fn pause(&self) {
+        send_signal(self.process.as_ref().expect("a mirror that runs"), "STOP");
+    }
+
+    /// SIGCONT.
+    pub(crate) fn resume(&self) {
+        send_signal(self.process.as_ref().expect("a mirror that runs"), "CONT");
+    }
+
     /// SIGHUP.
     pub(crate) fn hang_up(&self) {
         send_signal(self.process.as_ref().expect("a mirror that runs"), "HUP");
@@ -306,7 +317,8 @@ impl Mirror {
         self.all_lines().into_iter().filter(|line| line["level"] == "ERROR").collect()
     }
 
-    fn all_lines(&self) -> Vec<Value> {
+    /// Every line of the log, as an object.
+    pub(crate) fn all_lines(&self) -> Vec<Value> {
         let text = fs::read_to_string(&self.log).unwrap();
         // The last line may be half written.
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()

@@ -1,6 +1,7 @@
 //! What a broker is as a process: jars, ports, settings, start and signals.
 
 use std::{
+    env,
     fs::{self, File},
     hash::{BuildHasher, RandomState},
     io::{ErrorKind, Write},
@@ -9,7 +10,10 @@ use std::{
     path::{Path, PathBuf},
     pin::pin,
     process::{self, Child, Command, Stdio},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        mpsc::{self, RecvTimeoutError},
+    },
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
     time::{Duration, Instant, SystemTime},
@@ -66,6 +70,22 @@ pub(crate) fn poll_until<T>(limit: Duration, what: &str, mut fact: impl FnMut() 
         assert!(started.elapsed() < limit, "not within {} s: {what}", limit.as_secs());
         thread::sleep(POLL_PAUSE);
     }
+}
+
+/// Lets time pass up to a moment that was drawn from a seed. No fact is waited for with it.
+pub(crate) fn pass(time: Duration) {
+    let (_held, silent) = mpsc::sync_channel::<()>(0);
+    assert_eq!(silent.recv_timeout(time), Err(RecvTimeoutError::Timeout));
+}
+
+/// What decides about chance in this run: `FAULT_SEED`, otherwise one that no run had before.
+#[expect(clippy::disallowed_methods, reason = "tests have no configuration")]
+pub(crate) fn seed_of_this_run() -> u64 {
+    let given = env::var("FAULT_SEED").ok();
+    let drawn = || RandomState::new().hash_one(process::id()) % 1_000_000;
+    let seed = given.map_or_else(drawn, |seed| seed.parse().expect("FAULT_SEED is a number"));
+    eprintln!("FAULT_SEED={seed}");
+    seed
 }
 
 /// The time by which tests measure.
@@ -203,10 +223,16 @@ log.cleaner.dedupe.buffer.size=8388608
 pub(crate) fn format_storage(folder: &Path) {
     // 22 characters of Base64, as Kafka writes its ids.
     let cluster = format!("{:0>22x}", RandomState::new().hash_one(process::id()));
-    let mut format = Command::new("java");
-    format.args(java_args(folder)).args(["kafka.tools.StorageTool", "format", "--cluster-id"]);
-    format.arg(cluster).arg("--config").arg(folder.join("server.properties"));
-    run(format);
+    let settings = folder.join("server.properties").display().to_string();
+    let words = ["format", "--cluster-id", &cluster, "--config", &settings];
+    run_tool(folder, "kafka.tools.StorageTool", &words);
+}
+
+/// Runs one of Kafka's own tools to its end.
+pub(crate) fn run_tool(folder: &Path, class: &str, words: &[&str]) {
+    let mut tool = Command::new("java");
+    tool.args(java_args(folder)).arg(class).args(words);
+    run(tool);
 }
 
 /// Starts the broker of a folder; its output goes to `broker.log` there.
@@ -235,6 +261,13 @@ pub(crate) fn send_signal(broker: &Child, signal: &str) {
     let mut kill = Command::new("kill");
     kill.args(["-s", signal, &broker.id().to_string()]);
     run(kill);
+}
+
+/// Lets no file of a process grow beyond so many bytes: RLIMIT_FSIZE, which takes no privilege.
+pub(crate) fn limit_files(process: &Child, bytes: u64) {
+    let mut prlimit = Command::new("prlimit");
+    prlimit.args([format!("--pid={}", process.id()), format!("--fsize={bytes}:")]);
+    run(prlimit);
 }
 
 fn java_args(folder: &Path) -> [String; 6] {

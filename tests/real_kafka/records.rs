@@ -1,7 +1,12 @@
 //! Records of a schemas topic: as tests make them, as fixtures hold them, and what a log of them
 //! says.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    hash::{BuildHasher, RandomState},
+    path::Path,
+};
 
 use serde_json::{Value, json};
 
@@ -65,6 +70,22 @@ pub(crate) fn mode_key(subject: &str) -> String {
 pub(crate) fn mode(subject: &str, mode: &str) -> NewRecord {
     let value = json!({ "subject": subject, "mode": mode });
     NewRecord::put(&mode_key(subject), &value.to_string())
+}
+
+/// Letters in which lz4 finds nothing to shorten, so that batches are as large as their records.
+fn noise(bytes: usize) -> String {
+    let hashes = RandomState::new();
+    let words = (0..bytes).map(|number| format!("{:016x}", hashes.hash_one(number)));
+    words.collect::<String>().chars().take(bytes).collect()
+}
+
+/// A schema whose record is about so large.
+pub(crate) fn padded(subject: &str, id: u32, bytes: usize) -> NewRecord {
+    let mut record = schema(subject, 1, id);
+    let padding = format!(r#","padding":"{}"}}"#, noise(bytes));
+    let text = String::from_utf8(record.value.unwrap()).unwrap();
+    record.value = Some((text.strip_suffix('}').unwrap().to_owned() + &padding).into_bytes());
+    record
 }
 
 /// The schema text that belongs to an id.
