@@ -141,8 +141,8 @@ impl ClusterSettings {
             ("fetch.queue.backoff.ms", "5"),
             ("fetch.error.backoff.ms", "50"),
             // Measured: as fast as with the 8 MiB and 1 MiB that a copy gains nothing from any more,
-            // and 10 MB less resident.
-            ("queued.max.messages.kbytes", "2048"),
+            // and 15 MB less resident.
+            ("queued.max.messages.kbytes", "1024"),
             ("fetch.message.max.bytes", "262144"),
             // New records end a broker's wait at once; this bounds how long the news of the end
             // takes, at ten small requests a second.
