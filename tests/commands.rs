@@ -36,7 +36,7 @@ mod commands {
             "
 clusters:
   source: { bootstrap_servers: 'a:1', kafka: { no.such.property: hunter2, linger.ms: soon } }
-  target: { bootstrap_servers: 'b:1', dialect: karapace }
+  target: { bootstrap_servers: 'b:1' }
 links:
   - { name: one, source: source, target: target }
 ",
@@ -44,15 +44,44 @@ links:
         let refused = "librdkafka does not know this property, or does not take its value; see \
                        CONFIGURATION.md of librdkafka 2.12";
         let expected = format!(
-            "mirror.yaml: 3 errors\n  clusters.source.kafka.linger.ms: {refused}\n  \
-             clusters.source.kafka.no.such.property: {refused}\n  clusters.target.dialect: link one \
-             writes to it, and karapace is read only; let links lead to clusters of Confluent \
-             registries\n"
+            "mirror.yaml: 2 errors\n  clusters.source.kafka.linger.ms: {refused}\n  \
+             clusters.source.kafka.no.such.property: {refused}\n"
         );
         for command in [&["config", "check"][..], &["run"], &["plan", "one"]] {
             let words = [command, &["--config", "mirror.yaml"]].concat();
             assert_eq!(run(&folder, &words), (Some(64), expected.clone()), "{command:?}");
         }
+    }
+
+    #[test]
+    fn what_a_declared_karapace_cannot_hold_is_refused_with_what_to_write() {
+        let folder = folder(
+            "
+clusters:
+  source: { bootstrap_servers: 'a:1' }
+  target: { bootstrap_servers: 'b:1', dialect: karapace }
+links:
+  - { name: one, source: source, target: target }
+  - { name: two, source: source, target: target, context: none, fence: import }
+  - { name: three, source: source, target: target, context: none, subjects: [':.a:*'] }
+  - { name: four, source: source, target: target, context: none, subjects: ['a*'] }
+",
+        );
+        let expected = "mirror.yaml: 4 errors\n  \
+             links[0].context: the registry of target target is karapace: it has no contexts, and \
+             one space of ids; copy with context: none\n  \
+             links[1].fence: the registry of target target is karapace: no mode keeps its clients \
+             out; leave it out, or write none, and keep clients from writing by other means\n  \
+             links[2].subjects: the registry of target target is karapace: it has no contexts, and \
+             one space of ids; choose subjects of the default context only\n  \
+             links[3]: links two and four would both write a* in _schemas at target target; give \
+             one of them another context, or other subjects\n";
+        let answer = run(&folder, &["config", "check", "--config", "mirror.yaml"]);
+        assert_eq!(answer, (Some(64), expected.to_owned()));
+        let flags = ["plan", "--from", "a:1", "--to", "b:1", "--to-dialect", "karapace"];
+        let expected = "command line: --context: the registry of target target is \
+             karapace: it has no contexts, and one space of ids; copy with context: none\n";
+        assert_eq!(run(&folder, &flags), (Some(64), expected.to_owned()));
     }
 
     #[test]

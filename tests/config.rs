@@ -109,7 +109,7 @@ cluster: {}
 clusters:
   source:
     bootstrap_servers: broker:port
-    dialect: redpanda
+    dialect: apicurio
     write_rate_max: 0
     compression: zstd
     kafka: { acks: 1, sasl.password: { env: SOURCE_PASWORD } }

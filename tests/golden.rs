@@ -300,9 +300,19 @@ mod golden {
     }
 
     #[test]
+    fn what_karapace_gets_of_real_registries() {
+        let link = "link same to karapace";
+        let of_confluent = include_str!("golden/confluent-7.9.5-in-karapace.txt");
+        check_state(CONFLUENT_7, link, 0, of_confluent);
+        check_state(KARAPACE, link, 0, include_str!("golden/karapace-6.2.0-in-karapace.txt"));
+    }
+
+    #[test]
     fn a_second_copy_of_a_fixture_writes_nothing() {
         for topic in [CONFLUENT_7, CONFLUENT_8, KARAPACE] {
             let world = copied(topic, "link into .source subjects :*:", Way::Live);
+            assert!(world.fresh(0).plan().is_empty());
+            let world = copied(topic, "link same to karapace", Way::Live);
             assert!(world.fresh(0).plan().is_empty());
         }
     }

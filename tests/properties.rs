@@ -7,13 +7,13 @@ mod support;
 #[cfg(test)]
 mod properties {
     use proptest::prelude::*;
+    use schema_mirror::core::dialect::Dialect;
     use schema_mirror::core::entry::Reader;
     use schema_mirror::core::key::Key;
     use schema_mirror::core::key::KeyReading;
     use schema_mirror::core::key::Version;
     use schema_mirror::core::key::read_key;
     use schema_mirror::core::record::Record;
-    use schema_mirror::core::rules::Dialect;
     use schema_mirror::core::subject::ContextName;
     use schema_mirror::core::subject::Subject;
     use schema_mirror::core::value::Edit;
@@ -213,7 +213,7 @@ mod properties {
 
         #[test]
         fn no_bytes_make_the_reader_panic(key in bytes(), value in prop::option::of(bytes())) {
-            for dialect in [Dialect::Auto, Dialect::Confluent, Dialect::Karapace] {
+            for dialect in Dialect::ALL {
                 let record = Record {
                     key: Some(key.clone().into()),
                     value: value.clone().map(Into::into),

@@ -8,7 +8,7 @@ use schema_mirror::core::entry::Reader;
 use schema_mirror::core::key::KeyReading;
 use schema_mirror::core::key::read_key;
 use schema_mirror::core::record::Record;
-use schema_mirror::core::rules::Dialect;
+use schema_mirror::core::dialect::Dialect;
 use schema_mirror::core::value::Edit;
 use schema_mirror::core::value::edited;
 
@@ -30,7 +30,7 @@ fuzz_target!(|input: (Option<Vec<u8>>, Option<Vec<u8>>)| {
         value: value.map(Into::into),
         ..Record::default()
     };
-    for dialect in [Dialect::Auto, Dialect::Confluent, Dialect::Karapace] {
+    for dialect in Dialect::ALL {
         let _ = Reader::new(dialect).read(&record);
     }
 });

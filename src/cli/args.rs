@@ -218,9 +218,15 @@ fn link_source(
             from: OneCluster {
                 brokers: from,
                 topic: flags.from_topic,
+                dialect: flags.from_dialect,
                 properties: flags.from_property,
             },
-            to: OneCluster { brokers: to, topic: flags.to_topic, properties: flags.to_property },
+            to: OneCluster {
+                brokers: to,
+                topic: flags.to_topic,
+                dialect: flags.to_dialect,
+                properties: flags.to_property,
+            },
             name: flags.name,
             context: flags.context,
             subjects: flags.subjects,
@@ -241,6 +247,8 @@ fn given(flags: &LinkFlags) -> Vec<&'static str> {
         ("--to", flags.to.is_some()),
         ("--from-topic", flags.from_topic.is_some()),
         ("--to-topic", flags.to_topic.is_some()),
+        ("--from-dialect", flags.from_dialect.is_some()),
+        ("--to-dialect", flags.to_dialect.is_some()),
         ("--from-property", !flags.from_property.is_empty()),
         ("--to-property", !flags.to_property.is_empty()),
         ("--name", flags.name.is_some()),
@@ -260,6 +268,7 @@ fn inspection(flags: InspectFlags) -> Result<Inspection, String> {
         cluster: OneCluster {
             brokers: flags.brokers,
             topic: flags.topic,
+            dialect: None,
             properties: flags.property,
         },
         context: context.map_err(|fault| format!("--context: {fault}"))?,

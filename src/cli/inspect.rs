@@ -172,6 +172,7 @@ fn about_topic(inspection: &Inspection) -> String {
         format!("topic id {}", topic.topic_id.as_deref().unwrap_or("not told by the broker")),
         format!("partitions {partitions}, replicas {replication}, brokers {brokers}"),
         format!("offsets {start} to {end}, {records_read} records read"),
+        format!("dialect {}: {}", inspection.dialect.name, inspection.dialect.why),
     ];
     if let Some(settings) = &topic.settings {
         let number = |value: Option<i64>| value.map_or_else(|| "?".to_owned(), |v| v.to_string());

@@ -14,7 +14,6 @@ use crate::config::FLAGGED_SOURCE;
 use crate::config::LinkConfig;
 use crate::config::ProcessEnvironment;
 use crate::config::PropertyValue;
-use crate::core::rules::Dialect;
 use crate::kafka::ClusterSettings;
 use crate::kafka::KafkaCluster;
 use crate::kafka::refused_properties;
@@ -95,16 +94,6 @@ pub(super) fn check(
     let mut defects = Vec::new();
     for cluster in config.clusters.values().filter(is_asked_for) {
         defects.extend(property_defects(cluster, |property| from.property_path(cluster, property)));
-    }
-    for link in links {
-        let target = config.cluster(&link.target);
-        if let Some(target) = target.filter(|target| target.dialect == Dialect::Karapace) {
-            defects.push(Defect {
-                path: format!("clusters.{}.dialect", target.name),
-                wrong: format!("link {} writes to it, and karapace is read only", link.name),
-                right: "let links lead to clusters of Confluent registries".to_owned(),
-            });
-        }
     }
     if defects.is_empty() {
         return Ok(());

@@ -232,6 +232,15 @@ pub(super) struct LinkFlags {
     #[arg(long, value_name = "TOPIC")]
     pub(super) to_topic: Option<String>,
 
+    /// The registry whose topic is read [default: auto].
+    #[arg(long, value_name = "DIALECT")]
+    pub(super) from_dialect: Option<String>,
+
+    /// The registry whose topic is written: auto, confluent-6, confluent-7, confluent-8, karapace or
+    /// redpanda [default: auto].
+    #[arg(long, value_name = "DIALECT")]
+    pub(super) to_dialect: Option<String>,
+
     /// A librdkafka property for the cluster to read; may be repeated. Give secrets as
     /// 'sasl.password={env: NAME}' or '{file: /path}': others can see a command line.
     #[arg(long, value_name = "NAME=VALUE")]

@@ -11,8 +11,8 @@ use crate::config::properties::read_properties;
 use crate::config::section::Section;
 use crate::config::words;
 use crate::config::words::WriteRate;
+use crate::core::dialect::Dialect;
 use crate::core::rules::Compatibility;
-use crate::core::rules::Dialect;
 
 /// Where Confluent's registry and Karapace keep their state unless told otherwise.
 pub const SCHEMAS_TOPIC: &str = "_schemas";
@@ -123,13 +123,8 @@ pub(super) fn read_cluster(
     (defects.len() == given).then_some(cluster)
 }
 
-fn dialect(value: &Value) -> Result<Dialect, Refusal> {
-    let words = [
-        ("auto", Dialect::Auto),
-        ("confluent", Dialect::Confluent),
-        ("karapace", Dialect::Karapace),
-    ];
-    words::one_of(value, "a dialect", &words)
+pub(super) fn dialect(value: &Value) -> Result<Dialect, Refusal> {
+    words::one_of(value, "a dialect", &Dialect::ALL.map(|d| (d.as_str(), d)))
 }
 
 fn compatibility(value: &Value) -> Result<Compatibility, Refusal> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::config::Config;
+use crate::config::cluster;
 use crate::config::cluster::ClusterConfig;
 use crate::config::defect::ConfigError;
 use crate::config::defect::Defect;
@@ -41,6 +42,8 @@ pub struct OneCluster {
     pub brokers: String,
     /// The schemas topic.
     pub topic: Option<String>,
+    /// The registry that keeps its state there.
+    pub dialect: Option<String>,
     /// librdkafka's properties, each `name=value`; a value may be `{env: NAME}` or `{file: /path}`.
     pub properties: Vec<String>,
 }
@@ -74,6 +77,7 @@ impl std::fmt::Debug for OneCluster {
         f.debug_struct("OneCluster")
             .field("brokers", &self.brokers)
             .field("topic", &self.topic)
+            .field("dialect", &self.dialect)
             .finish_non_exhaustive()
     }
 }
@@ -91,16 +95,19 @@ impl Config {
         let source = reader.cluster(
             FLAGGED_SOURCE,
             &flags.from,
-            ["--from", "--from-topic", "--from-property"],
+            ["--from", "--from-topic", "--from-dialect", "--from-property"],
         );
-        let mut target =
-            reader.cluster(FLAGGED_TARGET, &flags.to, ["--to", "--to-topic", "--to-property"]);
+        let mut target = reader.cluster(
+            FLAGGED_TARGET,
+            &flags.to,
+            ["--to", "--to-topic", "--to-dialect", "--to-property"],
+        );
         target.write_rate_max = reader.or(
             ("--write-rate-max", flags.write_rate_max.as_deref()),
             target.write_rate_max,
             words::write_rate,
         );
-        let link = reader.link(flags, &source);
+        let link = reader.link(flags, &source, &target);
         let clusters = BTreeMap::from([source, target].map(|c| (c.name.clone(), c)));
         let mut defects = reader.defects;
         if defects.is_empty() {
@@ -122,7 +129,8 @@ impl ClusterConfig {
         environment: &dyn Environment,
     ) -> Result<Self, ConfigError> {
         let mut reader = Flags { environment, defects: Vec::new() };
-        let cluster = reader.cluster(FLAGGED_SOURCE, flags, ["--brokers", "--topic", "--property"]);
+        let cluster =
+            reader.cluster(FLAGGED_SOURCE, flags, ["--brokers", "--topic", "", "--property"]);
         sound(cluster, reader.defects)
     }
 }
@@ -153,12 +161,14 @@ impl Flags<'_> {
         }
     }
 
-    fn cluster(&mut self, name: &str, given: &OneCluster, flags: [&str; 3]) -> ClusterConfig {
-        let [brokers_flag, topic_flag, property_flag] = flags;
+    fn cluster(&mut self, name: &str, given: &OneCluster, flags: [&str; 4]) -> ClusterConfig {
+        let [brokers_flag, topic_flag, dialect_flag, property_flag] = flags;
         let brokers = (brokers_flag, Some(given.brokers.as_str()));
         let mut cluster = ClusterConfig::new(name, self.or(brokers, Vec::new(), words::servers));
         let topic = (topic_flag, given.topic.as_deref());
         cluster.schemas_topic = self.or(topic, cluster.schemas_topic, words::topic);
+        let dialect = (dialect_flag, given.dialect.as_deref());
+        cluster.dialect = self.or(dialect, cluster.dialect, cluster::dialect);
         cluster.kafka = self.properties(property_flag, &given.properties);
         if cluster.schemas_topic == cluster.state_topic {
             let wrong = format!("{} is the mirror's own topic", cluster.state_topic);
@@ -188,8 +198,13 @@ impl Flags<'_> {
         properties
     }
 
-    fn link(&mut self, flags: &OneLink, source: &ClusterConfig) -> LinkConfig {
-        let fallback = LinkConfig::new("", source, FLAGGED_TARGET);
+    fn link(
+        &mut self,
+        flags: &OneLink,
+        source: &ClusterConfig,
+        target: &ClusterConfig,
+    ) -> LinkConfig {
+        let fallback = LinkConfig::new("", source, target);
         let context = ("--context", flags.context.as_deref());
         let context = self.or(context, fallback.context, link::context);
         let subjects = match &flags.subjects {

@@ -10,11 +10,11 @@ use crate::config::defect::Refusal;
 use crate::config::keys;
 use crate::config::section::Section;
 use crate::config::words;
+use crate::core::dialect::Dialect;
 use crate::core::filter::SubjectFilter;
 use crate::core::record::Offset;
 use crate::core::rules::Compatibility;
 use crate::core::rules::DeleteLimit;
-use crate::core::rules::Dialect;
 use crate::core::rules::DriftPolicy;
 use crate::core::rules::Fence;
 use crate::core::rules::Placement;
@@ -65,6 +65,8 @@ pub struct LinkConfig {
     pub allow_deletes_until: Option<Offset>,
     /// How the source's registry spells.
     pub source_dialect: Dialect,
+    /// How the target's registry spells, and what it reads.
+    pub target_dialect: Dialect,
     /// The level of a context whose source says none.
     pub default_compatibility: Compatibility,
 }
@@ -72,20 +74,23 @@ pub struct LinkConfig {
 impl LinkConfig {
     /// A link with defaults for all that is not given.
     #[must_use]
-    pub fn new(name: &str, source: &ClusterConfig, target: &str) -> Self {
+    pub fn new(name: &str, source: &ClusterConfig, target: &ClusterConfig) -> Self {
+        // Where no mode keeps anyone out, none is asked for.
+        let fence = if target.dialect.has_modes() { Fence::Readonly } else { Fence::None };
         Self {
             name: name.to_owned(),
             source: source.name.clone(),
-            target: target.to_owned(),
+            target: target.name.clone(),
             context: ContextChoice::Auto,
             subjects: SubjectFilter::default_context(),
-            fence: Fence::Readonly,
+            fence,
             references: References::Follow,
             drift: DriftPolicy::Repair,
             adopt: false,
             delete_limit: DeleteLimit::default(),
             allow_deletes_until: None,
             source_dialect: source.dialect,
+            target_dialect: target.dialect,
             default_compatibility: source.default_compatibility,
         }
     }
@@ -123,6 +128,7 @@ impl LinkConfig {
             drift: self.drift,
             default_compatibility: self.default_compatibility,
             source_dialect: self.source_dialect,
+            target_dialect: self.target_dialect,
             delete_limit: self.delete_limit,
         }
     }
@@ -157,10 +163,11 @@ pub(super) fn read_link(
     let name = section.required("name", "write a name for logs and metrics", words::name);
     let source = read_end(&mut section, "source", known);
     let target = read_end(&mut section, "target", known);
-    // A stand-in for a source that could not be read: its link is refused with it.
+    // A stand-in for a cluster that could not be read: its links are refused with it.
     let unread = ClusterConfig::new("", Vec::new());
-    let cluster = source.and_then(|name| known.clusters.get(name)).unwrap_or(&unread);
-    let fallback = LinkConfig::new(&name.unwrap_or_default(), cluster, target.unwrap_or_default());
+    let cluster =
+        |end: Option<&str>| end.and_then(|name| known.clusters.get(name)).unwrap_or(&unread);
+    let fallback = LinkConfig::new(&name.unwrap_or_default(), cluster(source), cluster(target));
     let share_max = fallback.delete_limit.share_max;
     let delete_limit = DeleteLimit {
         share_max: section.or("max_delete_share", share_max, words::share),
@@ -273,7 +280,7 @@ mod tests {
     fn link(given: &str) -> LinkConfig {
         let source = ClusterConfig::new("source", vec!["a:1".to_owned()]);
         let context = context(&Value::from(given)).unwrap();
-        LinkConfig { context, ..LinkConfig::new("link", &source, "target") }
+        LinkConfig { context, ..LinkConfig::new("link", &source, &source) }
     }
 
     #[track_caller]

@@ -7,8 +7,10 @@ use crate::config::defect::Defect;
 use crate::config::defect::Refusal;
 use crate::config::link::ContextChoice;
 use crate::config::link::LinkConfig;
+use crate::core::rules::Fence;
 use crate::core::rules::Placement;
 use crate::core::rules::Scope;
+use crate::core::rules::Unfit;
 use crate::core::subject::ContextName;
 
 type Clusters = BTreeMap<String, ClusterConfig>;
@@ -42,6 +44,11 @@ pub(super) fn check_links(
         if let Some(refusal) = onto_itself(link, clusters) {
             defects.push(refusal.at(path));
         }
+        if let Some((key, refusal)) = unfit(link) {
+            let at =
+                if path.starts_with("--") { format!("--{key}") } else { format!("{path}.{key}") };
+            defects.push(refusal.at(at));
+        }
         for (_, earlier) in links.iter().take(index) {
             if earlier.name == link.name {
                 let wrong = format!("another link is named {:?}", link.name);
@@ -65,6 +72,29 @@ fn onto_itself(link: &LinkConfig, clusters: &Clusters) -> Option<Refusal> {
         );
         Refusal::new(wrong, "let the link lead to another cluster, or to another schemas_topic")
     })
+}
+
+/// What the target's registry can't be given, as far as its dialect is declared.
+fn unfit(link: &LinkConfig) -> Option<(&'static str, Refusal)> {
+    let dialect = link.target_dialect;
+    if let Some(unfit) = link.rules_before_cluster().unfit_for(dialect) {
+        let key = match unfit {
+            Unfit::Context => "context",
+            Unfit::Subjects => "subjects",
+        };
+        let why = Unfit::WHY;
+        let wrong = format!("the registry of target {} is {dialect}: {why}", link.target);
+        return Some((key, Refusal::new(wrong, unfit.mend())));
+    }
+    if !dialect.has_modes() && link.fence != Fence::None {
+        let wrong = format!(
+            "the registry of target {} is {dialect}: no mode keeps its clients out",
+            link.target
+        );
+        let right = "leave it out, or write none, and keep clients from writing by other means";
+        return Some(("fence", Refusal::new(wrong, right)));
+    }
+    None
 }
 
 fn overlap(one: &LinkConfig, other: &LinkConfig, clusters: &Clusters) -> Option<Refusal> {

@@ -1,17 +1,25 @@
 //! What a record says: the one place where bytes from a log become facts about a registry.
 
+use crate::core::dialect::Concluded;
+use crate::core::dialect::Dialect;
+use crate::core::dialect::Race;
+use crate::core::dialect::Seen;
+use crate::core::dialect::race_fields;
+use crate::core::dialect::redpanda_delete;
+use crate::core::key::Association;
 use crate::core::key::Key;
 use crate::core::key::KeyReading;
 use crate::core::key::Version;
 use crate::core::key::read_key;
-use crate::core::provenance::is_karapace;
+use crate::core::record::Offset;
 use crate::core::record::Record;
-use crate::core::rules::Dialect;
 use crate::core::subject::ContextName;
 use crate::core::subject::Subject;
+use crate::core::value::AssociationValue;
 use crate::core::value::ConfigValue;
 use crate::core::value::Mode;
 use crate::core::value::SchemaValue;
+use crate::core::value::read_association;
 use crate::core::value::read_config;
 use crate::core::value::read_delete_subject;
 use crate::core::value::read_mode;
@@ -28,6 +36,8 @@ pub enum Entry {
     Mode(Subject, Option<Mode>),
     /// A context exists, or is forgotten.
     Context(ContextName, bool),
+    /// A resource is tied to a subject; `None` unties it.
+    Association(Box<Association>, Option<AssociationValue>),
     /// Versions up to this one are deleted softly.
     DeleteSubject(Subject, i64),
     /// Soft-deleted versions are forgotten: of a subject, of a context, of everything.
@@ -41,8 +51,8 @@ pub enum Entry {
 /// How far the log's writer is known.
 #[derive(Debug, Clone)]
 pub struct Reader {
-    empty_deletes: bool,
-    auto: bool,
+    declared: Dialect,
+    seen: Seen,
     /// Room for the canonical spelling of one key.
     spelled: Vec<u8>,
 }
@@ -51,11 +61,19 @@ impl Reader {
     /// A reader of logs of this dialect.
     #[must_use]
     pub fn new(dialect: Dialect) -> Self {
-        Self {
-            empty_deletes: dialect == Dialect::Karapace,
-            auto: dialect == Dialect::Auto,
-            spelled: Vec::new(),
-        }
+        Self { declared: dialect, seen: Seen::default(), spelled: Vec::new() }
+    }
+
+    /// Whose log it is, as far as it was read.
+    #[must_use]
+    pub fn dialect(&self) -> Concluded {
+        Concluded::from(self.declared, self.seen)
+    }
+
+    /// A record of this key was written to the log without being read back: what follows is read
+    /// as behind it.
+    pub(in crate::core) fn wrote(&mut self, key: &Key, offset: Offset) {
+        self.seen.kind(key, offset);
     }
 
     /// Reads a record. Karapace is recognised by its headers and its spellings (rulings 30); from
@@ -79,18 +97,52 @@ impl Reader {
             KeyReading::Unreadable(reason) => return Reading::faulty(None, &reason),
             KeyReading::Misread(key, reason) => return Reading::faulty(key, &reason),
         };
-        self.spelled.clear();
-        key.push_canonical(&mut self.spelled);
-        let canonical = self.spelled == bytes;
-        if self.auto && (is_karapace(&record.headers) || (!canonical && is_karapace_key(bytes))) {
-            self.empty_deletes = true;
-        }
+        let canonical = self.is_canonical(record, &key, bytes);
         let value = match record.value.as_deref() {
             _ if deletes => None,
-            Some([]) if self.empty_deletes => None,
+            Some([]) if self.empty_deletes() => None,
             value => value,
         };
-        Reading { entry: read_entry(key, value), canonical }
+        if self.declared == Dialect::Redpanda && !canonical && value.is_some() {
+            match race_fields(bytes) {
+                Race::At(expected) if expected != record.offset => return Reading::nothing(),
+                Race::Half => return Reading::faulty(None, "its key has one of seq and node only"),
+                Race::At(_) | Race::Outside => {}
+            }
+        }
+        let entry = match (&key, value) {
+            (Key::DeleteSubject(subject), Some(value)) if self.declared == Dialect::Redpanda => {
+                let (subject, last) = redpanda_delete(subject, value);
+                Entry::DeleteSubject(subject, last)
+            }
+            (_, _) => read_entry(key, value),
+        };
+        Reading { entry, canonical }
+    }
+
+    /// Whether the log's own registry spells the key so, by what was seen up to this record.
+    fn is_canonical(&mut self, record: &Record, key: &Key, bytes: &[u8]) -> bool {
+        self.spelled.clear();
+        key.push_canonical(&mut self.spelled);
+        let confluent = self.spelled == bytes;
+        if self.declared == Dialect::Auto {
+            self.seen.look(record, key, &self.spelled);
+        }
+        let dialect = self.dialect().dialect;
+        if dialect != Dialect::Karapace {
+            return confluent;
+        }
+        self.spelled.clear();
+        dialect.push_key(key, &mut self.spelled);
+        self.spelled == bytes
+    }
+
+    fn empty_deletes(&self) -> bool {
+        match self.declared {
+            Dialect::Auto => self.seen.empty_deletes(),
+            Dialect::Karapace | Dialect::Redpanda => true,
+            Dialect::Confluent6 | Dialect::Confluent7 | Dialect::Confluent8 => false,
+        }
     }
 }
 
@@ -99,7 +151,7 @@ impl Reader {
 pub struct Reading {
     /// What it says.
     pub entry: Entry,
-    /// Its key is spelled as [`Key::canonical`] spells it.
+    /// Its key is spelled as the log's own registry spells it.
     pub canonical: bool,
 }
 
@@ -113,12 +165,6 @@ impl Reading {
     }
 }
 
-/// Karapace's other spelling: its own order of fields, or a null subject written out.
-fn is_karapace_key(bytes: &[u8]) -> bool {
-    bytes.starts_with(br#"{"subject":"#) && bytes.ends_with(br#""}"#)
-        || bytes.starts_with(br#"{"keytype":"CONFIG","subject":null,"#)
-}
-
 fn read_entry(key: Key, value: Option<&[u8]>) -> Entry {
     match (&key, value) {
         (Key::Noop, _) | (Key::DeleteSubject(_) | Key::ClearSubject(_), None) => Entry::Nothing,
@@ -126,6 +172,13 @@ fn read_entry(key: Key, value: Option<&[u8]>) -> Entry {
         (Key::Config(subject), None) => Entry::Config(subject.clone(), None),
         (Key::Mode(subject), None) => Entry::Mode(subject.clone(), None),
         (Key::Context(context), None) => Entry::Context(context.clone(), false),
+        (Key::Association(association), None) => Entry::Association(association.clone(), None),
+        (Key::Association(association), Some(bytes)) => {
+            match read_association(bytes, association) {
+                Ok(said) => Entry::Association(association.clone(), Some(said)),
+                Err(reason) => Entry::Faulty(Some(key), reason),
+            }
+        }
         (Key::ClearSubject(_), Some(value)) => Entry::ClearSubject(cleared(value)),
         (Key::Context(context), Some(value)) => read_context(context, value),
         (Key::Schema(subject, version), Some(bytes)) => {
@@ -176,6 +229,7 @@ impl Entry {
             | Self::Config(subject, _)
             | Self::Mode(subject, _)
             | Self::DeleteSubject(subject, _) => Some(subject),
+            Self::Association(association, _) => Some(&association.subject),
             Self::Faulty(Some(key), _) => key.subject(),
             Self::ClearSubject(_) | Self::Context(..) | Self::Nothing | Self::Faulty(None, _) => {
                 None
@@ -192,6 +246,9 @@ impl Entry {
             }
             Self::Config(subject, said) => Some((Key::Config(subject.clone()), said.is_some())),
             Self::Mode(subject, said) => Some((Key::Mode(subject.clone()), said.is_some())),
+            Self::Association(association, said) => {
+                Some((Key::Association(association.clone()), said.is_some()))
+            }
             Self::Context(context, exists) => Some((Key::Context(context.clone()), *exists)),
             Self::Faulty(Some(key), _) => Some((key.clone(), true)),
             Self::DeleteSubject(..)

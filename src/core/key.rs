@@ -54,12 +54,29 @@ pub enum Key {
     Config(Subject),
     /// One version of a subject.
     Schema(Subject, Version),
+    /// A resource of a Kafka cluster, a topic, is tied to a subject (8.0.7, 8.1.5, 8.2.0 and later).
+    Association(Box<Association>),
     /// An event: all versions up to the value's are deleted softly. The value names the subject.
     DeleteSubject(Subject),
     /// An event: the registry forgets soft-deleted versions. `None`: of all contexts.
     ClearSubject(Option<Subject>),
     /// Says nothing; written by registries to learn where the end is.
     Noop,
+}
+
+/// Which resource is tied to which subject, and as what.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Association {
+    /// The subject.
+    pub subject: Subject,
+    /// The resource's name: a topic's.
+    pub resource_name: Box<str>,
+    /// Where it is: the id of its Kafka cluster.
+    pub resource_namespace: Box<str>,
+    /// What it is: `topic`.
+    pub resource_type: Box<str>,
+    /// What the subject is to it: `key` or `value`.
+    pub association_type: Box<str>,
 }
 
 impl Key {
@@ -91,6 +108,17 @@ impl Key {
                 out.extend_from_slice(br#","magic":1}"#);
                 return;
             }
+            Self::Association(association) => {
+                let Association { subject, .. } = &**association;
+                out.extend_from_slice(br#","tenant":"default""#);
+                for (name, text) in association.resource() {
+                    out.extend_from_slice(b",");
+                    push_jackson_string(out, name);
+                    out.push(b':');
+                    push_jackson_string(out, text);
+                }
+                push_subject(out, subject);
+            }
             Self::ClearSubject(subject) => {
                 subject.iter().for_each(|subject| push_subject(out, subject));
             }
@@ -107,6 +135,7 @@ impl Key {
             Self::Mode(_) => "MODE",
             Self::Config(_) => "CONFIG",
             Self::Schema(..) => "SCHEMA",
+            Self::Association(_) => "ASSOC",
             Self::DeleteSubject(_) => "DELETE_SUBJECT",
             Self::ClearSubject(_) => "CLEAR_SUBJECT",
             Self::Noop => "NOOP",
@@ -121,6 +150,7 @@ impl Key {
             Self::Mode(s) | Self::Config(s) | Self::Schema(s, _) | Self::DeleteSubject(s) => {
                 Some(&s.context)
             }
+            Self::Association(association) => Some(&association.subject.context),
             Self::ClearSubject(subject) => subject.as_ref().map(|s| &s.context),
             Self::Noop => None,
         }
@@ -133,6 +163,7 @@ impl Key {
             Self::Mode(s) | Self::Config(s) | Self::Schema(s, _) | Self::DeleteSubject(s) => {
                 Some(s)
             }
+            Self::Association(association) => Some(&association.subject),
             Self::ClearSubject(subject) => subject.as_ref(),
             Self::Context(_) | Self::Noop => None,
         }
@@ -150,6 +181,10 @@ impl fmt::Display for Key {
                 } else {
                     write!(f, "{} {s}", self.kind())
                 }
+            }
+            Self::Association(association) => {
+                let Association { subject, resource_name, .. } = &**association;
+                write!(f, "ASSOC {subject} with {resource_name}")
             }
             Self::ClearSubject(Some(s)) => write!(f, "CLEAR_SUBJECT {s}"),
             Self::ClearSubject(None) | Self::Noop => f.write_str(self.kind()),
@@ -223,6 +258,7 @@ pub fn read_key(bytes: &[u8]) -> KeyReading {
             Err(reason) => KeyReading::Unreadable(reason),
         },
         "CONTEXT" => read_context_key(&fields),
+        "ASSOC" => read_association_key(&fields),
         other if KINDS.iter().any(|known| *known != other && known.eq_ignore_ascii_case(other)) => {
             KeyReading::Misread(None, format!("its keytype {other:?} is not in capitals"))
         }
@@ -294,6 +330,40 @@ fn read_context_key(fields: &KeyFields<'_>) -> KeyReading {
     }
 }
 
+/// One that lacks a field, or is of another tenant, is skipped by those that know the kind.
+fn read_association_key(fields: &KeyFields<'_>) -> KeyReading {
+    let text = |raw: Option<&str>| raw.and_then(string).map(|text| Box::<str>::from(&*text));
+    let association = || {
+        if text(fields.tenant)?.as_ref() != "default" {
+            return None;
+        }
+        Some(Association {
+            subject: fields.subject().ok()??,
+            resource_name: text(fields.resource_name)?,
+            resource_namespace: text(fields.resource_namespace)?,
+            resource_type: text(fields.resource_type)?,
+            association_type: text(fields.association_type)?,
+        })
+    };
+    match association() {
+        Some(association) => KeyReading::Known(Key::Association(Box::new(association))),
+        None => KeyReading::Unknown("ASSOC".to_owned()),
+    }
+}
+
+impl Association {
+    /// The fields that name the resource, in the order of a key.
+    #[must_use]
+    pub fn resource(&self) -> [(&'static str, &str); 4] {
+        [
+            ("resourceName", &self.resource_name),
+            ("resourceNamespace", &self.resource_namespace),
+            ("resourceType", &self.resource_type),
+            ("associationType", &self.association_type),
+        ]
+    }
+}
+
 /// The fields that keys have, as they were written; others are ignored, as a registry ignores them.
 #[derive(Debug, Default)]
 struct KeyFields<'a> {
@@ -303,6 +373,10 @@ struct KeyFields<'a> {
     magic: Option<&'a str>,
     tenant: Option<&'a str>,
     context: Option<&'a str>,
+    resource_name: Option<&'a str>,
+    resource_namespace: Option<&'a str>,
+    resource_type: Option<&'a str>,
+    association_type: Option<&'a str>,
 }
 
 impl<'a> KeyFields<'a> {
@@ -320,6 +394,10 @@ impl<'a> KeyFields<'a> {
                 Some("magic") => &mut fields.magic,
                 Some("tenant") => &mut fields.tenant,
                 Some("context") => &mut fields.context,
+                Some("resourceName") => &mut fields.resource_name,
+                Some("resourceNamespace") => &mut fields.resource_namespace,
+                Some("resourceType") => &mut fields.resource_type,
+                Some("associationType") => &mut fields.association_type,
                 Some(_) | None => continue,
             };
             if slot.is_some() {

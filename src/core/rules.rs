@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::core::dialect::Dialect;
 use crate::core::filter::SubjectFilter;
 use crate::core::subject::ContextName;
 use crate::core::subject::Subject;
@@ -97,17 +98,6 @@ impl Compatibility {
     }
 }
 
-/// How a registry spells its records and what it tolerates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dialect {
-    /// Karapace where its headers or spelling are seen, Confluent otherwise.
-    Auto,
-    /// Confluent Schema Registry, as 7.x reads.
-    Confluent,
-    /// Karapace.
-    Karapace,
-}
-
 /// A share of deletes above which a link halts: both bounds have to be passed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DeleteLimit {
@@ -142,6 +132,8 @@ pub struct Rules {
     pub default_compatibility: Compatibility,
     /// How the source's registry spells.
     pub source_dialect: Dialect,
+    /// How the target's registry spells, and what it reads.
+    pub target_dialect: Dialect,
     /// When too much is deleted.
     pub delete_limit: DeleteLimit,
 }
@@ -237,19 +229,56 @@ impl Rules {
         }
     }
 
+    /// Why a registry of this dialect can't hold what the link would write there.
+    #[must_use]
+    pub fn unfit_for(&self, target: Dialect) -> Option<Unfit> {
+        let names_contexts = self.filter.touches_all_contexts()
+            || self.filter.named_contexts().iter().any(|context| !context.is_default());
+        match self.placement {
+            _ if target.has_contexts() => None,
+            Placement::Into(_) => Some(Unfit::Context),
+            Placement::Same if names_contexts => Some(Unfit::Subjects),
+            Placement::Same => None,
+        }
+    }
+
     /// Everything of the definition that decides about records, as one line; another line means
     /// another definition.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         format!(
-            "{:?} {:?} {:?} {:?} {} {:?}",
+            "{:?} {:?} {:?} {:?} {} {} {}",
             self.placement,
             self.filter.spelled(),
             self.fence,
             self.references,
             self.default_compatibility.as_str(),
             self.source_dialect,
+            self.target_dialect,
         )
+    }
+}
+
+/// What a registry without contexts can't hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfit {
+    /// The link's own context.
+    Context,
+    /// Subjects of the source's named contexts.
+    Subjects,
+}
+
+impl Unfit {
+    /// Why not.
+    pub const WHY: &str = "it has no contexts, and one space of ids";
+
+    /// What to do instead.
+    #[must_use]
+    pub fn mend(self) -> &'static str {
+        match self {
+            Self::Context => "copy with context: none",
+            Self::Subjects => "choose subjects of the default context only",
+        }
     }
 }
 

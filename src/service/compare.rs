@@ -34,6 +34,10 @@ use crate::service::state::Checkpoint;
 use crate::service::state::State;
 use crate::service::state::scope_name;
 
+/// What is said where the target's registry knows no modes.
+pub const NO_FENCE: &str = "the target's registry knows no modes, so nothing keeps its clients from \
+                            writing what the link owns: what they change is drift";
+
 /// Both sides of a link as they were found, and what a reconciliation would do.
 #[derive(Debug)]
 pub struct Comparison {

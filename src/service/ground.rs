@@ -5,7 +5,6 @@ use crate::core::link::SourceClaim;
 use crate::core::link::brake::Suspicion;
 use crate::core::record::Offset;
 use crate::core::record::Record;
-use crate::core::rules::Fence;
 use crate::core::rules::Placement;
 use crate::core::rules::Rules;
 use crate::core::subject::ContextName;
@@ -460,12 +459,6 @@ pub fn refuse_rivals<C: Cluster>(
         None => Ok(()),
         Some(reason) => Err(Stop::Halt(reason)),
     }
-}
-
-/// Whether a claim of this link says that it sets a fence.
-#[must_use]
-pub fn is_fenced(rules: &Rules) -> bool {
-    rules.fence != Fence::None
 }
 
 /// Reads a log to an end that was asked for before, record by record.

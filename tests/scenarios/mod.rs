@@ -2,6 +2,7 @@
 
 mod contexts;
 mod deletions;
+mod dialects;
 mod drift;
 mod fences;
 mod ids;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use schema_mirror::core::dialect::Dialect;
 use schema_mirror::core::filter::SubjectFilter;
 use schema_mirror::core::rules::Compatibility;
 use schema_mirror::core::rules::DeleteLimit;
-use schema_mirror::core::rules::Dialect;
 use schema_mirror::core::rules::DriftPolicy;
 use schema_mirror::core::rules::Fence;
 use schema_mirror::core::rules::Placement;
@@ -59,6 +59,8 @@ impl LinkSpec {
             drift: self.drift,
             default_compatibility: Compatibility::Backward,
             source_dialect: Dialect::Auto,
+            // Every registry of the simulator is one of Confluent, whatever old keys it has.
+            target_dialect: Dialect::Confluent7,
             delete_limit: self.delete_limit,
         }
     }

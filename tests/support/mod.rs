@@ -8,6 +8,7 @@
 #![expect(clippy::struct_excessive_bools, reason = "a script's switches")]
 
 pub(crate) mod check;
+pub(crate) mod readers;
 pub(crate) mod registry;
 pub(crate) mod script;
 pub(crate) mod text;

@@ -40,9 +40,18 @@ pub(crate) struct Registry {
     settings: BTreeMap<(String, String), String>,
     contexts: BTreeSet<String>,
     dead: bool,
+    /// Whether it is of a release that knows ASSOC; others die of it.
+    reads_associations: bool,
+    /// (resource id, association type) → subject.
+    tied: BTreeMap<(String, String), String>,
 }
 
 impl Registry {
+    /// One that knows ASSOC: 8.0.7, 8.1.5, 8.2.0 and later.
+    pub(crate) fn of_8() -> Self {
+        Self { reads_associations: true, ..Self::default() }
+    }
+
     /// Takes one record.
     pub(crate) fn take(&mut self, key: &[u8], value: Option<&[u8]>) -> Took {
         if self.dead {
@@ -64,6 +73,7 @@ impl Registry {
             Some(kind @ ("CONFIG" | "MODE")) => self.take_setting(kind, &key, value),
             Some("CONTEXT") => self.take_context(&key, value),
             Some("DELETE_SUBJECT") => self.take_delete_subject(value),
+            Some("ASSOC") if self.reads_associations => self.take_association(&key, value),
             Some("CLEAR_SUBJECT") => self.take_clear_subject(value),
             Some(_) | None => {
                 self.dead = true;
@@ -181,6 +191,31 @@ impl Registry {
             Some(_) => drop(self.contexts.insert(name)),
         }
         Took::Applied
+    }
+
+    fn take_association(
+        &mut self,
+        key: &Map<String, Value>,
+        value: Option<Map<String, Value>>,
+    ) -> Took {
+        let subject = key["subject"].as_str().unwrap_or_default().to_owned();
+        let Some(value) = value else {
+            self.tied.retain(|_, tied| *tied != subject);
+            return Took::Applied;
+        };
+        if value.get("subject").and_then(Value::as_str) != Some(&subject) {
+            return Took::Harmed("key and value differ in subject");
+        }
+        let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+        let (Some(id), Some(of), Some(_)) =
+            (text("resourceId"), text("associationType"), text("guid"))
+        else {
+            return Took::Skipped("the association lacks a field");
+        };
+        match self.tied.insert((id, of), subject.clone()) {
+            Some(other) if other != subject => Took::Harmed("two associations of one resource"),
+            Some(_) | None => Took::Applied,
+        }
     }
 
     fn take_delete_subject(&mut self, value: Option<Map<String, Value>>) -> Took {

@@ -15,6 +15,7 @@
 
 use std::collections::BTreeSet;
 
+use schema_mirror::core::dialect::Dialect;
 use schema_mirror::core::filter::SubjectFilter;
 use schema_mirror::core::link::History;
 use schema_mirror::core::link::Permissions;
@@ -22,7 +23,6 @@ use schema_mirror::core::link::SourceClaim;
 use schema_mirror::core::link::brake::Suspicion;
 use schema_mirror::core::rules::Compatibility;
 use schema_mirror::core::rules::DeleteLimit;
-use schema_mirror::core::rules::Dialect;
 use schema_mirror::core::rules::DriftPolicy;
 use schema_mirror::core::rules::Fence;
 use schema_mirror::core::rules::Placement;
@@ -189,7 +189,9 @@ fn link(words: &str) -> LinkSpec {
                 spec.rules.default_compatibility = Compatibility::parse(argument()).unwrap();
             }
             "karapace" => spec.rules.source_dialect = Dialect::Karapace,
-            "confluent" => spec.rules.source_dialect = Dialect::Confluent,
+            "confluent" => spec.rules.source_dialect = Dialect::Confluent7,
+            "redpanda" => spec.rules.source_dialect = Dialect::Redpanda,
+            "to" => spec.rules.target_dialect = dialect(argument()),
             "share" => spec.rules.delete_limit.share_max = argument().parse().unwrap(),
             "adopt" => spec.permissions.adopt = true,
             "claimed" => spec.history.claimed = true,
@@ -208,6 +210,10 @@ fn link(words: &str) -> LinkSpec {
         }
     }
     spec
+}
+
+fn dialect(word: &str) -> Dialect {
+    Dialect::ALL.into_iter().find(|dialect| dialect.as_str() == word).unwrap()
 }
 
 /// `:.x:*<B,C`: what another link copied there came through clusters B and C.
@@ -230,6 +236,7 @@ pub(crate) fn rules() -> Rules {
         drift: DriftPolicy::Repair,
         default_compatibility: Compatibility::Backward,
         source_dialect: Dialect::Auto,
+        target_dialect: Dialect::Auto,
         delete_limit: DeleteLimit::default(),
     }
 }

@@ -205,9 +205,10 @@ fn other_spelling(key: &[u8], how: &str) -> Vec<u8> {
                 }
             }
         }
-        "redpanda" => {
+        _ if how.starts_with("redpanda") => {
+            let seq = how.strip_prefix("redpanda:").map_or(7, |seq| seq.parse::<i64>().unwrap());
             spelled.extend(fields);
-            spelled.insert("seq".to_owned(), 7.into());
+            spelled.insert("seq".to_owned(), seq.into());
             spelled.insert("node".to_owned(), 0.into());
         }
         "null" => {
@@ -241,7 +242,8 @@ pub(crate) fn line(key: &[u8], value: Option<&[u8]>) -> String {
             format!("{kind} {} {}", text("subject"), setting_text(field, said))
         }
         ("DELETE_SUBJECT", Some(said)) => {
-            format!("DELETE_SUBJECT {} {}", text("subject"), said["version"])
+            let last = said.get("version").unwrap_or(&Value::Null);
+            format!("DELETE_SUBJECT {} {last}", text("subject"))
         }
         _ => raw(),
     };
@@ -254,7 +256,17 @@ pub(crate) fn line(key: &[u8], value: Option<&[u8]>) -> String {
 
 /// The bytes that Confluent writes for a key with these fields.
 pub(crate) fn canonical(fields: &Map<String, Value>) -> Vec<u8> {
-    let order = ["keytype", "tenant", "context", "subject", "version"];
+    let order = [
+        "keytype",
+        "tenant",
+        "context",
+        "resourceName",
+        "resourceNamespace",
+        "resourceType",
+        "associationType",
+        "subject",
+        "version",
+    ];
     let mut ordered: Map<String, Value> = order
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), fields.get(*name)?.clone())))

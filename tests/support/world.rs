@@ -317,7 +317,7 @@ impl World {
                 Change::Schema { offset, .. } => {
                     at_hand.filter(|record| record.offset == *offset).or_else(|| source.at(*offset))
                 }
-                Change::Delete | Change::Context | Change::Mode(_) | Change::Config { .. } => {
+                Change::Delete | Change::Context | Change::Mode(_) | Change::Value { .. } => {
                     at_hand
                 }
             };

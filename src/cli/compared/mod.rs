@@ -17,6 +17,7 @@ use crate::cli::links::assignments;
 use crate::cli::output;
 use crate::cli::output::visible;
 use crate::cli::patience::Patience;
+use crate::core::dialect::Concluded;
 use crate::core::key::Key;
 use crate::core::link::ledger::Held;
 use crate::core::link::ledger::WaitFor;
@@ -26,6 +27,7 @@ use crate::core::link::plan::PlannedKind;
 use crate::service::clock::SystemClock;
 use crate::service::compare::Comparison;
 use crate::service::compare::Difference;
+use crate::service::compare::NO_FENCE;
 use crate::service::compare::differences;
 use crate::service::pipeline::Stop;
 
@@ -39,6 +41,12 @@ pub(super) struct Answer {
     reason: String,
     source_end: i64,
     target_end: i64,
+    /// The registry that the source's log is taken for, and why; null where it was not read.
+    source_dialect: Option<DialectShown>,
+    /// The same of the target: what is written follows from it.
+    target_dialect: Option<DialectShown>,
+    /// Why no fence can stand in the target; null where one can.
+    no_fence: Option<&'static str>,
     /// The source holds no subject that the filter chooses: a name is spelled wrong, or another
     /// cluster was meant.
     chooses_nothing: bool,
@@ -76,6 +84,13 @@ struct Totals {
     live_subjects: usize,
     /// Those of them that no live version is left of: what the brake counts.
     deleted_subjects: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct DialectShown {
+    /// As a configuration declares it; never `auto`.
+    dialect: &'static str,
+    why: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -226,6 +241,9 @@ fn answer_of(link: &Link, comparison: &Comparison) -> Answer {
         result: if equal { "equal" } else { "different" },
         source_end: comparison.source_end,
         target_end: comparison.target_end,
+        source_dialect: Some(dialect_shown(comparison.link.source_dialect())),
+        target_dialect: Some(dialect_shown(comparison.link.target_dialect())),
+        no_fence: comparison.link.knows_no_fence().then_some(NO_FENCE),
         chooses_nothing: comparison.chooses_nothing,
         in_sync: comparison.plan.in_sync,
         halts: comparison.halts.iter().map(|halt| visible(halt)).collect(),
@@ -299,6 +317,10 @@ fn change_shown(planned: &Planned) -> ChangeShown {
 
 fn shown_key(key: &Key) -> String {
     key.to_string()
+}
+
+fn dialect_shown(concluded: Concluded) -> DialectShown {
+    DialectShown { dialect: concluded.dialect.as_str(), why: concluded.why() }
 }
 
 fn difference_shown(difference: Difference) -> DifferenceShown {

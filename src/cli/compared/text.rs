@@ -15,6 +15,10 @@ pub(super) fn plan_text(answer: &Answer) -> String {
     }
     let mut lines = vec![format!("{}: {}", answer.link, plan_summary(answer))];
     push_choice(answer, &mut lines);
+    for (side, said) in [("source", &answer.source_dialect), ("target", &answer.target_dialect)] {
+        let said = said.iter();
+        lines.extend(said.map(|said| format!("  dialect  {side} {} ({})", said.dialect, said.why)));
+    }
     for change in &answer.changes {
         let id = change.id.map(|id| format!(" id {id}")).unwrap_or_default();
         lines.push(format!("{} {}{id}  ({})", change.sign, change.key, change.reason));
@@ -86,6 +90,9 @@ fn push_choice(answer: &Answer, lines: &mut Vec<String>) {
 }
 
 fn push_rest(answer: &Answer, lines: &mut Vec<String>) {
+    if let Some(reason) = answer.no_fence {
+        lines.push(format!("    fence  none: {reason}"));
+    }
     for halt in &answer.halts {
         lines.push(format!("    halts  {halt}"));
     }

@@ -83,6 +83,9 @@ impl Shown {
 pub(super) fn key_of(record: &Record) -> String {
     let bytes = record.key.as_deref().unwrap_or_default();
     match read_key(bytes) {
+        KeyReading::Known(Key::Association(association)) => {
+            format!("ASSOC {}", association.subject)
+        }
         KeyReading::Known(key) => key.to_string(),
         KeyReading::Unknown(kind) => format!("{kind} {}", text_of(&parsed(bytes), "subject")),
         KeyReading::Unreadable(_) | KeyReading::Misread(..) => {
@@ -107,7 +110,9 @@ fn says(record: &Record) -> String {
         KeyReading::Known(Key::DeleteSubject(_)) => {
             format!("all versions up to {} are deleted", field(&value, "version"))
         }
-        KeyReading::Unknown(_) => "a kind that 7.x does not know".to_owned(),
+        KeyReading::Unknown(_) | KeyReading::Known(Key::Association(_)) => {
+            "a kind that 7.x does not know".to_owned()
+        }
         KeyReading::Known(Key::ClearSubject(_) | Key::Noop)
         | KeyReading::Unreadable(_)
         | KeyReading::Misread(..) => String::from_utf8_lossy(bytes).into_owned(),

@@ -9,6 +9,7 @@ use crate::core::link::ledger::WaitFor;
 use crate::core::link::wanted::Wanted;
 use crate::core::record::Offset;
 use crate::core::rules::DriftPolicy;
+use crate::core::subject::ContextName;
 use crate::core::subject::Subject;
 use crate::core::value::Mode;
 use crate::core::value::Reference;
@@ -45,8 +46,8 @@ pub enum Change {
     Context,
     /// A mode.
     Mode(Mode),
-    /// Settings, with their value.
-    Config {
+    /// A value that was made here: settings, or an association.
+    Value {
         /// The value to write.
         value: Vec<u8>,
         /// Offset and timestamp of the source's record, where one stands behind it.
@@ -111,6 +112,7 @@ impl Link {
                 let behind = behind.map(|config| (config.stamp.offset, config.stamp.timestamp_ms));
                 self.decide_config(key, value, behind)
             }
+            Wanted::Association(value, behind) => self.decide_association(key, value, behind),
             Wanted::Schema(held, references) => match key {
                 Key::Schema(subject, version) => {
                     self.decide_schema(subject, *version, held, references)
@@ -118,6 +120,7 @@ impl Link {
                 Key::Context(_)
                 | Key::Mode(_)
                 | Key::Config(_)
+                | Key::Association(_)
                 | Key::DeleteSubject(_)
                 | Key::ClearSubject(_)
                 | Key::Noop => Verdict::NotSelected,
@@ -144,13 +147,15 @@ impl Link {
         let other = view.versions().iter().find(|held| foreign(held.origin) && !said(held))?;
         let reason = format!(
             "something chosen points to {source}, and {subject} in the target is someone else's: \
-             its version {} says something else. Choose the subject to own it, or copy into a \
-             context of its own",
-            other.version
+             its version {} says something else. Choose the subject to own it{}",
+            other.version,
+            self.or_elsewhere()
         );
         let incident = Incident { offset: self.source_offset(key), key: key.to_string(), reason };
         Some(match key {
-            Key::Schema(..) | Key::Config(_) => Verdict::Incident(incident, WaitFor::Definition),
+            Key::Schema(..) | Key::Config(_) | Key::Association(_) => {
+                Verdict::Incident(incident, WaitFor::Definition)
+            }
             Key::Context(_)
             | Key::Mode(_)
             | Key::DeleteSubject(_)
@@ -165,6 +170,10 @@ impl Link {
         match key {
             Key::Schema(_, version) => Some(self.source.schema(&source, *version)?.offset),
             Key::Config(_) => Some(self.source.subject(&source)?.config.as_ref()?.stamp.offset),
+            Key::Association(association) => {
+                let source = self.source_association(association)?;
+                Some(self.source.associations().get(&source)?.stamp.offset)
+            }
             Key::Context(_)
             | Key::Mode(_)
             | Key::DeleteSubject(_)
@@ -182,13 +191,16 @@ impl Link {
                 Some(self.target.subject(subject)?.config.as_ref()?.stamp.origin)
             }
             Key::Schema(subject, version) => Some(self.target.schema(subject, *version)?.origin),
+            Key::Association(association) => {
+                Some(self.target.associations().get(&**association)?.stamp.origin)
+            }
             Key::DeleteSubject(_) | Key::ClearSubject(_) | Key::Noop => None,
         }
     }
 
     /// Whether the log says something else about a key than a registry's memory: its newest record
     /// can't be read, or it stands there under other bytes, too.
-    fn is_marred(&self, key: &Key) -> bool {
+    pub(super) fn is_marred(&self, key: &Key) -> bool {
         (!self.damaged.is_empty() && self.damaged.contains(key))
             || (!self.unsent.is_empty() && self.unsent.contains_key(key))
             || self.target.has_other_spellings(key)
@@ -205,7 +217,7 @@ impl Link {
             (None, _) if self.target.has_other_spellings(key) => {
                 write(key, Change::Delete, "compaction would bring another spelling of it back")
             }
-            (Some(_), Key::Schema(..) | Key::Config(_)) => self.foreign(key),
+            (Some(_), Key::Schema(..) | Key::Config(_) | Key::Association(_)) => self.foreign(key),
             (Some(_) | None, _) => self.decide_loser(key).unwrap_or(Verdict::InSync),
         }
     }
@@ -219,10 +231,17 @@ impl Link {
     }
 
     fn foreign(&self, key: &Key) -> Verdict {
-        let reason = "someone else wrote it into the link's scope; it is not in the source, and stays. \
-                      To take it out, set mode READWRITE on that subject in the target's registry, \
-                      delete it there softly and permanently, and delete the mode";
-        let incident = Incident { offset: None, key: key.to_string(), reason: reason.to_owned() };
+        let how = if self.dialect().has_modes() {
+            "set mode READWRITE on that subject in the target's registry, delete it there softly and \
+             permanently, and delete the mode"
+        } else {
+            "delete it in the target's registry, softly and permanently"
+        };
+        let reason = format!(
+            "someone else wrote it into the link's scope; it is not in the source, and stays. \
+             To take it out, {how}"
+        );
+        let incident = Incident { offset: None, key: key.to_string(), reason };
         Verdict::Incident(incident, WaitFor::Definition)
     }
 
@@ -261,10 +280,10 @@ impl Link {
                 Verdict::InSync
             }
             Some(held) => {
-                let change = Change::Config { value, behind };
+                let change = Change::Value { value, behind };
                 self.drifted(key, held.stamp.origin, write(key, change, "the settings differ"))
             }
-            None => write(key, Change::Config { value, behind }, "the settings are missing"),
+            None => write(key, Change::Value { value, behind }, "the settings are missing"),
         }
     }
 
@@ -297,9 +316,12 @@ impl Link {
         {
             writes.push(delete(&key, "it has another id or text in the target"));
         }
-        let taken = context.and_then(|view| view.text_of(wanted.id));
-        if taken.is_some_and(|text| text != wanted.content.text) {
-            for (other, of) in self.target.holders(&subject.context, wanted.id) {
+        for space in self.id_space(&subject.context) {
+            let taken = self.target.context(&space).and_then(|view| view.text_of(wanted.id));
+            if taken.is_none_or(|text| text == wanted.content.text) {
+                continue;
+            }
+            for (other, of) in self.target.holders(&space, wanted.id) {
                 let holder = Key::Schema(other, of);
                 if holder == key {
                     continue;
@@ -340,23 +362,30 @@ impl Link {
             | Wanted::Held(..)
             | Wanted::Context
             | Wanted::Mode(_)
-            | Wanted::Config(..) => false,
+            | Wanted::Config(..)
+            | Wanted::Association(..) => false,
         }
     }
 
     fn taken(&self, key: &Key, wanted: &VersionView, holder: &Key) -> Verdict {
-        let context = key.context().cloned().unwrap_or_else(|| wanted_context(holder));
+        let context = holder.context().cloned().unwrap_or_else(ContextName::default_context);
         let reason = format!(
             "id {} of context {context} is taken by {holder} with another text; \
-             delete that one, or copy into a context of its own",
-            wanted.id
+             delete that one{}",
+            wanted.id,
+            self.or_elsewhere()
         );
         let incident = Incident { offset: Some(wanted.offset), key: key.to_string(), reason };
         Verdict::Incident(incident, WaitFor::Id(context, wanted.id))
     }
 
+    /// What an operator can do besides, where the target's registry has contexts.
+    fn or_elsewhere(&self) -> &'static str {
+        if self.dialect().has_contexts() { ", or copy into a context of its own" } else { "" }
+    }
+
     /// A key that someone else wrote last differs: restored or reported, as the policy says.
-    fn drifted(&self, key: &Key, origin: Origin, repair: Verdict) -> Verdict {
+    pub(super) fn drifted(&self, key: &Key, origin: Origin, repair: Verdict) -> Verdict {
         if matches!(origin, Origin::Ours | Origin::Alike) {
             return repair;
         }
@@ -371,10 +400,6 @@ impl Link {
             }
         }
     }
-}
-
-fn wanted_context(holder: &Key) -> crate::core::subject::ContextName {
-    holder.context().cloned().unwrap_or_else(crate::core::subject::ContextName::default_context)
 }
 
 fn write(key: &Key, change: Change, reason: &'static str) -> Verdict {

@@ -38,6 +38,10 @@ impl Link {
                 self.rules.unplace(subject).map(|source| Key::Schema(source, *version))
             }
             Key::Config(subject) => self.rules.unplace(subject).map(Key::Config),
+            Key::Association(association) => {
+                let source = self.source_association(association);
+                source.map(|source| Key::Association(Box::new(source)))
+            }
             Key::Context(_)
             | Key::Mode(_)
             | Key::DeleteSubject(_)
@@ -65,6 +69,9 @@ impl Link {
             }
             Key::Mode(subject) => Some(self.target.subject(subject)?.mode.as_ref()?.stamp.offset),
             Key::Context(context) => Some(self.target.context(context)?.declared?.offset),
+            Key::Association(association) => {
+                Some(self.target.associations().get(&**association)?.stamp.offset)
+            }
             Key::DeleteSubject(_) | Key::ClearSubject(_) | Key::Noop => None,
         }
     }

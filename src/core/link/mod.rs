@@ -3,8 +3,10 @@
 //! Level-triggered: a decision about a key looks at both views as they are, never at the record that
 //! led to it. So it does not matter how often, or after what, a key is decided.
 
+mod associations;
 pub mod brake;
 mod decide;
+mod dialect;
 mod fold;
 mod follow;
 pub mod inherit;
@@ -38,7 +40,6 @@ use crate::core::provenance::Provenance;
 use crate::core::record::Header;
 use crate::core::record::Offset;
 use crate::core::record::Record;
-use crate::core::rules::Dialect;
 use crate::core::rules::Rules;
 use crate::core::rules::Scope;
 use crate::core::rules::ScopeFilter;
@@ -123,7 +124,7 @@ pub struct Link {
     /// Contexts of the target whose CONTEXT, MODE and CONFIG were decided before their first schema.
     opened: BTreeSet<ContextName>,
     /// The way that settings took to our source, where a link copied them there.
-    config_paths: BTreeMap<Subject, Vec<String>>,
+    config_paths: BTreeMap<Key, Vec<String>>,
     /// Clusters that the copied records came through.
     origins: BTreeSet<String>,
     /// The place after the last record that the target is known to hold.
@@ -169,7 +170,7 @@ impl Link {
         let plain_headers = outgoing::headers(&rules, &identity, Vec::new());
         Self {
             source_reader: Reader::new(rules.source_dialect),
-            target_reader: Reader::new(Dialect::Confluent),
+            target_reader: Reader::new(rules.target_dialect),
             source: View::new(Side::Source),
             target: View::new(Side::Target),
             followed: BTreeSet::new(),
@@ -233,19 +234,20 @@ impl Link {
     /// Takes a record of the source into the view, deciding nothing. `changed` gets keys of the
     /// source whose state may be another one now.
     pub fn read_source(&mut self, record: &Record, changed: &mut Vec<Key>) -> Applied {
-        let reading = self.source_reader.read(record);
-        let origin = self.source_origin(record, &reading.entry);
+        let entry = self.source_reader.read(record).entry;
+        let entry = self.for_target(record, entry);
+        let origin = self.source_origin(record, &entry);
         let stamp = Stamp { offset: record.offset, timestamp_ms: record.timestamp_ms, origin };
-        if let Entry::Config(subject, _) = &reading.entry {
+        if let Entry::Config(..) | Entry::Association(..) = &entry
+            && let Some((key, _)) = entry.state_key()
+        {
             match Provenance::of(&record.headers) {
-                Some(provenance) => {
-                    drop(self.config_paths.insert(subject.clone(), provenance.path))
-                }
-                None => drop(self.config_paths.remove(subject)),
+                Some(provenance) => drop(self.config_paths.insert(key, provenance.path)),
+                None => drop(self.config_paths.remove(&key)),
             }
         }
         self.at_hand =
-            match &reading.entry {
+            match &entry {
                 Entry::Schema(_, _, Some(said)) => said.subject_at.clone().map(|subject_at| {
                     AtHand { offset: record.offset, deleted: said.deleted, subject_at }
                 }),
@@ -254,12 +256,13 @@ impl Link {
                 | Entry::Mode(..)
                 | Entry::Context(..)
                 | Entry::DeleteSubject(..)
+                | Entry::Association(..)
                 | Entry::ClearSubject(_)
                 | Entry::Nothing
                 | Entry::Faulty(..) => None,
             };
         let before = changed.len();
-        let applied = self.source.apply(&reading.entry, stamp, changed);
+        let applied = self.source.apply(&entry, stamp, changed);
         let Self { ledger, rules, followed, .. } = self;
         let new = changed.get(before..).unwrap_or_default();
         ledger.source_record(record, &applied, new, |key| copies(rules, followed, key));
@@ -270,7 +273,11 @@ impl Link {
     /// target whose state may be another one now.
     pub fn read_target(&mut self, record: &Record, changed: &mut Vec<Key>) -> Applied {
         self.target_next = self.target_next.max(crate::core::record::after(record.offset));
+        let before = self.dialect();
         let reading = self.target_reader.read(record);
+        if before != self.dialect() {
+            self.respell(before);
+        }
         let origin = self.target_origin(record);
         let stamp = Stamp { offset: record.offset, timestamp_ms: record.timestamp_ms, origin };
         let faulty = matches!(reading.entry, Entry::Faulty(..));
@@ -365,6 +372,11 @@ fn copies(rules: &Rules, followed: &BTreeSet<Subject>, source: &Key) -> bool {
     match source {
         Key::Schema(subject, _) | Key::Config(subject) | Key::DeleteSubject(subject) => {
             rules.filter.selects(subject) || followed.contains(subject)
+        }
+        Key::Association(association) => {
+            let subject = &association.subject;
+            rules.target_dialect.reads(source)
+                && (rules.filter.selects(subject) || followed.contains(subject))
         }
         Key::Context(context) => rules.filter.touches(context),
         // Modes of the source's subjects are not copied, nor are the events that clear memory.

@@ -20,6 +20,7 @@ use crate::core::value::Edit;
 use crate::core::value::Mode;
 use crate::core::value::SchemaValue;
 use crate::core::value::edited;
+use crate::core::value::read_association;
 use crate::core::value::read_config;
 use crate::core::value::resubjected;
 use crate::core::view::Origin;
@@ -41,13 +42,13 @@ impl Link {
     ) -> Result<Vec<Outgoing>, String> {
         let behind = behind.filter(|record| match &write.change {
             Change::Schema { offset, .. } => record.offset == *offset,
-            Change::Delete | Change::Context | Change::Mode(_) | Change::Config { .. } => true,
+            Change::Delete | Change::Context | Change::Mode(_) | Change::Value { .. } => true,
         });
         let value = match &write.change {
             Change::Delete => None,
             Change::Context => Some(context_value(&write.key)),
             Change::Mode(mode) => Some(mode_value(&write.key, *mode)),
-            Change::Config { value, .. } => Some(value.clone()),
+            Change::Value { value, .. } => Some(value.clone()),
             Change::Schema { held, references, .. } => {
                 let record = behind.ok_or("the source's record is not at hand")?;
                 let edit = Edit {
@@ -71,7 +72,7 @@ impl Link {
             })
             .collect();
         let mut key = room.take();
-        write.key.push_canonical(&mut key);
+        self.dialect().push_key(&write.key, &mut key);
         records.push(Outgoing { key, value, timestamp_ms, headers });
         Ok(records)
     }
@@ -82,6 +83,7 @@ impl Link {
     pub(super) fn sent(&mut self, write: &mut Write) {
         let stamp = Stamp { offset: self.target_next, timestamp_ms: None, origin: Origin::Ours };
         self.target_next = crate::core::record::after(self.target_next);
+        self.target_reader.wrote(&write.key, stamp.offset);
         write.spellings.extend(self.target.take_spellings(&write.key));
         if !self.unsent.is_empty() {
             self.unsent.remove(&write.key);
@@ -101,10 +103,15 @@ impl Link {
                 Entry::Schema(subject.clone(), *version, Some(said))
             }
             (Key::Schema(subject, version), _) => Entry::Schema(subject.clone(), *version, None),
-            (Key::Config(subject), Change::Config { value, .. }) => {
+            (Key::Config(subject), Change::Value { value, .. }) => {
                 Entry::Config(subject.clone(), read_config(value).ok())
             }
             (Key::Config(subject), _) => Entry::Config(subject.clone(), None),
+            (Key::Association(association), Change::Value { value, .. }) => {
+                let said = read_association(value, association).ok();
+                Entry::Association(association.clone(), said)
+            }
+            (Key::Association(association), _) => Entry::Association(association.clone(), None),
             (Key::Mode(subject), Change::Mode(mode)) => Entry::Mode(subject.clone(), Some(*mode)),
             (Key::Mode(subject), _) => Entry::Mode(subject.clone(), None),
             (Key::Context(context), change) => {
@@ -147,7 +154,8 @@ impl Link {
         {
             return Ok(value);
         }
-        edited(bytes, &Edit { subject: key.subject().map(Subject::spelled), ..edit })
+        let bytes = self.dialect().schema_value(bytes)?;
+        edited(&bytes, &Edit { subject: key.subject().map(Subject::spelled), ..edit })
     }
 
     fn headers_of(&self, write: &Write, behind: Option<&Record>) -> Arc<[Header]> {
@@ -157,7 +165,7 @@ impl Link {
                     .map(|provenance| provenance.path)
                     .unwrap_or_default()
             }
-            (Change::Config { behind: Some(_), .. }, _) => self.config_path(&write.key),
+            (Change::Value { behind: Some(_), .. }, _) => self.config_path(&write.key),
             (_, _) => Vec::new(),
         };
         if path.is_empty() {
@@ -167,11 +175,20 @@ impl Link {
     }
 
     fn config_path(&self, target: &Key) -> Vec<String> {
-        target
-            .subject()
-            .and_then(|subject| self.config_paths.get(&self.rules.unplace(subject)?))
-            .cloned()
-            .unwrap_or_default()
+        let source = match target {
+            Key::Config(subject) => self.rules.unplace(subject).map(Key::Config),
+            Key::Association(association) => {
+                let source = self.source_association(association);
+                source.map(|source| Key::Association(Box::new(source)))
+            }
+            Key::Context(_)
+            | Key::Mode(_)
+            | Key::Schema(..)
+            | Key::DeleteSubject(_)
+            | Key::ClearSubject(_)
+            | Key::Noop => None,
+        };
+        source.and_then(|key| self.config_paths.get(&key)).cloned().unwrap_or_default()
     }
 }
 
@@ -190,7 +207,7 @@ pub(super) fn headers(rules: &Rules, identity: &Identity, mut path: Vec<String>)
 fn timestamp_of(write: &Write, behind: Option<&Record>) -> Option<i64> {
     match &write.change {
         Change::Schema { .. } | Change::Delete => behind.and_then(|record| record.timestamp_ms),
-        Change::Config { behind, .. } => behind.and_then(|(_, timestamp_ms)| timestamp_ms),
+        Change::Value { behind, .. } => behind.and_then(|(_, timestamp_ms)| timestamp_ms),
         Change::Context | Change::Mode(_) => None,
     }
 }

@@ -197,7 +197,7 @@ impl Link {
         let (kind, id, offset) = match &write.change {
             Change::Delete => (PlannedKind::Delete, self.target_id(&write.key), None),
             Change::Schema { offset, held, .. } => (put, Some(held.id), Some(*offset)),
-            Change::Config { behind, .. } => (put, None, behind.map(|(offset, _)| offset)),
+            Change::Value { behind, .. } => (put, None, behind.map(|(offset, _)| offset)),
             Change::Context | Change::Mode(_) => (put, None, None),
         };
         Planned { key: write.key.clone(), kind, id, offset, reason: write.reason }
@@ -211,10 +211,11 @@ impl Link {
     fn finish(&self, draft: Draft) -> Plan {
         let Draft { opening, frees, mut puts, mut deletions, not_live, in_sync } = draft;
         puts.sort_by_key(|planned| planned.offset);
-        let puts = self.referenced_first(puts, |link, key| link.source_references(key));
+        let puts = self.puts_in_order(puts);
         deletions.sort_by(|a, b| deletion_rank(&a.key).cmp(&deletion_rank(&b.key)));
-        let deletions = self.referrers_first(deletions);
-        let frees = self.referrers_first(frees.into_values().collect());
+        let deletions = self.referrers_first(deletions, Self::target_references);
+        let frees = frees.into_values().collect();
+        let frees = self.referrers_first(frees, Self::target_references);
         let (live, deleted) = self.count_live(&not_live);
         let source_live = self.source_live();
         Plan { opening, frees, puts, deletions, live, deleted, source_live, in_sync }
@@ -280,6 +281,8 @@ impl Link {
                 );
             }
         }
+        let chosen = self.source.associations().keys().filter(|of| self.selects(&of.subject));
+        keys.extend(chosen.filter_map(|source| self.placed_association(source)));
         keys
     }
 
@@ -295,6 +298,10 @@ impl Link {
             Key::Schema(_, version) => held.version(*version).is_some(),
             Key::Config(_) => held.config.is_some(),
             Key::Mode(subject) => self.fences_subjects(&subject.context),
+            // Those of the source are drafted one by one.
+            Key::Association(association) => self
+                .source_association(association)
+                .is_some_and(|source| self.source.associations().contains_key(&source)),
             Key::Context(_) | Key::DeleteSubject(_) | Key::ClearSubject(_) | Key::Noop => false,
         })
     }
@@ -329,19 +336,24 @@ impl Link {
             .collect()
     }
 
-    fn referrers_first(&self, planned: Vec<Planned>) -> Vec<Planned> {
+    /// The same changes, each before what it references.
+    pub(super) fn referrers_first(
+        &self,
+        planned: Vec<Planned>,
+        references: fn(&Self, &Key) -> Vec<Key>,
+    ) -> Vec<Planned> {
         let backwards: Vec<_> = planned.into_iter().rev().collect();
-        let mut ordered = self.referenced_first(backwards, Self::target_references);
+        let mut ordered = self.referenced_first(backwards, references);
         ordered.reverse();
         ordered
     }
 
     /// The same changes, each behind what it references; otherwise in the order they had. Cycles
     /// stay as they are.
-    fn referenced_first(
+    pub(super) fn referenced_first(
         &self,
         planned: Vec<Planned>,
-        references: impl Fn(&Self, &Key) -> Vec<Key>,
+        references: fn(&Self, &Key) -> Vec<Key>,
     ) -> Vec<Planned> {
         let links: Vec<Vec<Key>> = planned.iter().map(|p| references(self, &p.key)).collect();
         if links.iter().all(Vec::is_empty) {
@@ -369,7 +381,7 @@ impl Link {
 
     /// What an operator should know of a key that is copied as it is.
     pub(super) fn note_remark(&mut self, target: &Key) {
-        if !self.source.is_notable() {
+        if !self.source.is_notable() && !self.dialect().reads_level_only() {
             return;
         }
         let Some(source) = target.subject().and_then(|subject| self.rules.unplace(subject)) else {
@@ -390,13 +402,17 @@ impl Link {
                             Some((self.circular(&source, *version)?, None))
                         })
                 }),
-            Key::Config(_) => held
-                .and_then(|held| held.config.as_ref()?.value.alias.as_deref())
-                .filter(|_| self.selects(&source))
-                .and_then(|alias| self.dangling_alias(&source, alias)),
+            Key::Config(_) => {
+                self.settings_left_out(&source).map(|said| (said, None)).or_else(|| {
+                    held.and_then(|held| held.config.as_ref()?.value.alias.as_deref())
+                        .filter(|_| self.selects(&source))
+                        .and_then(|alias| self.dangling_alias(&source, alias))
+                })
+            }
             Key::Context(_)
             | Key::Mode(_)
             | Key::DeleteSubject(_)
+            | Key::Association(_)
             | Key::ClearSubject(_)
             | Key::Noop => None,
         };
@@ -421,13 +437,14 @@ fn is_context_setting(key: &Key) -> bool {
 /// Schemas before settings, versions descending, the fence and the CONTEXT record last.
 fn deletion_rank(key: &Key) -> (u8, Option<&Subject>, std::cmp::Reverse<u32>) {
     match key {
-        Key::Schema(subject, version) => (0, Some(subject), std::cmp::Reverse(version.get())),
-        Key::Config(subject) if !subject.is_context() => (1, Some(subject), std::cmp::Reverse(0)),
-        Key::Mode(subject) if !subject.is_context() => (1, Some(subject), std::cmp::Reverse(0)),
-        Key::Config(subject) => (2, Some(subject), std::cmp::Reverse(0)),
-        Key::Mode(subject) => (3, Some(subject), std::cmp::Reverse(0)),
+        Key::Association(association) => (0, Some(&association.subject), std::cmp::Reverse(0)),
+        Key::Schema(subject, version) => (1, Some(subject), std::cmp::Reverse(version.get())),
+        Key::Config(subject) if !subject.is_context() => (2, Some(subject), std::cmp::Reverse(0)),
+        Key::Mode(subject) if !subject.is_context() => (2, Some(subject), std::cmp::Reverse(0)),
+        Key::Config(subject) => (3, Some(subject), std::cmp::Reverse(0)),
+        Key::Mode(subject) => (4, Some(subject), std::cmp::Reverse(0)),
         Key::Context(_) | Key::DeleteSubject(_) | Key::ClearSubject(_) | Key::Noop => {
-            (4, None, std::cmp::Reverse(0))
+            (5, None, std::cmp::Reverse(0))
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::core::key::Key;
 use crate::core::link::brake::Suspicion;
 use crate::core::record::Offset;
 use crate::core::rules::Fence;
+use crate::core::rules::Unfit;
 use crate::core::subject::ContextName;
 use crate::core::subject::Subject;
 use crate::core::value::Mode;
@@ -35,6 +36,18 @@ pub enum Halt {
     FenceLifted {
         /// The context, or the subject, that lost it.
         on: String,
+    },
+    /// The target's registry can't hold what the link would write.
+    Unfit {
+        /// What the target's dialect is taken for, and why.
+        target: String,
+        /// What does not fit.
+        what: Unfit,
+    },
+    /// A record showed that the target's registry is another one than what was read until then said.
+    OtherRegistry {
+        /// What the target's dialect is taken for now, and why.
+        target: String,
     },
     /// The brake.
     Brake {
@@ -68,6 +81,18 @@ impl fmt::Display for Halt {
                  hand does. Nothing more is written there. To go on, set its mode back to READONLY \
                  in the target's registry, or start once with --fence-again"
             ),
+            Self::Unfit { target, what } => write!(
+                f,
+                "the target's registry is {target}: {}; {}. If it is another one, declare it: dialect \
+                 of the target cluster, or --to-dialect",
+                Unfit::WHY,
+                what.mend()
+            ),
+            Self::OtherRegistry { target } => write!(
+                f,
+                "the target's registry turns out to be {target}, and the link wrote as for another \
+                 one. Start again to go on by what stands there, or declare the dialect"
+            ),
             Self::Brake { suspicion, deleted, source_end } => write!(
                 f,
                 "brake: {suspicion}; {deleted} subjects wait to be deleted. If that \
@@ -81,8 +106,9 @@ impl Link {
     /// Whether the link may begin: the fence stands, and on a first start the scope is free.
     ///
     /// # Errors
-    /// [`Halt::FenceLifted`] or [`Halt::Occupied`].
+    /// [`Halt::Unfit`], [`Halt::FenceLifted`] or [`Halt::Occupied`].
     pub fn admit(&mut self) -> Result<(), Halt> {
+        self.check_dialect()?;
         self.follow_again();
         self.check_fences()?;
         if self.history.claimed || self.permissions.adopt {
@@ -101,7 +127,7 @@ impl Link {
     /// # Errors
     /// [`Halt::FenceLifted`].
     pub fn check_fences(&self) -> Result<(), Halt> {
-        if self.rules.fence == Fence::None || self.permissions.fence_again {
+        if self.fence() == Fence::None || self.permissions.fence_again {
             return Ok(());
         }
         for context in self.scope_contexts() {
@@ -135,7 +161,9 @@ impl Link {
         self.scope_contexts().into_iter().filter(|context| {
             let held = self.target.subject(&Subject::of_context(context));
             let mode = held.and_then(|held| held.mode.as_ref()).map(|held| held.mode);
-            self.rules.owns_context(context) && mode == Some(Mode::Import)
+            self.rules.owns_context(context)
+                && self.dialect().has_modes()
+                && mode == Some(Mode::Import)
         })
     }
 
@@ -164,7 +192,7 @@ impl Link {
     /// can bring a subject into the scope, or show that the filter leaves a reference behind.
     #[must_use]
     pub fn can_stream(&self) -> bool {
-        self.rules.filter.is_whole_contexts()
+        self.rules.filter.is_whole_contexts() && !self.dialect().needs_referenced_first()
     }
 
     /// The contexts of the target in which the link owns something.
@@ -256,6 +284,8 @@ impl Link {
                     .map(|(name, version)| Key::Schema(Subject::new(&context, name), version)),
             );
         }
+        let associations = self.target.associations().keys();
+        keys.extend(associations.map(|held| Key::Association(Box::new(held.clone()))));
         keys.retain(|key| self.owns_key(key));
         keys
     }

@@ -101,11 +101,15 @@ impl Link {
     /// drift is restored as the policy says.
     ///
     /// # Errors
-    /// [`Halt::FenceLifted`].
+    /// [`Halt::FenceLifted`] or [`Halt::OtherRegistry`].
     pub fn follow_target(&mut self, record: &Record) -> Result<Vec<Write>, Halt> {
         let mut changed = Vec::new();
+        let before = self.dialect();
         if let Applied::Refused(Some(key), _) = self.read_target(record, &mut changed) {
             changed.push(key);
+        }
+        if before != self.dialect() {
+            return Err(Halt::OtherRegistry { target: self.target_dialect().to_string() });
         }
         let mut woken = Vec::new();
         // A key of someone else that goes may free an id that one of ours waits for.
@@ -149,6 +153,7 @@ impl Link {
             | Key::Mode(_)
             | Key::Config(_)
             | Key::DeleteSubject(_)
+            | Key::Association(_)
             | Key::ClearSubject(_)
             | Key::Noop => None,
         };
@@ -255,22 +260,26 @@ impl Link {
 
     /// The keys of the target that a key of the source decides about.
     fn affected(&mut self, source: &Key, into: &mut Vec<Key>) {
-        self.ledger.release(&WaitFor::Source(source.clone()), into);
         match source {
             Key::Schema(subject, version) => {
-                self.ledger.release_subject(subject, into);
                 self.follow_pointers(subject, into);
-                let Some(target) = self.rules.place(subject) else { return };
-                self.open_context(subject, &target, into);
-                into.push(Key::Schema(target.clone(), *version));
-                self.close_context(subject, &target, into);
+                if let Some(target) = self.rules.place(subject) {
+                    self.open_context(subject, &target, into);
+                    into.push(Key::Schema(target.clone(), *version));
+                    self.close_context(subject, &target, into);
+                }
+                // Behind it what refers to it: a registry may drop what comes first for good.
+                self.ledger.release(&WaitFor::Source(source.clone()), into);
+                self.ledger.release_subject(subject, into);
             }
             Key::Config(subject) if subject.context.is_global() => {
+                self.ledger.release(&WaitFor::Source(source.clone()), into);
                 for context in self.scope_contexts() {
                     into.push(Key::Config(Subject::of_context(&context)));
                 }
             }
             Key::Config(subject) => {
+                self.ledger.release(&WaitFor::Source(source.clone()), into);
                 self.follow_pointers(subject, into);
                 let Some(target) = self.rules.place(subject) else {
                     // The link's own context takes its level from here even where the filter
@@ -292,6 +301,7 @@ impl Link {
                     self.close_context(&source, &target, into);
                 }
             }
+            Key::Association(association) => into.extend(self.placed_association(association)),
             Key::Mode(_) | Key::DeleteSubject(_) | Key::ClearSubject(_) | Key::Noop => {}
         }
     }

@@ -16,6 +16,7 @@ use crate::core::subject::Subject;
 use crate::core::value::Edit;
 use crate::core::value::Mode;
 use crate::core::value::edited;
+use crate::core::view::AssociationView;
 use crate::core::view::ConfigView;
 use crate::core::view::Origin;
 use crate::core::view::SubjectView;
@@ -36,6 +37,8 @@ pub(super) enum Wanted<'a> {
     Mode(Mode),
     /// Settings: their value, and the place of the source's record where one stands behind them.
     Config(Vec<u8>, Option<&'a ConfigView>),
+    /// An association: its value, and the source's record.
+    Association(Vec<u8>, &'a AssociationView),
     /// A version of a subject, and its references' spellings where others are forced.
     Schema(&'a VersionView, Option<Vec<String>>),
 }
@@ -71,6 +74,9 @@ impl Link {
 
     /// Whether the link may write and delete this key of the target.
     pub(super) fn owns_key(&self, target: &Key) -> bool {
+        if !self.dialect().reads(target) {
+            return false;
+        }
         match target {
             // Without a context of its own the link sees that the contexts of its subjects are
             // listed; it takes no one's away.
@@ -82,6 +88,7 @@ impl Link {
             Key::Mode(subject) | Key::Config(subject) | Key::Schema(subject, _) => {
                 self.owns(subject)
             }
+            Key::Association(association) => self.owns(&association.subject),
             Key::DeleteSubject(_) | Key::ClearSubject(_) | Key::Noop => false,
         }
     }
@@ -105,6 +112,7 @@ impl Link {
                 let Some(source) = self.rules.unplace(subject) else { return Wanted::Absent };
                 self.wanted_schema(&source, Key::Schema(source.clone(), *version))
             }
+            Key::Association(association) => self.wanted_association(association),
             Key::DeleteSubject(_) | Key::ClearSubject(_) | Key::Noop => Wanted::Absent,
         }
     }
@@ -146,7 +154,7 @@ impl Link {
     }
 
     fn wanted_mode(&self, target: &Subject) -> Wanted<'_> {
-        let mode = match self.rules.fence {
+        let mode = match self.fence() {
             Fence::None => return Wanted::Absent,
             Fence::Readonly => Mode::Readonly,
             Fence::Import => Mode::Import,
@@ -221,6 +229,9 @@ impl Link {
         let first = own.or(global);
         let level = first.and_then(|config| config.value.level);
         let level = level.unwrap_or(self.rules.default_compatibility);
+        if self.dialect().reads_level_only() {
+            return level_value(level, first);
+        }
         let base = first.map_or(&b"{}"[..], |config| &config.value.bytes);
         self.config_value(&Subject::of_context(&source), base, first, Some(level))
     }
@@ -235,6 +246,10 @@ impl Link {
         };
         match self.source.subject(&source).and_then(|held| held.config.as_ref()) {
             Some(config) if config.stamp.origin == Origin::Loop => self.wanted_of_loop(),
+            Some(config) if self.dialect().reads_level_only() => match config.value.level {
+                Some(level) => level_value(level, Some(config)),
+                None => Wanted::Absent,
+            },
             Some(config) => self.config_value(&source, &config.value.bytes, Some(config), None),
             None if self.ledger.is_faulty(&Key::Config(source)) => Wanted::AsItIs,
             None => Wanted::Absent,
@@ -293,6 +308,9 @@ impl Link {
         if held.origin == Origin::Loop {
             return self.wanted_of_loop();
         }
+        if let Some(wanted) = self.unresolved(source, *version, held) {
+            return wanted;
+        }
         let references = held.content.references();
         if !held.deleted
             && let Some(broken) = self.broken_reference(source, references)
@@ -303,7 +321,7 @@ impl Link {
     }
 
     /// What came from the target stands there under the same name, if names are kept.
-    fn wanted_of_loop(&self) -> Wanted<'_> {
+    pub(super) fn wanted_of_loop(&self) -> Wanted<'_> {
         match self.rules.placement {
             Placement::Same => Wanted::AsItIs,
             Placement::Into(_) => Wanted::Absent,
@@ -313,7 +331,7 @@ impl Link {
     /// Why a subject is closed to the link: someone opened it to clients below the fence
     /// (rulings 13).
     pub(super) fn opened_to_clients(&self, target: &Subject) -> Option<Broken> {
-        if self.rules.fence == Fence::None || target.is_context() {
+        if self.fence() == Fence::None || target.is_context() {
             return None;
         }
         let own_fence = self.fences_subjects(&target.context);
@@ -347,6 +365,14 @@ impl Link {
     /// Whether references that the filter leaves behind are followed.
     pub(super) fn follows(&self) -> bool {
         self.rules.references == References::Follow && !self.rules.filter.is_whole_contexts()
+    }
+}
+
+/// Settings that are a level and nothing else.
+fn level_value(level: Compatibility, behind: Option<&ConfigView>) -> Wanted<'_> {
+    match edited(b"{}", &Edit { level: Some(level), ..Edit::default() }) {
+        Ok(bytes) => Wanted::Config(bytes, behind),
+        Err(_) => Wanted::AsItIs,
     }
 }
 

@@ -4,6 +4,7 @@
 //! A value is never made anew. What a link changes is named in [`Edit`]; every other field, known
 //! to us or not, keeps the bytes it had.
 
+mod association;
 mod edit;
 mod schema;
 mod setting;
@@ -15,6 +16,8 @@ use serde_json::Value;
 use sha2::Digest as _;
 use sha2::Sha256;
 
+pub use self::association::AssociationValue;
+pub use self::association::read_association;
 pub use self::edit::Edit;
 pub use self::edit::edited;
 pub use self::edit::resubjected;

@@ -91,6 +91,19 @@ impl Content {
         self.more.as_ref()?.remark
     }
 
+    /// The same with a remark that counts before another one.
+    #[must_use]
+    pub fn remarked(mut self, remark: Remark) -> Self {
+        match &mut self.more {
+            Some(more) => more.remark = Some(remark),
+            None => {
+                let more = More { meaning: self.text, references: Box::default(), remark: None };
+                self.more = Some(Box::new(More { remark: Some(remark), ..more }));
+            }
+        }
+        self
+    }
+
     /// The same with other spellings of the references' subjects, in their order.
     #[must_use]
     pub fn respelled(mut self, subjects: &[String]) -> Self {
@@ -115,6 +128,10 @@ pub enum Remark {
     NotAvro,
     /// A reference to version −1: it resolves to the latest, `referencedby` does not know it.
     ReferenceToLatest,
+    /// Metadata or rules, which the target's registry does not know.
+    NotServed,
+    /// References of a JSON schema, which Karapace does not keep.
+    ReferencesNotKept,
 }
 
 impl fmt::Display for Remark {
@@ -131,6 +148,12 @@ impl fmt::Display for Remark {
             }
             Self::ReferenceToLatest => {
                 "it references version -1; it resolves to the latest, referencedby does not list it"
+            }
+            Self::NotServed => {
+                "its metadata or rules are not served: the target's registry does not know them"
+            }
+            Self::ReferencesNotKept => {
+                "its references are not served: Karapace keeps none of a JSON schema"
             }
         })
     }

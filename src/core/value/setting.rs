@@ -30,6 +30,18 @@ pub struct ConfigValue {
     pub meaning: Digest,
 }
 
+impl ConfigValue {
+    /// Whether it holds a compatibility level and nothing else.
+    #[must_use]
+    pub fn says_level_alone(&self) -> bool {
+        self.level.is_some_and(|level| {
+            let alone = canonical_value(&format!("{:?}", level.as_str()));
+            let mut fields = [("compatibilityLevel".to_owned(), alone)];
+            meaning_of(&Digest::of(b"config"), &mut fields) == self.meaning
+        })
+    }
+}
+
 /// Reads a CONFIG value.
 ///
 /// # Errors

@@ -4,6 +4,7 @@
 //! registry: the first text of an id wins, a soft-deleted schema keeps its id, a DELETE_SUBJECT acts
 //! on what stands before it.
 
+mod associations;
 mod ids;
 mod place;
 mod states;
@@ -15,6 +16,7 @@ use std::sync::OnceLock;
 
 use self::ids::Ids;
 pub use self::states::Applied;
+pub use self::states::AssociationView;
 pub use self::states::ConfigView;
 pub use self::states::ModeView;
 pub use self::states::Origin;
@@ -22,6 +24,7 @@ pub use self::states::Side;
 pub use self::states::Stamp;
 pub use self::states::VersionView;
 use crate::core::entry::Entry;
+use crate::core::key::Association;
 use crate::core::key::Key;
 use crate::core::key::Version;
 use crate::core::subject::ContextName;
@@ -110,6 +113,7 @@ impl ContextView {
 pub struct View {
     side: Side,
     contexts: BTreeMap<ContextName, ContextView>,
+    associations: BTreeMap<Association, AssociationView>,
     spellings: BTreeMap<Key, BTreeSet<Vec<u8>>>,
     /// Some subject had a mode of its own once.
     has_subject_modes: bool,
@@ -129,6 +133,7 @@ impl View {
         Self {
             side,
             contexts: BTreeMap::new(),
+            associations: BTreeMap::new(),
             spellings: BTreeMap::new(),
             has_subject_modes: false,
             is_notable: false,
@@ -266,6 +271,7 @@ impl View {
             | Key::DeleteSubject(_)
             | Key::ClearSubject(_)
             | Key::Noop => return,
+            Key::Association(association) => return self.take_over_association(association),
         };
         let view = self.contexts.get_mut(&subject.context);
         let Some(held) = view.and_then(|view| view.subjects.get_mut(&subject.name)) else { return };
@@ -316,6 +322,10 @@ impl View {
                 let mode = said.map(|mode| ModeView { stamp, mode });
                 self.setting(subject, |view| view.mode = mode);
                 changed.push(Key::Mode(subject.clone()));
+            }
+            Entry::Association(association, said) => {
+                self.tie(association, said.clone(), stamp);
+                changed.push(Key::Association(association.clone()));
             }
             Entry::Context(context, exists) => {
                 self.contexts.entry(context.clone()).or_default().declared =

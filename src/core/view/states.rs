@@ -3,6 +3,7 @@
 use crate::core::key::Key;
 use crate::core::key::Version;
 use crate::core::record::Offset;
+use crate::core::value::AssociationValue;
 use crate::core::value::ConfigValue;
 use crate::core::value::Content;
 use crate::core::value::Mode;
@@ -86,6 +87,15 @@ pub struct ConfigView {
     pub stamp: Stamp,
     /// What it says.
     pub value: ConfigValue,
+}
+
+/// An association with its record's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssociationView {
+    /// Where the record stands.
+    pub stamp: Stamp,
+    /// What it says.
+    pub value: AssociationValue,
 }
 
 /// A mode with its record's place.

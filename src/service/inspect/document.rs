@@ -20,6 +20,8 @@ pub struct Inspection {
     pub problems: Vec<Problem>,
     /// The topic and its cluster.
     pub topic: TopicReport,
+    /// The registry that the log is taken for where no dialect is declared.
+    pub dialect: DialectReport,
     /// What contexts, subjects, modes and configs are narrowed to. Everything else is about the
     /// whole topic.
     pub narrowed_to: Narrow,
@@ -49,6 +51,15 @@ pub struct Inspection {
     pub compaction: CompactionReport,
     /// What could not be looked at, and why.
     pub notes: Vec<String>,
+}
+
+/// The registry that a log is taken for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DialectReport {
+    /// Its name in a configuration.
+    pub name: &'static str,
+    /// What it was concluded from.
+    pub why: String,
 }
 
 /// Something that is wrong, and what to do about it.

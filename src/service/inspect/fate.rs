@@ -64,11 +64,9 @@ const ASSOC_RELEASES: &str = "all but 8.0.7, 8.1.5, 8.2.0 and what follows each"
 /// What the key alone decides; nothing where it is sound.
 pub(super) fn of_key(bytes: &[u8], reading: &KeyReading) -> Option<Verdict> {
     let verdict = match reading {
+        KeyReading::Known(Key::Association(_)) => unknown_to_most(),
         KeyReading::Known(_) => return None,
-        KeyReading::Unknown(kind) if kind == "ASSOC" => Verdict {
-            releases: Some(ASSOC_RELEASES),
-            ..Verdict::new(Fate::Dies, "its keytype ASSOC is unknown to most releases")
-        },
+        KeyReading::Unknown(kind) if kind == "ASSOC" => unknown_to_most(),
         KeyReading::Unknown(kind) => {
             Verdict::new(Fate::Dies, format!("its keytype {kind:?} is unknown"))
         }
@@ -76,6 +74,13 @@ pub(super) fn of_key(bytes: &[u8], reading: &KeyReading) -> Option<Verdict> {
         KeyReading::Misread(_, reason) => Verdict::new(misread_key(bytes), reason.as_str()),
     };
     Some(verdict)
+}
+
+fn unknown_to_most() -> Verdict {
+    Verdict {
+        releases: Some(ASSOC_RELEASES),
+        ..Verdict::new(Fate::Dies, "its keytype ASSOC is unknown to most releases")
+    }
 }
 
 fn unreadable(bytes: &[u8], reason: &str) -> Verdict {
@@ -147,6 +152,7 @@ pub(super) fn of_value(key: &Key, value: Option<&[u8]>, reason: &str) -> Verdict
         Key::Context(_)
         | Key::Config(_)
         | Key::DeleteSubject(_)
+        | Key::Association(_)
         | Key::ClearSubject(_)
         | Key::Noop => Fate::Ignores,
     };

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Fate;
+use super::document::DialectReport;
 use super::document::KindReport;
 use super::document::SpellingReport;
 use super::document::WriterKind;
@@ -12,6 +13,7 @@ use super::fate;
 use super::fate::SchemaPeek;
 use super::fate::Verdict;
 use super::spelling::Spelling;
+use crate::core::dialect::Dialect;
 use crate::core::entry::Entry;
 use crate::core::entry::Reader;
 use crate::core::key::Key;
@@ -23,7 +25,6 @@ use crate::core::provenance::Provenance;
 use crate::core::provenance::is_karapace;
 use crate::core::record::Offset;
 use crate::core::record::Record;
-use crate::core::rules::Dialect;
 use crate::core::subject::Subject;
 use crate::core::value::Digest;
 use crate::core::value::Mode;
@@ -103,6 +104,12 @@ impl Inspector {
         }
     }
 
+    /// The registry that the log is taken for.
+    pub(super) fn dialect(&self) -> DialectReport {
+        let concluded = self.reader.dialect();
+        DialectReport { name: concluded.dialect.as_str(), why: concluded.why() }
+    }
+
     /// Takes the next record.
     pub(super) fn take(&mut self, record: &Record) {
         self.records = self.records.saturating_add(1);
@@ -128,6 +135,8 @@ impl Inspector {
         self.count_spelling(key, bytes);
         let entry = self.reader.read(record).entry;
         let verdict = match (&entry, record.value.as_deref()) {
+            // Who dies of a key dies of its deletion, too.
+            _ if matches!(key, Key::Association(_)) => fate::of_key(bytes, &reading),
             (Entry::Faulty(_, reason), value) => Some(fate::of_value(key, value, reason)),
             (_, Some(value)) if deletes && *key != Key::Noop => {
                 Some(of_json_null(&entry, value)).flatten()
@@ -185,6 +194,7 @@ impl Inspector {
             | Entry::Mode(..)
             | Entry::Context(..)
             | Entry::DeleteSubject(..)
+            | Entry::Association(..)
             | Entry::Nothing
             | Entry::Faulty(..) => None,
         }
@@ -286,6 +296,7 @@ impl Inspector {
             Key::Context(context) => {
                 self.view.context(context).is_some_and(|view| view.declared.is_some())
             }
+            Key::Association(association) => self.view.associations().contains_key(&**association),
             Key::DeleteSubject(_) | Key::ClearSubject(_) | Key::Noop => true,
         }
     }

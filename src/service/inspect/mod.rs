@@ -162,6 +162,7 @@ fn finish(mut inspector: Inspector, place: &Place, choice: &Choice) -> Inspectio
         sound: problems.is_empty(),
         problems,
         topic: topic_report(place, inspector.records),
+        dialect: inspector.dialect(),
         narrowed_to: Narrow {
             context: choice.context.as_ref().map(ContextName::to_string),
             subject: choice.subject.as_ref().map(Subject::to_string),

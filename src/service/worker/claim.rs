@@ -10,7 +10,7 @@ use super::life::Life;
 use super::life::keep;
 use crate::core::link::Halt;
 use crate::core::record::Offset;
-use crate::service::ground::is_fenced;
+use crate::core::rules::Fence;
 use crate::service::ground::own_claim;
 use crate::service::ground::read_state;
 use crate::service::ground::refuse_rivals;
@@ -81,7 +81,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             writer: definition.instance.clone(),
             epoch: old.map_or(0, |claim| claim.epoch).saturating_add(1),
             // A fence that was never seen to stand can't have been lifted.
-            fenced: is_fenced(rules) && old.is_some_and(|claim| claim.fenced),
+            fenced: self.link.fence() != Fence::None && old.is_some_and(|claim| claim.fenced),
             adopted_below: self.claim.adopted_below,
             former: state.former_scopes(
                 &rules.name,

@@ -89,6 +89,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             () = wait_for(&mut signal) => return self.leave().await,
         };
         self.link.brought_up();
+        self.say_dialects();
         self.worker.once_used.store(true, Ordering::Release);
         if self.worker.goal == Goal::Backfill {
             return self.finish(next, end).await;

@@ -11,7 +11,8 @@ use crate::core::link::Write;
 use crate::core::record::Offset;
 use crate::core::record::Outgoing;
 use crate::core::record::Record;
-use crate::service::ground::is_fenced;
+use crate::core::rules::Fence;
+use crate::service::compare::NO_FENCE;
 use crate::service::pipeline::Stop;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
@@ -109,7 +110,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     fn set_aside(&mut self, write: &Write, reason: String) {
         self.link.set_aside(write, reason);
         // A context's own records stand behind none of the source.
-        if matches!(write.change, Change::Schema { .. } | Change::Config { behind: Some(_), .. }) {
+        if matches!(write.change, Change::Schema { .. } | Change::Value { behind: Some(_), .. }) {
             self.counts.set_aside();
         }
     }
@@ -208,13 +209,23 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     /// target recognise what came from theirs.
     pub(super) async fn keep_claim(&mut self) -> Result<(), Stop> {
         // A checkpoint follows acknowledged writes only, and the fence is the first of them.
-        let fenced = is_fenced(&self.worker.definition.rules);
+        let fenced = self.link.fence() != Fence::None;
         if fenced == self.claim.fenced && self.link.origins().is_subset(&self.claim.origins) {
             return Ok(());
         }
         self.claim.fenced = fenced;
         self.claim.origins.extend(self.link.origins().iter().cloned());
         self.keep(self.claim.record()).await
+    }
+
+    /// Says which registries the logs were taken for: it decides what is written, and in which form.
+    pub(super) fn say_dialects(&self) {
+        let name = &self.worker.definition.rules.name;
+        let (source, target) = (self.link.source_dialect(), self.link.target_dialect());
+        tracing::info!(link = %name, source = %source, target = %target, "dialects");
+        if self.link.knows_no_fence() {
+            tracing::warn!(link = %name, reason = NO_FENCE, "no fence");
+        }
     }
 
     /// Shows how far the link is.
