@@ -243,6 +243,35 @@ fn a_deleted_schema_whose_references_are_gone_never_stays_live_in_karapace() {
 }
 
 #[test]
+fn what_references_a_schema_that_is_written_again_is_written_behind_it() {
+    check(
+        r#"
+        link same to karapace
+        source
+          dep v1 id=7
+          users v1 id=8 refs=dep:1
+          orders v1 id=9 refs=users:1
+          other v1 id=10
+        expect target
+          CONFIG . BACKWARD @ {"keytype":"CONFIG","subject":null,"magic":0}
+          dep v1 id=7
+          orders v1 id=9 refs=users:1
+          other v1 id=10
+          users v1 id=8 refs=dep:1
+        target
+          dep v1 -
+        expect target
+          CONFIG . BACKWARD @ {"keytype":"CONFIG","subject":null,"magic":0}
+          dep v1 id=7
+          orders v1 id=9 refs=users:1
+          other v1 id=10
+          users v1 id=8 refs=dep:1
+        compact target
+        "#,
+    );
+}
+
+#[test]
 fn references_of_a_json_schema_are_said_to_be_lost_and_hold_nothing() {
     check(
         r#"

@@ -191,6 +191,18 @@ fn expect_plainly_read(dialect: Dialect, running: &Running, target: &Log) {
             assert_eq!(minds, None, "the registry minds {}", text::line(key, value));
         }
     }
+    // And it drops nothing of the link's when it starts on what compaction left.
+    let mut compacted = target.clone();
+    compacted.compact(true);
+    let mut restarted = PlainReader::default();
+    for record in &compacted.records {
+        let (key, value) = (record.key.as_deref().unwrap(), record.value.as_deref());
+        let minds = restarted.minds(dialect, key, value);
+        let lives = !text::line(key, value).ends_with(" deleted");
+        if is_by(running, record) && lives {
+            assert_eq!(minds, None, "after compaction it minds {}", text::line(key, value));
+        }
+    }
 }
 
 fn is_by(running: &Running, record: &schema_mirror::core::record::Record) -> bool {

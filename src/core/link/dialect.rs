@@ -95,6 +95,35 @@ impl Link {
         }
     }
 
+    /// Whether the target held, or once held, the version that an entry puts: only then can something
+    /// that references it stand before it. Remembers a version that goes.
+    pub(super) fn stood_for_referrers(&mut self, entry: &Entry) -> bool {
+        if !self.dialect().needs_referenced_first() {
+            return false;
+        }
+        let Entry::Schema(subject, version, said) = entry else { return false };
+        let key = Key::Schema(subject.clone(), *version);
+        let stands = self.target.schema(subject, *version).is_some();
+        match said {
+            Some(_) => self.gone.remove(&key) || stands,
+            None => {
+                if stands && self.target.is_notable() {
+                    self.gone.insert(key);
+                }
+                false
+            }
+        }
+    }
+
+    /// The versions that reference the one that was put, and stand before it now: a registry that
+    /// starts on the compacted log would drop them for good, so they are written again.
+    pub(super) fn outrun_referrers(&mut self, entry: &Entry) -> Vec<Key> {
+        let Entry::Schema(subject, version, Some(_)) = entry else { return Vec::new() };
+        let outrun = self.target.referrers_before(subject, *version);
+        self.damaged.extend(outrun.iter().cloned());
+        outrun
+    }
+
     /// The contexts of the target that share their ids with this one.
     pub(super) fn id_space(&self, context: &ContextName) -> Vec<ContextName> {
         if self.dialect().has_contexts() {

@@ -121,6 +121,9 @@ pub struct Link {
     damaged: BTreeSet<Key>,
     /// Keys of the target to be decided again before anything else is.
     pending: Vec<Key>,
+    /// Versions of the target that went: what references them has to follow when they come back.
+    /// Kept only where the target's registry reads references in the order of the log.
+    gone: BTreeSet<Key>,
     /// Contexts of the target whose CONTEXT, MODE and CONFIG were decided before their first schema.
     opened: BTreeSet<ContextName>,
     /// The way that settings took to our source, where a link copied them there.
@@ -178,6 +181,7 @@ impl Link {
             unsent: BTreeMap::new(),
             damaged: BTreeSet::new(),
             pending: Vec::new(),
+            gone: BTreeSet::new(),
             opened: BTreeSet::new(),
             config_paths: BTreeMap::new(),
             origins,
@@ -303,7 +307,12 @@ impl Link {
         {
             changed.push(orphan);
         }
-        self.target.apply(&reading.entry, stamp, changed)
+        let stood = self.stood_for_referrers(&reading.entry);
+        let applied = self.target.apply(&reading.entry, stamp, changed);
+        if stood {
+            changed.extend(self.outrun_referrers(&reading.entry));
+        }
+        applied
     }
 
     /// Notes the version that loses its id with this one, and has to be written again.

@@ -125,7 +125,12 @@ impl Link {
             self.pending.push(orphan);
         }
         let mut changed = Vec::new();
+        let stood = self.stood_for_referrers(&entry);
         self.target.apply(&entry, stamp, &mut changed);
+        if stood {
+            let outrun = self.outrun_referrers(&entry);
+            self.pending.extend(outrun);
+        }
         if let Entry::Schema(subject, version, Some(said)) = &entry {
             for later in self.target.later_with_its_id(subject, *version, said.id) {
                 let key = Key::Schema(subject.clone(), later);
