@@ -36,6 +36,8 @@ mod copies;
 #[cfg(test)]
 mod crashes;
 #[cfg(test)]
+mod dialects;
+#[cfg(test)]
 mod drift;
 #[cfg(test)]
 mod faults;
