@@ -343,6 +343,30 @@ fn confluents_empty_value_is_an_incident_and_the_last_good_state_stays() {
 }
 
 #[test]
+fn an_incident_stands_when_its_subject_is_deleted_softly() {
+    check(
+        "
+        source
+          orders v1 id=7
+          orders v1 EMPTY
+          users v1 id=8
+          users v1 EMPTY
+          users v2 id=9
+          DELETE_SUBJECT orders 1
+          DELETE_SUBJECT users 2
+        expect target
+          opened .source
+          :.source:orders v1 id=7 deleted
+          :.source:users v1 id=8 deleted
+          :.source:users v2 id=9 deleted
+        incidents
+          orders v1: can't be read
+          users v1: can't be read
+        ",
+    );
+}
+
+#[test]
 fn an_incident_keeps_the_last_good_state_after_compaction_took_it_from_the_source() {
     check(
         "

@@ -188,15 +188,13 @@ impl Ledger {
             self.faulty.insert(key.clone(), incident);
             return;
         }
-        if !self.faulty.is_empty() {
-            for key in changed {
-                self.forget_fault(key);
-            }
-            // An event changes no key, or others than its own.
-            if changed.len() != 1
-                && let KeyReading::Known(key) = read_key(record.key.as_deref().unwrap_or_default())
-            {
-                self.forget_fault(&key);
+        if !self.faulty.is_empty()
+            && let KeyReading::Known(own) = read_key(record.key.as_deref().unwrap_or_default())
+        {
+            self.forget_fault(&own);
+            // A subject's deletion marks its versions; their newest records stay as odd as they are.
+            if !matches!(own, Key::DeleteSubject(_)) {
+                changed.iter().for_each(|key| self.forget_fault(key));
             }
         }
         if let Some((About::Unreadable(_), _)) = self.incidents.last_key_value() {
