@@ -349,7 +349,7 @@ impl ScopeFilter {
 }
 
 fn is_below(root: &str, context: &str) -> bool {
-    context.strip_prefix(root).is_some_and(|rest| rest.starts_with('.'))
+    context.strip_prefix(root).is_some_and(|rest| rest.starts_with('.') && rest != ".")
 }
 
 impl fmt::Display for Scope {

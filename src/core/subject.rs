@@ -108,12 +108,11 @@ impl ContextName {
             return Some(joined.clone());
         }
         let rest = joined.0.strip_prefix(&*self.0)?;
-        if rest.is_empty() {
-            Some(Self::default_context())
-        } else if rest.starts_with('.') {
-            Some(Self(Arc::from(rest)))
-        } else {
-            None
+        match rest {
+            "" => Some(Self::default_context()),
+            // The default context adds nothing, so that a lone dot is another context's own.
+            DEFAULT => None,
+            inner => inner.starts_with('.').then(|| Self(Arc::from(inner))),
         }
     }
 
@@ -277,7 +276,9 @@ mod tests {
         assert_eq!(source.join(&default), source);
         assert_eq!(source.unjoin(&source.join(&staging)), Some(staging.clone()));
         assert_eq!(source.unjoin(&source), Some(default.clone()));
-        assert_eq!(source.unjoin(&ContextName::from_record(".source2")), None);
+        for other in [".source2", ".source."] {
+            assert_eq!(source.unjoin(&ContextName::from_record(other)), None, "{other}");
+        }
         assert_eq!(default.unjoin(&staging), Some(staging));
     }
 

@@ -330,3 +330,24 @@ fn a_context_name_that_only_begins_alike_is_not_touched() {
         ",
     );
 }
+
+#[test]
+fn a_context_with_one_dot_more_behind_its_name_is_another_one() {
+    check(
+        "
+        link into .source subjects :*:
+        target
+          CONTEXT .source.
+          :.source.:orders v1 id=1
+        source
+          orders v1 id=7
+          orders v1 -
+          users v1 id=8
+        expect target
+          opened .source
+          :.source:users v1 id=8
+          CONTEXT .source.
+          :.source.:orders v1 id=1
+        ",
+    );
+}
