@@ -206,7 +206,9 @@ impl NameChoice {
             let Some(inner) = inner.strip_suffix('/').filter(|inner| !inner.is_empty()) else {
                 return Err("a regex stands between two slashes: \"/orders-.+/\"".to_owned());
             };
-            return Regex::new(&format!("^(?:{inner})$"))
+            // Read alone first: what closes a group that it did not open would end the anchors' own.
+            return Regex::new(inner)
+                .and_then(|_| Regex::new(&format!("^(?:{inner})$")))
                 .map(Self::Matching)
                 .map_err(|fault| format!("not a regex: {fault}"));
         }
@@ -282,6 +284,12 @@ mod tests {
             SubjectFilter::parse(&["a*b", "/(/", "/x", ":.a", ":a:*", "", "ok"]).unwrap_err();
         assert_eq!(faults.len(), 6, "{faults:?}");
         assert!(SubjectFilter::parse::<&str>(&[]).is_err());
+    }
+
+    #[test]
+    fn a_regex_can_not_free_itself_from_matching_the_whole_name() {
+        assert!(SubjectFilter::parse(&["/a)|(b/"]).is_err());
+        check(&["/(a)|(b)/"], &["a", "b"], &["ab", "ac", "xb"]);
     }
 
     #[test]
