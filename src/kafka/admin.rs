@@ -37,6 +37,10 @@ pub(super) fn settings(
     let asked = administrator.describe_configs(&resource, &options);
     let answer = Handle::current().block_on(asked);
     match first_of(answer, administrator, place)? {
+        // Every topic has settings: rdkafka (0.39) drops the code with which a broker refuses them.
+        Ok(resource) if resource.entries.is_empty() => {
+            Err(place.fault_of(RDKafkaErrorCode::TopicAuthorizationFailed))
+        }
         Ok(resource) => Ok(settings_in(&resource)),
         Err(code) => Err(place.fault_of(code)),
     }

@@ -80,6 +80,9 @@ pub(super) fn serve_with<C: ConsumerContext>(
 ) {
     /// Events served at once; the rest waits for the next time.
     const EVENTS_MAX: usize = 100;
+    /// A look that finds nothing may have served a line of the log. Every connection that fails logs
+    /// one before its error, and without that nobody learns why no broker was reached.
+    const EMPTY_LOOKS_MAX: usize = 32;
     let mut looks: usize = 0;
     for _ in 0..EVENTS_MAX {
         match consumer.poll(Duration::ZERO) {
@@ -87,7 +90,7 @@ pub(super) fn serve_with<C: ConsumerContext>(
             Some(Ok(_)) => {}
             Some(Err(error)) => heed(&error),
         }
-        if looks == LOOKS {
+        if looks == EMPTY_LOOKS_MAX {
             return;
         }
     }

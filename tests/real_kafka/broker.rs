@@ -28,8 +28,8 @@ use rdkafka::{
 use tempfile::TempDir;
 
 use crate::process::{
-    Port, block_on, dismiss_watcher, format_storage, launch, limit_files, new_folder, poll_until,
-    run_tool, send_signal, write_settings,
+    Port, Setup, block_on, dismiss_watcher, format_storage, launch, limit_files, new_folder,
+    poll_until, run_tool, send_signal, write_settings,
 };
 
 /// For a broker to answer: ten times what it needs on two free cores.
@@ -121,6 +121,7 @@ pub(crate) struct Broker {
     _controller_port: Port,
     /// Made at the first use; they find the broker again after a restart.
     clients: OnceLock<Clients>,
+    setup: Setup,
     folder: TempDir,
 }
 
@@ -136,23 +137,38 @@ impl Broker {
     }
 
     /// The same on ports that are known before.
-    pub(crate) fn start_on(
-        name: &str,
-        [port, controller_port]: [Port; 2],
-        properties: &[(&str, &str)],
-    ) -> Self {
+    pub(crate) fn start_on(name: &str, ports: [Port; 2], properties: &[(&str, &str)]) -> Self {
+        let lines = properties.iter().map(|&(key, value)| (key.to_owned(), value.to_owned()));
+        let setup = Setup { properties: lines.collect(), ..Setup::default() };
+        Self::new(name, ports, setup)
+    }
+
+    /// The same with more listeners, users and arguments.
+    pub(crate) fn start_as(name: &str, setup: Setup) -> Self {
+        Self::new(name, [Port::reserve(), Port::reserve()], setup)
+    }
+
+    fn new(name: &str, [port, controller_port]: [Port; 2], setup: Setup) -> Self {
         let folder = new_folder(name);
-        write_settings(folder.path(), [&port, &controller_port], properties);
-        format_storage(folder.path());
+        write_settings(folder.path(), [&port, &controller_port], &setup);
+        format_storage(folder.path(), &setup);
         let broker = Self {
             java: Mutex::new(None),
             port,
             _controller_port: controller_port,
             clients: OnceLock::new(),
+            setup,
             folder,
         };
         broker.restart();
         broker
+    }
+
+    /// Runs one of Kafka's own tools against it.
+    pub(crate) fn run_tool(&self, class: &str, arguments: &[String]) {
+        let at = ["--bootstrap-server".to_owned(), self.bootstrap()];
+        let words = at.iter().chain(arguments).map(String::as_str);
+        run_tool(self.folder.path(), class, &words.collect::<Vec<_>>());
     }
 
     pub(crate) fn bootstrap(&self) -> String {
@@ -201,7 +217,7 @@ impl Broker {
     pub(crate) fn restart(&self) {
         let mut running = self.java();
         assert!(running.is_none(), "broker {} runs already", self.bootstrap());
-        let java = running.insert(launch(self.folder.path()));
+        let java = running.insert(launch(self.folder.path(), &self.setup));
         let asking: BaseConsumer = self.client_config().create().unwrap();
         poll_until(START_LIMIT, "the broker answers", || {
             let ended = java.try_wait().unwrap();

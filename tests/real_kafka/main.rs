@@ -50,6 +50,8 @@ mod odd_records;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]
+mod secured;
+#[cfg(test)]
 mod tail;
 #[cfg(test)]
 mod takeover;

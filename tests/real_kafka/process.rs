@@ -178,20 +178,33 @@ pub(crate) fn new_folder(name: &str) -> TempDir {
     tempfile::Builder::new().prefix(&format!("{name}-")).tempdir_in(tmp()).unwrap()
 }
 
+/// What a broker has besides what all of them have.
+#[derive(Debug, Default)]
+pub(crate) struct Setup {
+    /// More listeners: name, protocol, port.
+    pub(crate) listeners: Vec<(&'static str, &'static str, u16)>,
+    /// Lines of `server.properties` that add to the settings or replace them.
+    pub(crate) properties: Vec<(String, String)>,
+    /// Arguments with which its storage is formatted: users and their passwords.
+    pub(crate) format: Vec<String>,
+    /// Arguments of its virtual machine.
+    pub(crate) jvm: Vec<String>,
+}
+
 /// `server.properties`, where a later line replaces an earlier one, and the log's settings.
-pub(crate) fn write_settings(
-    folder: &Path,
-    [client, controller]: [&Port; 2],
-    properties: &[(&str, &str)],
-) {
+pub(crate) fn write_settings(folder: &Path, [client, controller]: [&Port; 2], setup: &Setup) {
     let (client, controller) = (client.number, controller.number);
+    let more = setup.listeners.iter();
+    let listeners: String =
+        more.clone().map(|(name, _, port)| format!(",{name}://127.0.0.1:{port}")).collect();
+    let protocols: String = more.map(|(name, protocol, _)| format!(",{name}:{protocol}")).collect();
     let mut settings = format!(
         "\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller}{listeners}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}
 controller.listener.names=CONTROLLER
 log.dirs={folder}/data
 auto.create.topics.enable=false
@@ -212,7 +225,7 @@ log.cleaner.dedupe.buffer.size=8388608
 ",
         folder = folder.display()
     );
-    for (key, value) in properties {
+    for (key, value) in &setup.properties {
         settings.extend([key, "=", value, "\n"]);
     }
     fs::write(folder.join("server.properties"), settings).unwrap();
@@ -220,11 +233,13 @@ log.cleaner.dedupe.buffer.size=8388608
 }
 
 /// Makes the data folder of a new cluster.
-pub(crate) fn format_storage(folder: &Path) {
+pub(crate) fn format_storage(folder: &Path, setup: &Setup) {
     // 22 characters of Base64, as Kafka writes its ids.
     let cluster = format!("{:0>22x}", RandomState::new().hash_one(process::id()));
     let settings = folder.join("server.properties").display().to_string();
     let words = ["format", "--cluster-id", &cluster, "--config", &settings];
+    let more = setup.format.iter().map(String::as_str);
+    let words: Vec<_> = words.into_iter().chain(more).collect();
     run_tool(folder, "kafka.tools.StorageTool", &words);
 }
 
@@ -236,11 +251,11 @@ pub(crate) fn run_tool(folder: &Path, class: &str, words: &[&str]) {
 }
 
 /// Starts the broker of a folder; its output goes to `broker.log` there.
-pub(crate) fn launch(folder: &Path) -> Child {
+pub(crate) fn launch(folder: &Path, setup: &Setup) -> Child {
     let path = folder.join("broker.log");
     let log = File::options().append(true).create(true).open(path).unwrap();
     let mut broker = watched(folder);
-    broker.arg("java").args(java_args(folder));
+    broker.arg("java").args(java_args(folder)).args(&setup.jvm);
     broker.arg("kafka.Kafka").arg(folder.join("server.properties"));
     broker.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
 }
