@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::COMPACTED;
-use crate::broker::NewRecord;
+use crate::message::NewRecord;
 use crate::peers::Copier;
 use crate::peers::Length;
 use crate::peers::Stage;

@@ -25,6 +25,9 @@ mod grow;
 mod instructions;
 mod links;
 mod live;
+#[expect(dead_code, reason = "the tests use more of it")]
+#[path = "../../tests/real_kafka/message.rs"]
+mod message;
 mod peers;
 #[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/real_kafka/process.rs"]

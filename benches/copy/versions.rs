@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use crate::broker::Broker;
-use crate::broker::NewRecord;
+use crate::message::NewRecord;
 
 /// Records that are produced at once when a source is made.
 const CHUNK: usize = 5_000;

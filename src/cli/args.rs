@@ -64,6 +64,11 @@ pub enum Command {
         /// Which links.
         links: LinkSource,
     },
+    /// Look at what links need before they start.
+    Preflight {
+        /// Which links.
+        links: LinkSource,
+    },
     /// Say what a schemas topic holds.
     Inspect(Inspection),
     /// Show it all without Kafka.
@@ -167,6 +172,9 @@ fn meaning(typed: Typed) -> Result<Args, String> {
         }
         TypedCommand::Verify { file, names, link } => {
             Command::Verify { links: link_source(one_file(config, file)?, names.links, link)? }
+        }
+        TypedCommand::Preflight { file, names, link } => {
+            Command::Preflight { links: link_source(one_file(config, file)?, names.links, link)? }
         }
         TypedCommand::Inspect(flags) => {
             refuse_file(config, "inspect reads no file: it takes --brokers, without --config")?;
@@ -390,6 +398,7 @@ mod tests {
             ("backfill", true),
             ("plan", true),
             ("verify", true),
+            ("preflight", true),
             ("config check", true),
             ("inspect", false),
             ("demo", false),
@@ -410,7 +419,9 @@ mod tests {
 
     #[test]
     fn every_command_says_what_it_touches_with_an_example() {
-        for command in ["run", "backfill", "plan", "verify", "inspect", "demo", "config check"] {
+        for command in
+            ["run", "backfill", "plan", "verify", "preflight", "inspect", "demo", "config check"]
+        {
             let help = parse(&format!("{command} --help")).unwrap_err().text;
             assert!(help.contains("Example"), "{command}: {help}");
             assert!(help.contains(&format!("  schema-mirror {command}")), "{command}: {help}");

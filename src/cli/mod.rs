@@ -10,6 +10,7 @@ mod links;
 mod logging;
 mod output;
 mod patience;
+mod preflight;
 pub mod render;
 mod run;
 mod signals;
@@ -57,6 +58,7 @@ where
         | Command::Backfill { .. }
         | Command::Plan { .. }
         | Command::Verify { .. }
+        | Command::Preflight { .. }
         | Command::Inspect(_)
         | Command::ConfigCheck { .. } => {
             logging::start(args.log_format);
@@ -87,6 +89,7 @@ async fn execute(args: Args, log: logging::Kept) -> u8 {
         Command::Backfill { .. }
         | Command::Plan { .. }
         | Command::Verify { .. }
+        | Command::Preflight { .. }
         | Command::Inspect(_)
         | Command::Demo
         | Command::ConfigCheck { .. } => args.output,
@@ -101,6 +104,7 @@ async fn execute(args: Args, log: logging::Kept) -> u8 {
             compared::plan(&links, releases, args.output, clock).await
         }
         Command::Verify { links } => compared::verify(&links, args.output, clock).await,
+        Command::Preflight { links } => preflight::preflight(&links, args.output, clock).await,
         Command::Inspect(what) => inspect::run(&what, args.output, clock).await,
         Command::Demo => Ok(Box::pin(demo::demo(args.output, log, clock)).await),
     };

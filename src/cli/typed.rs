@@ -15,8 +15,9 @@ First look, with no Kafka at all:
   schema-mirror demo
 
 Once, between two clusters:
-  schema-mirror plan     --from broker:9092 --to broker2:9092 --context .source
-  schema-mirror backfill --from broker:9092 --to broker2:9092 --context .source
+  schema-mirror preflight --from broker:9092 --to broker2:9092 --context .source
+  schema-mirror plan      --from broker:9092 --to broker2:9092 --context .source
+  schema-mirror backfill  --from broker:9092 --to broker2:9092 --context .source
 
 For good, with a file:
   schema-mirror config check --config schema-mirror.yaml
@@ -138,6 +139,25 @@ Example:
 Example:
   schema-mirror verify --config schema-mirror.yaml --output json")]
     Verify {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(flatten)]
+        names: LinkNames,
+        #[command(flatten)]
+        link: LinkFlags,
+    },
+
+    /// Look at everything that a link needs before it starts.
+    ///
+    /// Both clusters: names and reach of the brokers, topics and their settings, rights, release,
+    /// clocks, sizes of records. Reads no schema, writes nothing, joins no group. Each check is
+    /// shown as passed or with the command that mends it. `run` begins with the same. Exits with 1
+    /// where a link would not start, and with 2 where a cluster could not be asked.
+    #[command(after_long_help = "\
+Examples:
+  schema-mirror preflight --config schema-mirror.yaml
+  schema-mirror preflight --from broker:9092 --to broker2:9092 --context .source")]
+    Preflight {
         #[command(flatten)]
         file: ConfigFile,
         #[command(flatten)]

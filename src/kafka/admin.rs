@@ -46,6 +46,15 @@ pub(super) fn settings(
     }
 }
 
+/// Whether a topic is created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Creation {
+    /// It is.
+    Done,
+    /// The controller only says whether it would be.
+    AskedFor,
+}
+
 /// Asks for a topic to be created. One that is there already is no fault. Blocks.
 ///
 /// # Errors
@@ -54,6 +63,7 @@ pub(super) fn settings(
 pub(super) fn create(
     administrator: &Administrator,
     spec: &TopicSpec,
+    how: Creation,
     place: &Place,
 ) -> Result<(), Fault> {
     let replication = TopicReplication::Fixed(spec.replication);
@@ -61,7 +71,8 @@ pub(super) fn create(
     let topic = spec.settings.iter().fold(start, |topic, (name, value)| topic.set(name, value));
     let options = AdminOptions::new()
         .request_timeout(Some(ANSWER_WITHIN))
-        .operation_timeout(Some(ANSWER_WITHIN));
+        .operation_timeout(Some(ANSWER_WITHIN))
+        .validate_only(how == Creation::AskedFor);
     let asked = administrator.create_topics([&topic], &options);
     let answer = Handle::current().block_on(asked);
     match first_of(answer, administrator, place)? {

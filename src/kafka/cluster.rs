@@ -15,12 +15,14 @@ use crate::core::record::Offset;
 use crate::core::record::Record;
 use crate::kafka::admin;
 use crate::kafka::admin::Administrator;
+use crate::kafka::admin::Creation;
 use crate::kafka::appender;
 use crate::kafka::appender::KafkaAppender;
 use crate::kafka::context::Said;
 use crate::kafka::ending::end_behind;
 use crate::kafka::errors::Place;
 use crate::kafka::errors::lock;
+use crate::kafka::hosts::unknown_hosts;
 use crate::kafka::lease;
 use crate::kafka::lease::KafkaLease;
 use crate::kafka::limits;
@@ -33,13 +35,16 @@ use crate::kafka::scan;
 use crate::kafka::settings::ANSWER_WITHIN;
 use crate::kafka::settings::ClusterSettings;
 use crate::kafka::settings::Secrets;
-use crate::kafka::topic_id::topic_id;
+use crate::kafka::topic_id::describe_topic;
+use crate::kafka::topic_id::group_rights;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
 use crate::service::ports::ClusterFacts;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 use crate::service::ports::LeaseRequest;
+use crate::service::ports::Resource;
+use crate::service::ports::Rights;
 use crate::service::ports::TopicFacts;
 use crate::service::ports::TopicSettings;
 use crate::service::ports::TopicSpec;
@@ -172,8 +177,9 @@ impl Inner {
         let bounds = prober.fetch_watermarks(name, 0, ANSWER_WITHIN);
         serve(&prober);
         let (start, end) = bounds.map_err(|error| place.fault_from(&error, said))?;
-        let topic_id = topic_id(prober.client(), leader, name, ANSWER_WITHIN)
+        let described = describe_topic(prober.client(), leader, name, ANSWER_WITHIN)
             .map_err(|code| place.fault_of(code))?;
+        let topic_id = described.and_then(|told| told.id);
         let settings = self.settings_or_reason(name, leader)?;
         Ok(Some(TopicFacts { topic_id, partitions, replication, start, end, settings }))
     }
@@ -200,9 +206,35 @@ impl Inner {
         Ok(told)
     }
 
-    fn create(&self, spec: &TopicSpec) -> Result<(), Fault> {
+    fn rights(&self, resource: &Resource) -> Result<Option<Rights>, Fault> {
+        let (place, told) = match resource {
+            Resource::Topic(topic) => {
+                let place = Place::describe(&self.name, topic);
+                let prober = self.prober(&place)?;
+                let Some(Shape { leader, .. }) = shape(&prober, topic, &place)? else {
+                    return Err(place.fault_of(RDKafkaErrorCode::UnknownTopicOrPartition));
+                };
+                let told = describe_topic(prober.client(), leader, topic, ANSWER_WITHIN);
+                (place, told.map(|told| told.map(|told| told.rights)))
+            }
+            Resource::Group(group) => {
+                let place = Place::group(&self.name, group);
+                let prober = self.prober(&place)?;
+                (place, group_rights(prober.client(), group, ANSWER_WITHIN))
+            }
+        };
+        told.map_err(|code| place.fault_of(code))
+    }
+
+    fn first_since(&self, topic: &str, time_ms: i64) -> Result<Option<Offset>, Fault> {
+        let place = Place::read(&self.name, topic);
+        let prober = self.prober(&place)?;
+        scan::first_since(&prober, topic, time_ms, &place)
+    }
+
+    fn create(&self, spec: &TopicSpec, how: Creation) -> Result<(), Fault> {
         let place = Place::create(&self.name, &spec.name);
-        admin::create(&*self.administrator(&place)?, spec, &place)
+        admin::create(&*self.administrator(&place)?, spec, how, &place)
     }
 
     /// Whether every partition of a topic has a leader that knows it: one that was just made may not
@@ -352,6 +384,31 @@ impl Cluster for KafkaCluster {
         &self.inner.settings.bootstrap_servers
     }
 
+    fn principal(&self) -> Option<String> {
+        self.inner.settings.principal()
+    }
+
+    async fn unknown_hosts(&self) -> Vec<(String, String)> {
+        let servers = self.inner.settings.bootstrap_servers.clone();
+        // A lookup that does not end is one that tells nothing.
+        blocking(&self.inner, move |_| Ok(unknown_hosts(&servers))).await.unwrap_or_default()
+    }
+
+    async fn rights(&self, resource: &Resource) -> Result<Option<Rights>, Fault> {
+        let resource = resource.clone();
+        blocking(&self.inner, move |inner| inner.rights(&resource)).await
+    }
+
+    async fn may_create(&self, spec: &TopicSpec) -> Result<(), Fault> {
+        let spec = spec.clone();
+        blocking(&self.inner, move |inner| inner.create(&spec, Creation::AskedFor)).await
+    }
+
+    async fn first_since(&self, topic: &str, time_ms: i64) -> Result<Option<Offset>, Fault> {
+        let topic = topic.to_owned();
+        blocking(&self.inner, move |inner| inner.first_since(&topic, time_ms)).await
+    }
+
     async fn facts(&self) -> Result<ClusterFacts, Fault> {
         blocking(&self.inner, Inner::facts).await
     }
@@ -365,7 +422,7 @@ impl Cluster for KafkaCluster {
         let clock = self.inner.settings.clock;
         let started = clock.monotonic();
         let wanted = spec.clone();
-        blocking(&self.inner, move |inner| inner.create(&wanted)).await?;
+        blocking(&self.inner, move |inner| inner.create(&wanted, Creation::Done)).await?;
         // The controller answers before every broker has heard of the topic.
         loop {
             let wanted = spec.clone();

@@ -13,9 +13,10 @@
 //! - `lease`: the right to write, as ownership of a partition in a consumer group;
 //! - `membership`: who is still in a group when the process ends;
 //! - `errors`: librdkafka's codes as faults, in words a person can act on;
+//! - `hosts`: whether the names of brokers mean something here;
 //! - `ending`: clients that end behind the back of whoever drops them;
 //! - `context`: what librdkafka says unasked, as log lines without secrets;
-//! - `topic_id`: the one request that the Rust client does not have;
+//! - `topic_id`: the requests that the Rust client does not have: a topic's id, and rights;
 //! - `mock`: librdkafka's mock cluster, for demonstrations and tests.
 //!
 //! Nothing outside this module names rdkafka. Calls of librdkafka that block run on threads made
@@ -27,6 +28,7 @@ mod cluster;
 mod context;
 mod ending;
 mod errors;
+mod hosts;
 mod lease;
 mod limits;
 mod log;

@@ -56,6 +56,27 @@ pub(super) fn read_all(
     collect(consumer, &mut open, place)
 }
 
+/// The first offset of partition 0 whose record has this time or a later one. Blocks.
+///
+/// # Errors
+///
+/// The leader's answer, or that there is none.
+pub(super) fn first_since(
+    consumer: &ReadingConsumer,
+    topic: &str,
+    time_ms: i64,
+    place: &Place,
+) -> Result<Option<Offset>, Fault> {
+    let fault = |error: KafkaError| place.fault_from(&error, consumer.context());
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, 0, KafkaOffset::Offset(time_ms)).map_err(fault)?;
+    let answered = consumer.offsets_for_times(list, ANSWER_WITHIN).map_err(fault)?;
+    let Some(first) = answered.elements().into_iter().next() else { return Ok(None) };
+    first.error().map_err(fault)?;
+    // Where no record is as late, the end comes back.
+    Ok(first.offset().to_raw().filter(|offset| *offset >= 0))
+}
+
 /// The starts or the ends of all partitions, asked for at once: librdkafka passes the time that is
 /// asked for on to the broker, where -2 means the start and -1 the end (`ListOffsets`).
 pub(super) fn offsets(

@@ -120,7 +120,20 @@ pub fn refused_properties(properties: &BTreeMap<String, String>) -> Vec<&str> {
     properties.iter().filter(is_refused).map(|(name, _)| name.as_str()).collect()
 }
 
+/// Mechanisms whose user is the principal, where the brokers do not map it.
+const USER_IS_PRINCIPAL: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
+
 impl ClusterSettings {
+    /// Who the brokers take us for, as far as the properties tell; a user that is a secret does not
+    /// stand in commands that are shown.
+    pub(super) fn principal(&self) -> Option<String> {
+        let property = |names: [&str; 2]| names.iter().find_map(|name| self.properties.get(*name));
+        let mechanism = property(["sasl.mechanism", "sasl.mechanisms"])?;
+        let user = property(["sasl.username", "sasl.user"])?;
+        let is_told = USER_IS_PRINCIPAL.contains(&mechanism.as_str());
+        (is_told && !self.secrets.contains(user)).then(|| format!("User:{user}"))
+    }
+
     /// For questions: metadata, watermarks, groups.
     pub(super) fn prober(&self) -> ClientConfig {
         let mut config = self.layered(&[]);

@@ -1,10 +1,11 @@
-//! The id of a topic (KIP-516), asked with librdkafka's `DescribeTopics`.
+//! The id of a topic (KIP-516), and what the principal may do with a topic or a group (KIP-430),
+//! asked with librdkafka's `DescribeTopics` and `DescribeConsumerGroups`.
 //!
 //! A topic that was deleted and created again has another id, which is how its recreation is
-//! known. rdkafka 0.39 has no call for it, librdkafka 2.12 has: this is the one file that talks to
-//! it directly. Each native object lives in an [`Owned`], which frees it on every path.
+//! known. rdkafka 0.39 has no call for either, librdkafka 2.12 has: this is the one file that talks
+//! to it directly. Each native object lives in an [`Owned`], which frees it on every path.
 
-#![expect(unsafe_code, reason = "rdkafka has no DescribeTopics; every block says why it is sound")]
+#![expect(unsafe_code, reason = "rdkafka can't describe topics and groups; every block says why")]
 
 use std::ffi::CStr;
 use std::ffi::CString;
@@ -16,6 +17,9 @@ use rdkafka::ClientContext;
 use rdkafka::bindings as native;
 use rdkafka::client::Client;
 use rdkafka::error::RDKafkaErrorCode;
+
+use crate::service::ports::Operation;
+use crate::service::ports::Rights;
 
 /// What a broker answers that has no topic ids (older than 2.8): sixteen zero bytes.
 const NO_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
@@ -55,21 +59,50 @@ impl<T> Drop for Owned<T> {
     }
 }
 
-/// Asks one broker, by its id, for a topic's id, as Kafka's tools write it. `None` where the broker has no ids, or does
-/// not know the request. Blocks, at most for `limit` and a second.
+/// What is told of a topic.
+#[derive(Debug)]
+pub(super) struct TopicDescription {
+    /// The topic's id, as Kafka's tools write it; `None` where the broker has no ids.
+    pub(super) id: Option<String>,
+    /// What the principal may do with it.
+    pub(super) rights: Rights,
+}
+
+/// Asks one broker, by its id, about a topic. `None` where it does not know the request. Blocks, at
+/// most for `limit` and a second.
 ///
 /// # Errors
 ///
 /// The code that the broker or the client gave.
-pub(super) fn topic_id<C: ClientContext>(
+pub(super) fn describe_topic<C: ClientContext>(
     client: &Client<C>,
     broker: i32,
     topic: &str,
     limit: Duration,
-) -> Result<Option<String>, RDKafkaErrorCode> {
+) -> Result<Option<TopicDescription>, RDKafkaErrorCode> {
     let name = CString::new(topic).map_err(|_| RDKafkaErrorCode::InvalidTopic)?;
-    match described_id(client, broker, &name, limit) {
-        Ok(id) => Ok(id.filter(|id| id != NO_ID)),
+    known(described_topic(client, broker, &name, limit))
+}
+
+/// Asks a group's coordinator what the principal may do with the group. `None` where it does not
+/// know the request. Blocks, at most for `limit` and a second.
+///
+/// # Errors
+///
+/// The code that the broker or the client gave.
+pub(super) fn group_rights<C: ClientContext>(
+    client: &Client<C>,
+    group: &str,
+    limit: Duration,
+) -> Result<Option<Rights>, RDKafkaErrorCode> {
+    let name = CString::new(group).map_err(|_| RDKafkaErrorCode::InvalidGroupId)?;
+    known(described_group(client, &name, limit))
+}
+
+/// A request that nobody knows is no fault.
+fn known<T>(asked: Result<T, RDKafkaErrorCode>) -> Result<Option<T>, RDKafkaErrorCode> {
+    match asked {
+        Ok(told) => Ok(Some(told)),
         Err(
             RDKafkaErrorCode::UnsupportedFeature
             | RDKafkaErrorCode::UnsupportedVersion
@@ -79,18 +112,15 @@ pub(super) fn topic_id<C: ClientContext>(
     }
 }
 
-fn described_id<C: ClientContext>(
+fn described_topic<C: ClientContext>(
     client: &Client<C>,
     broker: i32,
     name: &CStr,
     limit: Duration,
-) -> Result<Option<String>, RDKafkaErrorCode> {
+) -> Result<TopicDescription, RDKafkaErrorCode> {
     let handle = client.native_ptr();
-    let request_ms = milliseconds(limit);
-    let wait_ms = milliseconds(limit.saturating_add(GRACE));
     let mut names = [name.as_ptr()];
     let mut reason: [c_char; REASON_BYTES] = [0; REASON_BYTES];
-
     // SAFETY: `names` holds one C string and outlives the call, which copies it; the collection
     // that comes back is ours to free.
     let topics = unsafe {
@@ -100,28 +130,9 @@ fn described_id<C: ClientContext>(
         )
     }
     .ok_or(RDKafkaErrorCode::Fail)?;
-    // SAFETY: `handle` is alive as long as `client`, which we borrow; the options are ours.
-    let options = unsafe {
-        Owned::new(
-            native::rd_kafka_AdminOptions_new(
-                handle,
-                native::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
-            ),
-            native::rd_kafka_AdminOptions_destroy,
-        )
-    }
-    .ok_or(RDKafkaErrorCode::Fail)?;
+    let options =
+        options(client, native::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, limit)?;
     // SAFETY: the options are alive, and `reason` has the length that is told.
-    let set = unsafe {
-        native::rd_kafka_AdminOptions_set_request_timeout(
-            options.as_ptr(),
-            request_ms,
-            reason.as_mut_ptr(),
-            reason.len(),
-        )
-    };
-    ok(set)?;
-    // SAFETY: as above.
     let set = unsafe {
         native::rd_kafka_AdminOptions_set_broker(
             options.as_ptr(),
@@ -131,29 +142,108 @@ fn described_id<C: ClientContext>(
         )
     };
     ok(set)?;
-    // SAFETY: `handle` is alive; the queue is ours.
-    let queue =
-        unsafe { Owned::new(native::rd_kafka_queue_new(handle), native::rd_kafka_queue_destroy) }
-            .ok_or(RDKafkaErrorCode::Fail)?;
+    let queue = queue(client)?;
     // SAFETY: all four are alive; the call copies what it needs and answers on our queue alone.
-    // `poll` gives an event that is ours, or null after the wait. A queue may be destroyed while
-    // an answer is still on its way.
-    let answer = unsafe {
+    unsafe {
         native::rd_kafka_DescribeTopics(handle, topics.as_ptr(), options.as_ptr(), queue.as_ptr());
+    }
+    read_topic(&answer(&queue, limit)?)
+}
+
+fn described_group<C: ClientContext>(
+    client: &Client<C>,
+    name: &CStr,
+    limit: Duration,
+) -> Result<Rights, RDKafkaErrorCode> {
+    let mut names = [name.as_ptr()];
+    let operation = native::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS;
+    let options = options(client, operation, limit)?;
+    let queue = queue(client)?;
+    // SAFETY: `names` holds one C string and outlives the call, which copies it; the rest is alive,
+    // and the answer comes on our queue alone.
+    unsafe {
+        native::rd_kafka_DescribeConsumerGroups(
+            client.native_ptr(),
+            names.as_mut_ptr(),
+            names.len(),
+            options.as_ptr(),
+            queue.as_ptr(),
+        );
+    }
+    read_group(&answer(&queue, limit)?)
+}
+
+/// Options of a request that also asks for rights.
+fn options<C: ClientContext>(
+    client: &Client<C>,
+    operation: native::rd_kafka_admin_op_t,
+    limit: Duration,
+) -> Result<Owned<native::rd_kafka_AdminOptions_t>, RDKafkaErrorCode> {
+    let mut reason: [c_char; REASON_BYTES] = [0; REASON_BYTES];
+    // SAFETY: the client's handle is alive as long as the client, which we borrow; the options are
+    // ours.
+    let options = unsafe {
+        Owned::new(
+            native::rd_kafka_AdminOptions_new(client.native_ptr(), operation),
+            native::rd_kafka_AdminOptions_destroy,
+        )
+    }
+    .ok_or(RDKafkaErrorCode::Fail)?;
+    // SAFETY: the options are alive, and `reason` has the length that is told.
+    let set = unsafe {
+        native::rd_kafka_AdminOptions_set_request_timeout(
+            options.as_ptr(),
+            milliseconds(limit),
+            reason.as_mut_ptr(),
+            reason.len(),
+        )
+    };
+    ok(set)?;
+    // SAFETY: the options are alive. What comes back is null, or an error that is ours to free.
+    let refused = unsafe {
+        Owned::new(
+            native::rd_kafka_AdminOptions_set_include_authorized_operations(options.as_ptr(), 1),
+            native::rd_kafka_error_destroy,
+        )
+    };
+    match refused {
+        None => Ok(options),
+        Some(_) => Err(RDKafkaErrorCode::UnsupportedFeature),
+    }
+}
+
+fn queue<C: ClientContext>(
+    client: &Client<C>,
+) -> Result<Owned<native::rd_kafka_queue_t>, RDKafkaErrorCode> {
+    // SAFETY: the client's handle is alive; the queue is ours.
+    let queue = unsafe {
+        Owned::new(native::rd_kafka_queue_new(client.native_ptr()), native::rd_kafka_queue_destroy)
+    };
+    queue.ok_or(RDKafkaErrorCode::Fail)
+}
+
+fn answer(
+    queue: &Owned<native::rd_kafka_queue_t>,
+    limit: Duration,
+) -> Result<Owned<native::rd_kafka_event_t>, RDKafkaErrorCode> {
+    let wait_ms = milliseconds(limit.saturating_add(GRACE));
+    // SAFETY: `poll` gives an event that is ours, or null after the wait. A queue may be destroyed
+    // while an answer is still on its way.
+    let answer = unsafe {
         Owned::new(
             native::rd_kafka_queue_poll(queue.as_ptr(), wait_ms),
             native::rd_kafka_event_destroy,
         )
-    }
-    .ok_or(RDKafkaErrorCode::OperationTimedOut)?;
-    read_answer(&answer)
-}
-
-fn read_answer(
-    answer: &Owned<native::rd_kafka_event_t>,
-) -> Result<Option<String>, RDKafkaErrorCode> {
+    };
+    let answer = answer.ok_or(RDKafkaErrorCode::OperationTimedOut)?;
     // SAFETY: the event is alive.
     ok(unsafe { native::rd_kafka_event_error(answer.as_ptr()) })?;
+    Ok(answer)
+}
+
+fn read_topic(
+    answer: &Owned<native::rd_kafka_event_t>,
+) -> Result<TopicDescription, RDKafkaErrorCode> {
     // SAFETY: the event is alive; null comes back where it answers something else.
     let result = unsafe { native::rd_kafka_event_DescribeTopics_result(answer.as_ptr()) };
     if result.is_null() {
@@ -169,20 +259,76 @@ fn read_answer(
     let topic = unsafe { *topics };
     // SAFETY: `topic` belongs to the event, which is alive. The code of a null error is "none".
     ok(unsafe { native::rd_kafka_error_code(native::rd_kafka_TopicDescription_error(topic)) })?;
+    let mut told = 0;
+    // SAFETY: as above; `told` is ours to be written, and counts the elements that come back.
+    let rights = unsafe {
+        let listed = native::rd_kafka_TopicDescription_authorized_operations(topic, &raw mut told);
+        rights(listed, told)
+    };
     // SAFETY: as above; the id belongs to the description.
     let id = unsafe { native::rd_kafka_TopicDescription_topic_id(topic) };
     if id.is_null() {
-        return Ok(None);
+        return Ok(TopicDescription { id: None, rights });
     }
     // SAFETY: `id` is not null and belongs to the event; the text is kept inside of it.
     let text = unsafe { native::rd_kafka_Uuid_base64str(id) };
     if text.is_null() {
-        return Ok(None);
+        return Ok(TopicDescription { id: None, rights });
     }
     // SAFETY: `text` is a C string that lives as long as the event; it is copied here.
     let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
     // librdkafka writes the standard alphabet of base64, Kafka's tools the one for URLs.
-    Ok(Some(text.replace('+', "-").replace('/', "_")))
+    let id = text.replace('+', "-").replace('/', "_");
+    Ok(TopicDescription { id: Some(id).filter(|id| id != NO_ID), rights })
+}
+
+fn read_group(answer: &Owned<native::rd_kafka_event_t>) -> Result<Rights, RDKafkaErrorCode> {
+    // SAFETY: the event is alive; null comes back where it answers something else.
+    let result = unsafe { native::rd_kafka_event_DescribeConsumerGroups_result(answer.as_ptr()) };
+    if result.is_null() {
+        return Err(RDKafkaErrorCode::Fail);
+    }
+    let mut count = 0;
+    // SAFETY: `result` is not null and belongs to the event; `count` is ours to be written.
+    let groups =
+        unsafe { native::rd_kafka_DescribeConsumerGroups_result_groups(result, &raw mut count) };
+    if groups.is_null() || count == 0 {
+        return Err(RDKafkaErrorCode::Fail);
+    }
+    // SAFETY: the array is not null and has at least one element, which belongs to the event.
+    let group = unsafe { *groups };
+    // SAFETY: `group` belongs to the event, which is alive. The code of a null error is "none".
+    ok(unsafe {
+        native::rd_kafka_error_code(native::rd_kafka_ConsumerGroupDescription_error(group))
+    })?;
+    let mut told = 0;
+    // SAFETY: as above; `told` is ours to be written, and counts the elements that come back.
+    Ok(unsafe {
+        let listed =
+            native::rd_kafka_ConsumerGroupDescription_authorized_operations(group, &raw mut told);
+        rights(listed, told)
+    })
+}
+
+/// The operations of a list that matter to us.
+///
+/// # Safety
+///
+/// `listed` is null, or points to `count` elements that are alive.
+unsafe fn rights(listed: *const native::rd_kafka_AclOperation_t, count: usize) -> Rights {
+    use native::rd_kafka_AclOperation_t as Native;
+    if listed.is_null() {
+        return Rights::default();
+    }
+    // SAFETY: the caller promises it.
+    let listed = unsafe { std::slice::from_raw_parts(listed, count) };
+    let known = [
+        (Native::RD_KAFKA_ACL_OPERATION_READ, Operation::Read),
+        (Native::RD_KAFKA_ACL_OPERATION_WRITE, Operation::Write),
+        (Native::RD_KAFKA_ACL_OPERATION_DESCRIBE_CONFIGS, Operation::DescribeConfigs),
+    ];
+    let held = known.into_iter().filter(|(native, _)| listed.contains(native));
+    held.map(|(_, operation)| operation).collect()
 }
 
 fn ok(code: native::rd_kafka_resp_err_t) -> Result<(), RDKafkaErrorCode> {

@@ -113,7 +113,8 @@ pub async fn compare<C: Cluster>(
     halts.extend(stopping.iter().map(|danger| format!("{}: {}", danger.place, danger.hazard)));
     let state_topic = target.topic(&definition.state_topic).await?;
     let unfit = |facts| unfit_state_topic(target, &definition.state_topic, &facts);
-    halts.extend(state_topic.and_then(unfit));
+    let unfit = state_topic.and_then(unfit);
+    halts.extend(unfit.map(|hazard| format!("target {}: {hazard}", target.name())));
     halts.extend(rival(&state, definition, &ground.source.cluster_id, target));
     halts.extend(link.admit().err().map(|halt| halt.to_string()));
     let plan = link.plan();

@@ -21,9 +21,11 @@ use crate::service::ports::TopicFacts;
 use crate::service::ports::TopicSpec;
 use crate::service::preflight::Hazard;
 use crate::service::preflight::Stops;
+use crate::service::preflight::alter_command;
 use crate::service::preflight::create_command;
 use crate::service::preflight::hazards;
 use crate::service::preflight::schemas_topic_spec;
+use crate::service::preflight::source_hazards;
 use crate::service::state::Braked;
 use crate::service::state::Checkpoint;
 use crate::service::state::Claim;
@@ -82,27 +84,6 @@ impl Ground {
         })
     }
 
-    /// Whether records are safe in these topics.
-    ///
-    /// # Errors
-    /// [`Stop::Halt`] with the command that mends it.
-    pub fn check<C: Cluster>(
-        &self,
-        source: &C,
-        target: &C,
-        link: &LinkDefinition,
-    ) -> Result<(), Stop> {
-        for Danger { place, hazard } in self.dangers(source, target, link) {
-            match hazard.stops {
-                Stops::Yes => return Err(Stop::Halt(format!("{place}: {hazard}"))),
-                Stops::No => {
-                    tracing::warn!(link = %link.rules.name, place, hazard = %hazard, "topic");
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// What endangers records in these topics.
     #[must_use]
     pub fn dangers<C: Cluster>(
@@ -112,15 +93,10 @@ impl Ground {
         link: &LinkDefinition,
     ) -> Vec<Danger> {
         let source_brokers = source.bootstrap_servers();
-        let in_source = hazards(&link.source_topic, source_brokers, &self.source_topic);
-        let in_source = in_source.into_iter().map(|mut hazard| {
-            // Nothing is written there: what the source loses is its registry's, but without an
-            // order of its records there is nothing to follow.
-            if self.source_topic.partitions == 1 {
-                hazard.stops = Stops::No;
-            }
-            Danger { place: format!("source {}", source.name()), hazard }
-        });
+        let in_source = source_hazards(&link.source_topic, source_brokers, &self.source_topic);
+        let in_source = in_source
+            .into_iter()
+            .map(|hazard| Danger { place: format!("source {}", source.name()), hazard });
         let in_target = self
             .target_topic
             .iter()
@@ -146,13 +122,13 @@ impl Ground {
         }
         if self.target_topic.is_none() {
             let spec = schemas_topic_spec(&link.target_topic, self.target.brokers);
-            found.push(may_not_be_created(target, &spec));
+            found.push(not_created(target, &spec).to_string());
         }
         match target.topic(&link.state_topic).await {
             Ok(Some(_)) => {}
             Ok(None) => {
                 let spec = topic_spec(&link.state_topic, self.target.brokers);
-                found.push(may_not_be_created(target, &spec));
+                found.push(not_created(target, &spec).to_string());
             }
             // Whoever only compares does not need it.
             Err(fault) if fault.class == FaultClass::NotPermitted => {}
@@ -177,7 +153,7 @@ impl Ground {
         match target.topic(&link.state_topic).await? {
             Some(facts) => match unfit_state_topic(target, &link.state_topic, &facts) {
                 None => Ok(()),
-                Some(reason) => Err(Stop::Halt(reason)),
+                Some(hazard) => Err(Stop::Halt(hazard.to_string())),
             },
             None => {
                 let spec = topic_spec(&link.state_topic, self.target.brokers);
@@ -245,24 +221,28 @@ pub fn unfit_state_topic<C: Cluster>(
     target: &C,
     topic: &str,
     facts: &TopicFacts,
-) -> Option<String> {
+) -> Option<Hazard> {
     let wanted = usize::try_from(PARTITIONS).unwrap_or(usize::MAX);
-    let (name, brokers) = (target.name(), target.bootstrap_servers());
+    let brokers = target.bootstrap_servers();
     if facts.partitions < wanted {
-        return Some(format!(
-            "target {name}: topic {topic} has {} partitions; it needs {wanted}, or two instances \
-             could write the same scope: kafka-topics.sh --bootstrap-server {brokers} --alter \
-             --topic {topic} --partitions {wanted}",
-            facts.partitions,
-        ));
+        let what = format!(
+            "topic {topic} has {} partitions; it needs {wanted}, or two instances could write the \
+             same scope",
+            facts.partitions
+        );
+        let mend = format!(
+            "kafka-topics.sh --bootstrap-server {brokers} --alter --topic {topic} --partitions \
+             {wanted}"
+        );
+        return Some(Hazard { what, mend, stops: Stops::Yes });
     }
     let policy = &facts.settings.as_ref().ok()?.cleanup_policy;
-    (policy != "compact").then(|| {
-        format!(
-            "target {name}: topic {topic} has cleanup.policy={policy}, which would lose claims and \
-             checkpoints: kafka-configs.sh --bootstrap-server {brokers} --alter --entity-type topics \
-             --entity-name {topic} --add-config cleanup.policy=compact"
-        )
+    (policy != "compact").then(|| Hazard {
+        what: format!(
+            "topic {topic} has cleanup.policy={policy}, which would lose claims and checkpoints"
+        ),
+        mend: alter_command(brokers, topic, "cleanup.policy=compact"),
+        stops: Stops::Yes,
     })
 }
 
@@ -272,7 +252,7 @@ async fn create<C: Cluster>(
     spec: TopicSpec,
 ) -> Result<TopicFacts, Stop> {
     if !link.create_topics {
-        return Err(Stop::Halt(may_not_be_created(target, &spec)));
+        return Err(Stop::Halt(not_created(target, &spec).to_string()));
     }
     target.create_topic(&spec).await?;
     tracing::info!(
@@ -288,13 +268,17 @@ async fn create<C: Cluster>(
     }
 }
 
-fn may_not_be_created<C: Cluster>(target: &C, spec: &TopicSpec) -> String {
-    format!(
-        "topic {} does not exist at {} and create_topics is false; create it with: {}",
-        spec.name,
-        target.name(),
-        create_command(target.bootstrap_servers(), spec)
-    )
+/// A topic that is missing and that nobody may create.
+pub(super) fn not_created<C: Cluster>(target: &C, spec: &TopicSpec) -> Hazard {
+    Hazard {
+        what: format!(
+            "topic {} does not exist at {} and create_topics is false",
+            spec.name,
+            target.name()
+        ),
+        mend: create_command(target.bootstrap_servers(), spec),
+        stops: Stops::Yes,
+    }
 }
 
 /// The fault of a topic that does not exist.

@@ -2,6 +2,7 @@
 //!
 //! `kafka` implements the cluster's side on librdkafka, the simulator in memory.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
@@ -102,6 +103,44 @@ pub struct TopicSpec {
     pub replication: i32,
     /// Settings, by name.
     pub settings: Vec<(String, String)>,
+}
+
+/// What a principal may do with a topic or a group, as far as a link has to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Operation {
+    /// Reading a topic, being a member of a group.
+    Read,
+    /// Writing a topic.
+    Write,
+    /// Creating a topic.
+    Create,
+    /// Reading a topic's settings.
+    DescribeConfigs,
+}
+
+impl Operation {
+    /// As Kafka's tools take it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Read => "Read",
+            Self::Write => "Write",
+            Self::Create => "Create",
+            Self::DescribeConfigs => "DescribeConfigs",
+        }
+    }
+}
+
+/// The operations that are allowed.
+pub type Rights = BTreeSet<Operation>;
+
+/// What rights are on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resource {
+    /// A topic.
+    Topic(String),
+    /// A consumer group.
+    Group(String),
 }
 
 /// A run of records from one partition.
@@ -246,6 +285,47 @@ pub trait Cluster: Clone + fmt::Debug + Send + Sync + 'static {
 
     /// `host:port` of its brokers with commas between them, for commands that an operator runs.
     fn bootstrap_servers(&self) -> &str;
+
+    /// The principal as which it is asked, as Kafka's tools take it (`User:mirror`); `None` where
+    /// only the brokers know it.
+    fn principal(&self) -> Option<String> {
+        None
+    }
+
+    /// The hosts among its addresses whose names mean nothing here, each with the system's reason.
+    fn unknown_hosts(&self) -> impl Future<Output = Vec<(String, String)>> + Send {
+        std::future::ready(Vec::new())
+    }
+
+    /// Asks what the principal may do with a topic or a group; `None` where that is not told. A topic
+    /// that does not exist is [`FaultClass::Missing`].
+    fn rights(
+        &self,
+        resource: &Resource,
+    ) -> impl Future<Output = Result<Option<Rights>, Fault>> + Send {
+        let _ = resource;
+        std::future::ready(Ok(None))
+    }
+
+    /// Asks whether a topic would be created, without creating it.
+    ///
+    /// # Errors
+    /// Why it would not be.
+    fn may_create(&self, spec: &TopicSpec) -> impl Future<Output = Result<(), Fault>> + Send {
+        let _ = spec;
+        std::future::ready(Ok(()))
+    }
+
+    /// Asks for the first record of a partition 0 whose time is this or a later one, in milliseconds
+    /// since 1970.
+    fn first_since(
+        &self,
+        topic: &str,
+        time_ms: i64,
+    ) -> impl Future<Output = Result<Option<Offset>, Fault>> + Send {
+        let _ = (topic, time_ms);
+        std::future::ready(Ok(None))
+    }
 
     /// Asks the cluster who it is.
     fn facts(&self) -> impl Future<Output = Result<ClusterFacts, Fault>> + Send;

@@ -271,7 +271,13 @@ pub fn partition_of(scope: &Scope) -> i32 {
 #[must_use]
 pub fn group_of(state_topic: &str, scope: &Scope) -> String {
     let digest = format!("{:?}", Digest::of(scope_name(scope).as_bytes()));
-    format!("{}-{}", state_topic.trim_start_matches('_'), digest.get(..12).unwrap_or(&digest))
+    format!("{}{}", group_prefix(state_topic), digest.get(..12).unwrap_or(&digest))
+}
+
+/// What the names of all groups of a state topic begin with.
+#[must_use]
+pub fn group_prefix(state_topic: &str) -> String {
+    format!("{}-", state_topic.trim_start_matches('_'))
 }
 
 /// Our topic as it is created.

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::{
-    broker::{NewRecord, Record},
     harmless::{assert_harmless, assert_references_resolve},
+    message::{NewRecord, Record},
     mirror::{LINK_LIMIT, Mirror, Scene},
     numbers::assert_forward_only,
     process::{poll_until, wall_ms},

@@ -1,7 +1,7 @@
 //! A source that can't be believed stops a link before its first delete.
 
 use crate::{
-    broker::NewRecord,
+    message::NewRecord,
     mirror::{SOURCE_SETTINGS, Scene},
     records::{hard_deleted, schema, soft_deleted},
 };

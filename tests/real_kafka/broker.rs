@@ -14,7 +14,7 @@ use std::{
 };
 
 use rdkafka::{
-    ClientConfig, Message, Offset, TopicPartitionList,
+    ClientConfig, Offset, TopicPartitionList,
     admin::{
         AdminClient, AdminOptions, AlterConfig, ConfigSource, NewTopic, ResourceSpecifier,
         TopicReplication,
@@ -22,11 +22,12 @@ use rdkafka::{
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
     error::{KafkaError, RDKafkaErrorCode},
-    message::{BorrowedMessage, Header, Headers, OwnedHeaders},
+    message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
 use tempfile::TempDir;
 
+use crate::message::{NewRecord, Record};
 use crate::process::{
     Port, Setup, block_on, dismiss_watcher, format_storage, launch, limit_files, new_folder,
     poll_until, run_tool, send_signal, write_settings,
@@ -64,52 +65,6 @@ pub(crate) fn shared_source() -> &'static Broker {
 pub(crate) fn shared_target() -> &'static Broker {
     static SHARED: OnceLock<Broker> = OnceLock::new();
     SHARED.get_or_init(|| Broker::start("shared-target"))
-}
-
-/// A record to be produced.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct NewRecord {
-    pub(crate) key: Option<Vec<u8>>,
-    pub(crate) value: Option<Vec<u8>>,
-    /// Milliseconds since 1970; `None` is the moment it is sent.
-    pub(crate) timestamp: Option<i64>,
-    pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
-}
-
-impl NewRecord {
-    pub(crate) fn put(key: &str, value: &str) -> Self {
-        Self { key: Some(key.into()), value: Some(value.into()), ..Self::default() }
-    }
-
-    pub(crate) fn tombstone(key: &str) -> Self {
-        Self { key: Some(key.into()), ..Self::default() }
-    }
-}
-
-/// A record as it lies in a log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Record {
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
-    /// Milliseconds since 1970.
-    pub(crate) timestamp: Option<i64>,
-    pub(crate) key: Option<Vec<u8>>,
-    pub(crate) value: Option<Vec<u8>>,
-    pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
-}
-
-impl From<BorrowedMessage<'_>> for Record {
-    fn from(message: BorrowedMessage<'_>) -> Self {
-        let headers = message.headers().into_iter().flat_map(Headers::iter);
-        Self {
-            partition: message.partition(),
-            offset: message.offset(),
-            timestamp: message.timestamp().to_millis(),
-            key: message.key().map(<[u8]>::to_vec),
-            value: message.payload().map(<[u8]>::to_vec),
-            headers: headers.map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect(),
-        }
-    }
 }
 
 /// One Apache Kafka broker that is its own controller.
@@ -251,10 +206,10 @@ impl Broker {
 
     /// Sets what a client of this id may do.
     pub(crate) fn configure_client(&self, client_id: &str, settings: &str) {
-        let bootstrap = self.bootstrap();
-        let words = ["--bootstrap-server", &bootstrap, "--alter", "--add-config", settings];
+        let words = ["--alter", "--add-config", settings];
         let whom = ["--entity-type", "clients", "--entity-name", client_id];
-        run_tool(self.folder.path(), "kafka.admin.ConfigCommand", &[&words[..], &whom].concat());
+        let words = words.iter().chain(&whom).map(|&word| word.to_owned());
+        self.run_tool("kafka.admin.ConfigCommand", &words.collect::<Vec<_>>());
     }
 
     /// Creates a topic without replicas and waits until its partitions have a leader.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::{
-    broker::NewRecord,
+    message::NewRecord,
     mirror::Scene,
     process::wall_ms,
     records::{State, fixture, meaning, written_by},

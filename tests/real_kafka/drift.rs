@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    broker::NewRecord,
+    message::NewRecord,
     mirror::{Mirror, Scene},
     process::{now, poll_until},
     records::{hard_deleted, mode, mode_key, schema, soft_deleted, version_in},

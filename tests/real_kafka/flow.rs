@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    broker::NewRecord,
+    message::NewRecord,
     mirror::Scene,
     numbers::numbered,
     records::{config, config_key, delete_subject, hard_deleted, schema, soft_deleted, version_in},

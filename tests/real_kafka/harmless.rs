@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::{
-    broker::Record,
+    message::Record,
     records::{State, key_of},
 };
 

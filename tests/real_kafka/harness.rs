@@ -8,7 +8,8 @@ use rdkafka::{
 };
 
 use crate::{
-    broker::{Broker, COMPACT_SOON, EXPIRE_SOON, NewRecord, Record, shared_source, shared_target},
+    broker::{Broker, COMPACT_SOON, EXPIRE_SOON, shared_source, shared_target},
+    message::{NewRecord, Record},
     process::{new_folder, poll_until, watched},
 };
 

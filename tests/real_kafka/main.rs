@@ -14,6 +14,8 @@ mod harmless;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod message;
+#[cfg(test)]
 mod mirror;
 #[cfg(test)]
 mod numbers;

@@ -13,7 +13,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    broker::{Broker, NewRecord, Record, shared_source, shared_target},
+    broker::{Broker, shared_source, shared_target},
+    message::{NewRecord, Record},
     process::{dismiss_watcher, new_folder, poll_until, send_signal, watched},
     records::{State, fold},
 };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::{
-    broker::{NewRecord, Record},
+    message::{NewRecord, Record},
     records::key_of,
 };
 

@@ -1,7 +1,8 @@
 //! Brokers that die and come back while a link follows.
 
 use crate::{
-    broker::{Broker, NewRecord, shared_source},
+    broker::{Broker, shared_source},
+    message::NewRecord,
     mirror::{Mirror, SOURCE_SETTINGS, Scene},
     records::{schema, version_in},
 };

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::broker::{NewRecord, Record};
+use crate::message::{NewRecord, Record};
 
 /// The header under which a link says who wrote a record.
 const PROVENANCE: &str = "schema-mirror";

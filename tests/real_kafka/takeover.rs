@@ -3,7 +3,8 @@
 use std::{fs, time::Duration};
 
 use crate::{
-    broker::{Broker, Record, shared_source},
+    broker::{Broker, shared_source},
+    message::Record,
     mirror::{LINK_LIMIT, Mirror, SOURCE_SETTINGS, Scene, answer, write_config},
     process::{now, poll_until},
     records::{schema, version_in, written_by},

@@ -1,7 +1,8 @@
 //! A source whose tombstones expired while the link was away.
 
 use crate::{
-    broker::{COMPACT_SOON, EXPIRE_SOON, NewRecord, shared_source, shared_target},
+    broker::{COMPACT_SOON, EXPIRE_SOON, shared_source, shared_target},
+    message::NewRecord,
     mirror::Scene,
     records::{
         config, config_key, hard_deleted, key_of, noop, schema, schema_key, soft_deleted,

@@ -36,6 +36,7 @@ use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 use crate::service::ports::LeaseRequest;
 use crate::service::ports::RecordLimit;
+use crate::service::preflight::examine;
 use crate::service::reading::Fetcher;
 use crate::service::reading::SourceStream;
 use crate::service::state::Checkpoint;
@@ -187,14 +188,15 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
 
     async fn preflight(&mut self) -> Result<Ground, Stop> {
         self.enter(Phase::Preflight);
-        let mut ground = Ground::survey(&self.source, &self.target, &self.definition).await?;
+        let report =
+            examine(&self.source, &self.target, &self.definition, self.clock.wall_ms()).await;
+        let mut ground = report.admit(&self.definition.rules.name)?;
         if self.definition.context == ContextNamedBy::SourceCluster {
             let state = read_state(&self.target, &self.definition.state_topic).await?;
             let settled = with_context(&self.definition, &ground.source.cluster_id, &state)?;
             self.definition = Arc::new(settled);
         }
         ground.prepare(&self.target, &self.definition).await?;
-        ground.check(&self.source, &self.target, &self.definition)?;
         Ok(ground)
     }
 

@@ -2,8 +2,9 @@
 
 use super::wait_for_more;
 use crate::{
-    broker::{COMPACT_SOON, NewRecord},
+    broker::COMPACT_SOON,
     flow::{OFTEN, Registry, while_flowing},
+    message::NewRecord,
     mirror::Scene,
     numbers::doubled,
     process::wall_ms,

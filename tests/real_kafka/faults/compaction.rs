@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::wait_for_more;
 use crate::{
-    broker::{COMPACT_SOON, EXPIRE_SOON, Record, shared_source, shared_target},
+    broker::{COMPACT_SOON, EXPIRE_SOON, shared_source, shared_target},
     flow::{OFTEN, Registry, while_flowing},
+    message::Record,
     mirror::Scene,
     records::{key_of, noop},
 };

@@ -12,8 +12,9 @@ use super::{
     wait_for_more,
 };
 use crate::{
-    broker::{COMPACT_SOON, Record, shared_source},
+    broker::{COMPACT_SOON, shared_source},
     flow::{OFTEN, Registry, while_flowing},
+    message::Record,
     mirror::{LINK_LIMIT, Mirror, SOURCE_SETTINGS, Scene, write_config},
     numbers::numbered,
     process::{now, poll_until},

@@ -1,8 +1,9 @@
 //! A source topic that is deleted and created again, cut off, or emptied.
 
 use crate::{
-    broker::{COMPACT_SOON, NewRecord},
+    broker::COMPACT_SOON,
     flow::{OFTEN, Registry, while_flowing},
+    message::NewRecord,
     mirror::{Mirror, SOURCE_SETTINGS, Scene},
     records::{hard_deleted, schema, soft_deleted},
 };

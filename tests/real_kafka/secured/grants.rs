@@ -95,6 +95,17 @@ impl Grant {
         }
     }
 
+    /// The README's command for it alone, where the broker, the user and the topics are a test's.
+    pub(crate) fn command(&self, passage: &Passage, bootstrap: &str, user: &str) -> String {
+        let Self { operation, kind, .. } = self;
+        let name = self.name_in(passage);
+        let pattern = if self.is_prefix { " --resource-pattern-type prefixed" } else { "" };
+        format!(
+            "kafka-acls.sh --bootstrap-server {bootstrap} --add --allow-principal User:{user} \
+             --operation {operation} --{kind} {name}{pattern}"
+        )
+    }
+
     /// Grants it to users.
     pub(crate) fn give(&self, passage: &Passage, users: &[&str]) {
         let mut arguments = vec!["--add".to_owned(), "--operation".to_owned()];

@@ -6,6 +6,7 @@
 mod certificates;
 mod grants;
 mod logins;
+mod preflight;
 mod rights;
 
 use std::{fs, path::PathBuf, sync::OnceLock};
@@ -23,9 +24,10 @@ use crate::{
 const PASSWORD: &str = "pw-Xk29-of-mirror";
 /// The password of the locked key.
 const KEY_PASSWORD: &str = "pw-Qz71-of-key";
-/// Users with passwords, besides the super user `mirror`: one with every right that the README
-/// grants, and one without any.
-const USERS: [&str; 3] = ["mirror", "granted", "stranger"];
+/// How many rights the README grants: there is a user who lacks each of them.
+const GRANTS: usize = 12;
+/// Users with passwords besides those, the super user `mirror` first.
+const USERS: [&str; 3] = ["mirror", "granted", "waiting"];
 /// Super users besides the tests' own client.
 const SUPER_USERS: &str = "User:ANONYMOUS;User:CN=mirror;User:mirror";
 
@@ -57,7 +59,7 @@ impl Secured {
         keep("client.key", &client.key());
         keep("client-locked.key", &client.locked_key(KEY_PASSWORD));
         keep("password", PASSWORD);
-        let ports = [Port::reserve(), Port::reserve(), Port::reserve(), Port::reserve()];
+        let ports = [(); 4].map(|()| Port::reserve());
         let [tls, mtls, plain, scram] = ports.each_ref().map(|port| port.number);
         let listeners = vec![
             ("TLS", "SSL", tls),
@@ -130,7 +132,9 @@ impl Secured {
 /// Lines of `server.properties` by which it knows who comes.
 fn properties(folder: &TempDir) -> Vec<(String, String)> {
     let file = |name: &str| folder.path().join(name).display().to_string();
-    let users: String = USERS.iter().map(|user| format!(" user_{user}=\"{PASSWORD}\"")).collect();
+    let users = USERS.map(str::to_owned).into_iter();
+    let users = users.chain((0..GRANTS).map(|number| format!("lacks_{number}")));
+    let users: String = users.map(|user| format!(" user_{user}=\"{PASSWORD}\"")).collect();
     let module = "org.apache.kafka.common.security";
     let plain = format!("{module}.plain.PlainLoginModule required{users};");
     let scram = format!("{module}.scram.ScramLoginModule required;");

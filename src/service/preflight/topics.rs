@@ -1,4 +1,4 @@
-//! What has to hold of topics before a link touches them.
+//! What endangers the schemas in a topic.
 
 use std::fmt;
 
@@ -56,6 +56,25 @@ pub fn create_command(bootstrap: &str, spec: &TopicSpec) -> String {
     )
 }
 
+/// The command that changes a setting of a topic.
+#[must_use]
+pub fn alter_command(bootstrap: &str, topic: &str, setting: &str) -> String {
+    format!(
+        "kafka-configs.sh --bootstrap-server {bootstrap} --alter --entity-type topics --entity-name {topic} --add-config {setting}"
+    )
+}
+
+/// The same in a topic that is only read: what the source loses is its registry's, but without an
+/// order of its records there is nothing to follow.
+#[must_use]
+pub fn source_hazards(topic: &str, bootstrap: &str, facts: &TopicFacts) -> Vec<Hazard> {
+    let mut found = hazards(topic, bootstrap, facts);
+    if facts.partitions == 1 {
+        found.iter_mut().for_each(|hazard| hazard.stops = Stops::No);
+    }
+    found
+}
+
 /// What endangers the schemas in a topic. A registry refuses to start on more than one partition
 /// and on any policy but `compact` (confluent-schemas-topic §10.1).
 #[must_use]
@@ -87,11 +106,7 @@ fn setting_hazards(
     replication: usize,
     found: &mut Vec<Hazard>,
 ) {
-    let alter = |setting: &str| {
-        format!(
-            "kafka-configs.sh --bootstrap-server {bootstrap} --alter --entity-type topics --entity-name {topic} --add-config {setting}"
-        )
-    };
+    let alter = |setting: &str| alter_command(bootstrap, topic, setting);
     if settings.cleanup_policy != "compact" {
         let deletes = settings.cleanup_policy.contains("delete");
         let what = if deletes {
