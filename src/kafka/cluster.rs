@@ -215,7 +215,7 @@ impl Inner {
                     return Err(place.fault_of(RDKafkaErrorCode::UnknownTopicOrPartition));
                 };
                 let told = describe_topic(prober.client(), leader, topic, ANSWER_WITHIN);
-                (place, told.map(|told| told.map(|told| told.rights)))
+                (place, told.map(|told| told.and_then(|told| told.rights)))
             }
             Resource::Group(group) => {
                 let place = Place::group(&self.name, group);

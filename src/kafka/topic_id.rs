@@ -64,8 +64,8 @@ impl<T> Drop for Owned<T> {
 pub(super) struct TopicDescription {
     /// The topic's id, as Kafka's tools write it; `None` where the broker has no ids.
     pub(super) id: Option<String>,
-    /// What the principal may do with it.
-    pub(super) rights: Rights,
+    /// What the principal may do with it; `None` where the broker does not tell.
+    pub(super) rights: Option<Rights>,
 }
 
 /// Asks one broker, by its id, about a topic. `None` where it does not know the request. Blocks, at
@@ -96,7 +96,7 @@ pub(super) fn group_rights<C: ClientContext>(
     limit: Duration,
 ) -> Result<Option<Rights>, RDKafkaErrorCode> {
     let name = CString::new(group).map_err(|_| RDKafkaErrorCode::InvalidGroupId)?;
-    known(described_group(client, &name, limit))
+    Ok(known(described_group(client, &name, limit))?.flatten())
 }
 
 /// A request that nobody knows is no fault.
@@ -154,7 +154,7 @@ fn described_group<C: ClientContext>(
     client: &Client<C>,
     name: &CStr,
     limit: Duration,
-) -> Result<Rights, RDKafkaErrorCode> {
+) -> Result<Option<Rights>, RDKafkaErrorCode> {
     let mut names = [name.as_ptr()];
     let operation = native::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS;
     let options = options(client, operation, limit)?;
@@ -282,7 +282,9 @@ fn read_topic(
     Ok(TopicDescription { id: Some(id).filter(|id| id != NO_ID), rights })
 }
 
-fn read_group(answer: &Owned<native::rd_kafka_event_t>) -> Result<Rights, RDKafkaErrorCode> {
+fn read_group(
+    answer: &Owned<native::rd_kafka_event_t>,
+) -> Result<Option<Rights>, RDKafkaErrorCode> {
     // SAFETY: the event is alive; null comes back where it answers something else.
     let result = unsafe { native::rd_kafka_event_DescribeConsumerGroups_result(answer.as_ptr()) };
     if result.is_null() {
@@ -310,15 +312,16 @@ fn read_group(answer: &Owned<native::rd_kafka_event_t>) -> Result<Rights, RDKafk
     })
 }
 
-/// The operations of a list that matter to us.
+/// The operations of a list that matter to us. An empty list says nothing: whoever is told of a thing
+/// may at least describe it, and librdkafka's mock answers without any.
 ///
 /// # Safety
 ///
 /// `listed` is null, or points to `count` elements that are alive.
-unsafe fn rights(listed: *const native::rd_kafka_AclOperation_t, count: usize) -> Rights {
+unsafe fn rights(listed: *const native::rd_kafka_AclOperation_t, count: usize) -> Option<Rights> {
     use native::rd_kafka_AclOperation_t as Native;
-    if listed.is_null() {
-        return Rights::default();
+    if listed.is_null() || count == 0 {
+        return None;
     }
     // SAFETY: the caller promises it.
     let listed = unsafe { std::slice::from_raw_parts(listed, count) };
@@ -328,7 +331,7 @@ unsafe fn rights(listed: *const native::rd_kafka_AclOperation_t, count: usize) -
         (Native::RD_KAFKA_ACL_OPERATION_DESCRIBE_CONFIGS, Operation::DescribeConfigs),
     ];
     let held = known.into_iter().filter(|(native, _)| listed.contains(native));
-    held.map(|(_, operation)| operation).collect()
+    Some(held.map(|(_, operation)| operation).collect())
 }
 
 fn ok(code: native::rd_kafka_resp_err_t) -> Result<(), RDKafkaErrorCode> {
