@@ -15,8 +15,9 @@ use crate::{
 };
 
 /// Said at most once in each life of a link.
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 10] = [
     "preflight",
+    "dialects",
     "standby",
     "reading_target",
     "reading_source",

@@ -66,7 +66,8 @@ fn records_just_below_at_and_over_the_targets_limit_are_copied_or_set_aside_and_
     assert!(largest > LIMIT - ROOM, "{largest} bytes are not near {LIMIT}");
     let aside = sized.len() - count;
     assert_eq!(mirror.lines("incident").len(), aside, "each that is set aside is told once");
-    mirror.assert_story(1, &[("incident", aside), ("topic", 1)]);
+    // The look before the start warns of the topic, and of the source that takes more.
+    mirror.assert_story(1, &[("incident", aside), ("topic", 1), ("preflight", 2)]);
     assert!(registry.is_in(&scene.target_state()));
 
     scene.target.alter_topic(&scene.target_topic(), &[("max.message.bytes", "1048588")]);
@@ -100,7 +101,9 @@ fn a_limit_that_is_lowered_while_a_link_follows_sets_aside_what_is_too_large_sin
     assert!(held(&scene, 50_000) && !held(&scene, 50_001));
     assert!(registry.is_in(&scene.target_state()));
     // The broker refuses it, and the next life asks how much it takes.
-    mirror.assert_story(2, &[("incident", 1), ("waiting", 1), ("topic", 1)]);
+    // Its look before the start warns of the topic, and of the source that takes more.
+    let others = [("incident", 1), ("waiting", 1), ("topic", 1), ("preflight", 3)];
+    mirror.assert_story(2, &others);
 
     scene.target.alter_topic(&scene.target_topic(), &[("max.message.bytes", "1048588")]);
     let mut mirror = scene.run("one");
