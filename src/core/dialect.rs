@@ -108,6 +108,18 @@ impl Dialect {
         }
     }
 
+    /// Whether the value of a mode names the subject that its key names. Releases before 6.2 skip
+    /// a record with that field, and take the key's subject without it.
+    #[must_use]
+    pub(in crate::core) fn names_subject_in_mode(self) -> bool {
+        match self {
+            Self::Auto | Self::Confluent7 | Self::Confluent8 | Self::Karapace | Self::Redpanda => {
+                true
+            }
+            Self::Confluent6 => false,
+        }
+    }
+
     /// Whether a schema is dropped for good when what it references does not stand before it in the
     /// log, alive (measured: Karapace; read: Redpanda of 2024).
     #[must_use]

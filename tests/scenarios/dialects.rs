@@ -411,6 +411,18 @@ fn a_confluent_before_7_gets_no_context_and_no_field_that_it_would_skip_the_reco
     );
     check(
         "
+        link same subjects orders* to confluent-6
+        source
+          orders v1 id=7 refs=later:1
+        expect target
+          MODE orders READONLY
+          orders v1 id=7 refs=later:1
+        remarks
+          orders v1: which the source does not hold
+        ",
+    );
+    check(
+        "
         link into .source to confluent-6
         source
           orders v1 id=7

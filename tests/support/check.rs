@@ -254,7 +254,7 @@ fn expect_harmless(running: &Running, target: &Log) {
     if matches!(running.halted, Some(Halt::OtherRegistry { .. })) {
         return;
     }
-    if matches!(dialect, Dialect::Karapace | Dialect::Redpanda) {
+    if matches!(dialect, Dialect::Karapace | Dialect::Redpanda | Dialect::Confluent6) {
         return expect_plainly_read(dialect, running, target);
     }
     let new = || {

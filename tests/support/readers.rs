@@ -1,5 +1,5 @@
-//! Small models of the readers of Karapace and Redpanda, written from their sources and from what
-//! Karapace 6.2.0 was seen to do. They share no code with what they judge.
+//! Small models of the readers of Karapace, Redpanda and old Confluents, written from their sources
+//! and from what Karapace 6.2.0 was seen to do. They share no code with what they judge.
 
 use std::collections::BTreeMap;
 
@@ -49,9 +49,13 @@ impl PlainReader {
         let value: Map<String, Value> = serde_json::from_slice(value).unwrap();
         match kind {
             "SCHEMA" => self.minds_schema(dialect, &key, &value),
+            "CONFIG" if dialect == Dialect::Confluent6 => {
+                minds_fields(&value, &["compatibilityLevel"])
+            }
             "CONFIG" => minds_fields(&value, &["subject", "compatibilityLevel"])
                 .or_else(|| (!value["compatibilityLevel"].is_string()).then(|| "no level".into())),
             "MODE" if dialect == Dialect::Karapace => Some("it knows no modes".to_owned()),
+            "MODE" if dialect == Dialect::Confluent6 => minds_fields(&value, &["mode"]),
             "MODE" => minds_fields(&value, &["subject", "mode"]),
             _ => Some(format!("it does not know {kind}")),
         }
@@ -64,14 +68,15 @@ impl PlainReader {
         value: &Map<String, Value>,
     ) -> Option<String> {
         let fields = ["subject", "version", "id", "schemaType", "references", "schema", "deleted"];
-        if dialect == Dialect::Redpanda
+        if dialect != Dialect::Karapace
             && let Some(strange) = minds_fields(value, &fields)
         {
             return Some(strange);
         }
         let kind = value.get("schemaType").and_then(Value::as_str).unwrap_or("AVRO");
         let references = value.get("references").and_then(Value::as_array);
-        for reference in references.into_iter().flatten().filter(|_| kind != "JSON") {
+        let is_checked = kind != "JSON" && dialect != Dialect::Confluent6;
+        for reference in references.into_iter().flatten().filter(|_| is_checked) {
             if self.lives.get(&place(reference.as_object().unwrap())) != Some(&true) {
                 return Some(format!("dropped for good: {reference} does not live before it"));
             }

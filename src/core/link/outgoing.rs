@@ -47,7 +47,7 @@ impl Link {
         let value = match &write.change {
             Change::Delete => None,
             Change::Context => Some(context_value(&write.key)),
-            Change::Mode(mode) => Some(mode_value(&write.key, *mode)),
+            Change::Mode(mode) => Some(self.mode_value(&write.key, *mode)),
             Change::Value { value, .. } => Some(value.clone()),
             Change::Schema { held, references, .. } => {
                 let record = behind.ok_or("the source's record is not at hand")?;
@@ -163,6 +163,21 @@ impl Link {
         edited(&bytes, &Edit { subject: key.subject().map(Subject::spelled), ..edit })
     }
 
+    fn mode_value(&self, key: &Key, mode: Mode) -> Vec<u8> {
+        let mut out = b"{".to_vec();
+        let subject = key.subject().filter(|_| self.dialect().names_subject_in_mode());
+        let spelled = subject.map(Subject::spelled).unwrap_or_default();
+        if !spelled.is_empty() {
+            out.extend_from_slice(br#""subject":"#);
+            push_jackson_string(&mut out, &spelled);
+            out.push(b',');
+        }
+        out.extend_from_slice(br#""mode":"#);
+        push_jackson_string(&mut out, mode.as_str());
+        out.push(b'}');
+        out
+    }
+
     fn headers_of(&self, write: &Write, behind: Option<&Record>) -> Arc<[Header]> {
         let path = match (&write.change, behind) {
             (Change::Schema { .. } | Change::Delete, Some(record)) => {
@@ -220,20 +235,6 @@ fn timestamp_of(write: &Write, behind: Option<&Record>) -> Option<i64> {
 fn context_value(key: &Key) -> Vec<u8> {
     let mut out = br#"{"tenant":"default","context":"#.to_vec();
     push_jackson_string(&mut out, key.context().map_or("", |context| context.as_str()));
-    out.push(b'}');
-    out
-}
-
-fn mode_value(key: &Key, mode: Mode) -> Vec<u8> {
-    let mut out = b"{".to_vec();
-    let spelled = key.subject().map(Subject::spelled).unwrap_or_default();
-    if !spelled.is_empty() {
-        out.extend_from_slice(br#""subject":"#);
-        push_jackson_string(&mut out, &spelled);
-        out.push(b',');
-    }
-    out.extend_from_slice(br#""mode":"#);
-    push_jackson_string(&mut out, mode.as_str());
     out.push(b'}');
     out
 }
