@@ -175,15 +175,24 @@ impl Link {
         self.history.unfenced = false;
     }
 
-    /// Whether the scope holds no schema: then the source can be written straight through.
+    /// Whether the scope holds nothing but the opening of the link's own context: then the source can
+    /// be written straight through. Whatever else an earlier life left there may have to go.
     #[must_use]
     pub fn scope_is_empty(&self) -> bool {
+        let own = self.rules.own_context();
         self.scope_contexts().iter().all(|context| {
+            let is_own = own.as_ref() == Some(context);
             self.target.context(context).is_none_or(|view| {
-                view.subjects().all(|(name, held)| {
-                    let subject = || Subject { context: context.clone(), name: Arc::clone(name) };
-                    held.versions().is_empty() || !self.owns(&subject())
-                })
+                let opened = view.declared.is_some() && self.rules.owns_context(context);
+                (is_own || !opened)
+                    && view.subjects().all(|(name, held)| {
+                        let subject =
+                            || Subject { context: context.clone(), name: Arc::clone(name) };
+                        let is_opening = is_own && name.is_empty();
+                        let holds = !held.versions().is_empty()
+                            || (held.config.is_some() || held.mode.is_some()) && !is_opening;
+                        !holds || !self.owns(&subject())
+                    })
             })
         })
     }
