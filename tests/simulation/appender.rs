@@ -29,6 +29,9 @@ use super::world::World;
 
 /// What the producer's queue holds at most.
 const QUEUE_MAX: usize = 24;
+/// A write that was sent twice, as its first acknowledgement got lost, is acknowledged like this
+/// (librdkafka answers so when the broker knows the sequence number already).
+const NO_OFFSET: Offset = -1;
 
 #[derive(Debug, Default)]
 struct Session {
@@ -191,6 +194,10 @@ impl Producer {
                 }
             }
             self.wait(most).await;
+            if self.sim.lock().strikes(Chaos::RepeatedAck, 15) {
+                landed.fill(NO_OFFSET);
+            }
+            self.miscount(&mut landed);
             self.acknowledge(&landed);
         }
         self.lose().await;
@@ -260,7 +267,7 @@ impl Producer {
             }
         };
         let Route { process, cluster, topic, partition } = &self.route;
-        let fate = sabotage::tamper(&mut world, *cluster, topic, &mut write);
+        let fate = sabotage::tamper(&mut world, topic, &mut write);
         let author = Author::Link(*process);
         let mut landed = Ok(world.clusters[*cluster].topics.get(topic)?.partitions[*partition].end);
         for _ in 0..fate {
@@ -275,17 +282,32 @@ impl Producer {
         let mut session = locked(&self.session);
         for offset in offsets {
             let progress = &mut session.progress;
-            if progress.acked == 0 {
-                progress.first = Some(*offset);
-                progress.gapless = true;
-            } else if progress.next != *offset {
-                progress.gapless = false;
-            }
+            let is_first = progress.acked == 0;
             progress.acked += 1;
+            if *offset == NO_OFFSET {
+                progress.gapless = false;
+                continue;
+            }
+            progress.gapless = is_first || (progress.gapless && progress.next == *offset);
+            progress.first.get_or_insert(*offset);
             progress.next = progress.next.max(offset + 1);
         }
         drop(session);
         self.sim.wake();
+    }
+
+    /// Planted: acknowledges a write twice, or never.
+    fn miscount(&self, landed: &mut Vec<Offset>) {
+        let mut world = self.sim.lock();
+        if self.route.topic != SCHEMAS || landed.is_empty() {
+            return;
+        }
+        if world.sabotaged(Sabotage::AckTwice) && world.rng.chance(10) {
+            landed.push(landed[landed.len() - 1]);
+        }
+        if world.sabotaged(Sabotage::AckForgotten) && world.rng.chance(5) {
+            landed.pop();
+        }
     }
 
     /// Planted: says that writes are safe, and one in four never is.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use schema_mirror::core::record::Offset;
 use schema_mirror::core::record::Outgoing;
 use schema_mirror::core::record::Record;
 use schema_mirror::core::rules::DriftPolicy;
@@ -26,6 +27,7 @@ use super::said::passport;
 use super::said::said;
 use super::swarm::Chaos;
 use super::world::Pid;
+use super::world::Prefix;
 use super::world::SCHEMAS;
 use super::world::STATE;
 use super::world::World;
@@ -170,6 +172,11 @@ fn judge_schema(
     if !world.clusters[link.from].contents.contains_key(&content) {
         return Err("unharmed data: the source never said this".to_owned());
     }
+    if let Some(left) = left_behind(link, record) {
+        return Err(format!(
+            "harmless: it refers to {left}, which the link's filter leaves behind"
+        ));
+    }
     if world.swarm.interleaves() || !link.owns_context(&place.context) {
         return Ok(());
     }
@@ -186,6 +193,20 @@ fn judge_schema(
         return Err("order: a schema before its CONTEXT record".to_owned());
     }
     Ok(())
+}
+
+/// A reference of a live version into a context that the link does not map: in the target another
+/// subject could stand under that name.
+fn left_behind(link: &LinkSpec, record: &Record) -> Option<String> {
+    let Said::State(_, Some(value)) = said(record) else { return None };
+    let is_deleted = value.get("deleted").and_then(Value::as_bool).unwrap_or_default();
+    let references = value.get("references").and_then(Value::as_array)?;
+    let mut subjects = references.iter().filter_map(|reference| reference.get("subject")?.as_str());
+    let is_foreign = |subject: &&str| {
+        let context = Place::parse(subject).context;
+        context != "." && !link.maps_onto(&context)
+    };
+    subjects.find(is_foreign).filter(|_| !is_deleted).map(str::to_owned)
 }
 
 /// A link's record landed in the state topic: its checkpoint has to be honest.
@@ -215,13 +236,16 @@ pub(crate) fn on_state_record(world: &mut World, cluster: usize, record: &Record
         world.violated(format!("honest position: checkpoint {next} lies behind the source's end"));
         return;
     }
-    let later: BTreeSet<String> =
-        source.history.iter().filter(|r| r.offset >= next).filter_map(name_of).collect();
+    let later: BTreeSet<String> = {
+        let records = source.history.iter().rev();
+        records.take_while(|record| record.offset >= next).filter_map(name_of).collect()
+    };
     if !later.is_empty() && link.follow {
         return;
     }
-    let prefix = Registry::fold(source.history.iter().filter(|r| r.offset < next));
-    let differences = differences(world, &link, &prefix);
+    let prefix = prefix(world, &link, next);
+    let differences = differences(world, &link, &prefix.registry);
+    world.prefixes.insert(link.name, prefix);
     let missed = differences.into_iter().find(|(key, _)| {
         let place = key.place();
         if place.name.is_empty() { later.is_empty() } else { !later.contains(&place.name) }
@@ -229,6 +253,21 @@ pub(crate) fn on_state_record(world: &mut World, cluster: usize, record: &Record
     if let Some((_, what)) = missed {
         world.violated(format!("honest position: the checkpoint says {next}, but {what}"));
     }
+}
+
+/// What the link's source said below an offset, folded on from what was folded last.
+fn prefix(world: &mut World, link: &LinkSpec, next: Offset) -> Prefix {
+    let known = world.prefixes.remove(&link.name);
+    let source = &world.clusters[link.from];
+    let of = (source.topics[SCHEMAS].id.clone(), source.schemas().start);
+    let known = known.filter(|known| known.of == of && known.next <= next);
+    let mut prefix = known.unwrap_or_else(|| Prefix { of, next: 0, registry: Registry::default() });
+    let from = source.history.partition_point(|record| record.offset < prefix.next);
+    for record in source.history[from..].iter().take_while(|record| record.offset < next) {
+        prefix.registry.apply(record);
+    }
+    prefix.next = next;
+    prefix
 }
 
 fn name_of(record: &Record) -> Option<String> {
@@ -239,8 +278,27 @@ fn name_of(record: &Record) -> Option<String> {
     }
 }
 
-/// What should stand in the link's scope, as far as it can be told.
+/// What should stand in the link's scope, as far as it can be told, after what others did there.
 pub(crate) fn wanted(world: &World, link: &LinkSpec, source: &Registry) -> BTreeMap<LogKey, Want> {
+    let mut wanted = undisturbed(world, link, source);
+    for (key, times) in &world.clusters[link.to].touched {
+        for (wanted_key, want) in &mut wanted {
+            let tired = *times > 2 || link.drift == DriftPolicy::Report;
+            if format!("{wanted_key:?}") == *key && tired {
+                *want = Want::Any;
+            }
+        }
+    }
+    link.hold_referrers(source, &mut wanted);
+    wanted
+}
+
+/// The same if nobody else had written there.
+pub(crate) fn undisturbed(
+    world: &World,
+    link: &LinkSpec,
+    source: &Registry,
+) -> BTreeMap<LogKey, Want> {
     let target = &world.clusters[link.to];
     let mut wanted = link.expected(source, &target.id);
     // What the source can't give any more stays as it was last good, and keeps its id.
@@ -277,14 +335,6 @@ pub(crate) fn wanted(world: &World, link: &LinkSpec, source: &Registry) -> BTree
         };
         if pointed && target.registry.versions(&place).iter().any(foreign) {
             *want = Want::Any;
-        }
-    }
-    for (key, times) in &target.touched {
-        for (wanted_key, want) in &mut wanted {
-            let tired = *times > 2 || link.drift == DriftPolicy::Report;
-            if format!("{wanted_key:?}") == *key && tired {
-                *want = Want::Any;
-            }
         }
     }
     link.hold_referrers(source, &mut wanted);

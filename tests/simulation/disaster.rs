@@ -4,13 +4,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use schema_mirror::core::record::Outgoing;
 use schema_mirror::core::rules::DeleteLimit;
+use schema_mirror::core::rules::Fence;
 use schema_mirror::service::definition::Once;
 use schema_mirror::service::status::Phase;
 
 use super::check;
 use super::links::LinkSpec;
 use super::links::Want;
+use super::registry::Held;
 use super::registry::Registry;
 use super::run::Play;
 use super::said::LogKey;
@@ -18,6 +21,8 @@ use super::said::Place;
 use super::scene::Start;
 use super::source;
 use super::swarm::Disaster;
+use super::world::Author;
+use super::world::SCHEMAS;
 use super::world::World;
 
 /// How long a link may take to run or to halt.
@@ -56,7 +61,8 @@ fn live_in(source: &Registry, world: &World, link: &LinkSpec) -> usize {
 
 pub(crate) async fn strike(play: &mut Play) {
     let Some(disaster) = play.sim.lock().swarm.disaster else { return };
-    let alive = play.sim.lock().rng.chance(40) && disaster != Disaster::MassDelete;
+    let while_away = matches!(disaster, Disaster::MassDelete | Disaster::TargetRecreated);
+    let alive = play.sim.lock().rng.chance(40) && !while_away;
     if alive {
         play.sim.lock().stormy = false;
     } else {
@@ -83,6 +89,10 @@ pub(crate) async fn strike(play: &mut Play) {
     }
     let halted = decision(play, alive).await;
     if play.failed() {
+        return;
+    }
+    if disaster == Disaster::FenceLifted {
+        fence_again(play, expected, halted, before).await;
         return;
     }
     let gradual = alive && matches!(disaster, Disaster::Emptied);
@@ -157,7 +167,68 @@ fn befall(world: &mut World, disaster: Disaster) {
             world.links[0].delete_limit = DeleteLimit { share_max: 0.3, subjects_min: 2 };
             delete_all(world, from, 4);
         }
+        Disaster::FenceLifted => lift_fence(world),
+        Disaster::TargetRecreated => {
+            let to = world.links[0].to;
+            world.clusters[to].recreate();
+        }
     }
+}
+
+/// An operator sets another mode on the link's context, or deletes it.
+fn lift_fence(world: &mut World) {
+    let link = world.links[0].clone();
+    if link.fence == Fence::None {
+        return;
+    }
+    let own = LogKey::Mode(Place::new(link.into.as_deref().unwrap_or("."), ""));
+    let value = world.rng.chance(50).then(|| br#"{"mode":"READWRITE"}"#.to_vec());
+    let write = Outgoing { key: own.bytes(), value, ..Outgoing::default() };
+    world.land(link.to, SCHEMAS, 0, write, Author::Foreign).unwrap();
+}
+
+/// Whether a fence that the link set is gone from where it has schemas.
+fn misses_fence(world: &World) -> bool {
+    let link = &world.links[0];
+    let own = Place::new(link.into.as_deref().unwrap_or("."), "");
+    let target = &world.clusters[link.to].registry;
+    let ours = |(key, held): (&LogKey, &Held)| {
+        let wrote = held.passport.as_ref().is_some_and(|passport| passport.link == link.name);
+        matches!(key, LogKey::Schema(place, _) if place.context == own.context) && wrote
+    };
+    let lifted = match target.keys.get(&LogKey::Mode(own.clone())) {
+        Some(held) => held.value.get("mode").is_some_and(|mode| mode == "READWRITE"),
+        None => target.keys.iter().any(ours),
+    };
+    lifted && link.fence != Fence::None && link.owns_context(&own.context)
+}
+
+/// The link stands still, at its next start too, until it is told to fence again.
+async fn fence_again(play: &mut Play, expected: bool, halted: Option<String>, before: u64) {
+    let lifted = halted.as_ref().is_some_and(|reason| reason.contains("fence lifted"));
+    if expected != lifted || (halted.is_some() && !lifted) {
+        let what =
+            format!("brakes: a lifted fence has to halt: {expected}, and it came to {halted:?}");
+        play.sim.with(|world| world.violated(what));
+    }
+    if !lifted || play.failed() {
+        return;
+    }
+    play.stop_all().await;
+    play.start("host-1", Start::default());
+    let again = decision(play, false).await;
+    play.stop_all().await;
+    play.sim.with(|world| {
+        if again.is_none() {
+            world.violated("brakes: a lifted fence halts one start, and not the next".to_owned());
+        }
+        if world.link_writes != before {
+            world.violated("brakes: something was written where the fence was lifted".to_owned());
+        }
+    });
+    let once = Once { allow_deletes: false, fence_again: true };
+    play.start("host-1", Start { once, ..Start::default() });
+    play.settle().await;
 }
 
 fn delete_all(world: &mut World, cluster: usize, most: usize) {
@@ -206,6 +277,8 @@ fn should_halt(world: &World, disaster: Disaster) -> bool {
         Disaster::Recreated | Disaster::RecreatedAndRefilled | Disaster::CutOff => {
             gone > 0 || extra
         }
+        Disaster::FenceLifted => misses_fence(world),
+        Disaster::TargetRecreated => false,
         Disaster::Emptied => gone > 0 && source_live(world, link) == 0,
         Disaster::MassDelete => {
             let live = u32::try_from(live.len()).unwrap();

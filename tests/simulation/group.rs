@@ -218,6 +218,10 @@ impl SimLease {
     }
 
     fn local(&self, world: &mut World) -> LeaseState {
+        let held = LeaseState::Held { until: world.now() + SESSION };
+        if world.sabotaged(Sabotage::LeaseForever) && self.seen == std::mem::discriminant(&held) {
+            return held;
+        }
         let groups = &mut world.clusters[self.cluster].groups;
         let member = groups.get_mut(&self.group).and_then(|group| group.member(self.number));
         member.map_or(LeaseState::Standby, |member| member.local.clone())

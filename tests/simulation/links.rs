@@ -77,6 +77,21 @@ impl LinkSpec {
         Some(Place { context, name: source.name.clone() })
     }
 
+    /// The key of the target for one of the source.
+    pub(crate) fn moved(&self, source: &LogKey) -> Option<LogKey> {
+        Some(at(source, self.place(&source.place())?))
+    }
+
+    /// Whether a context of the target is one into which the link copies.
+    pub(crate) fn maps_onto(&self, target: &str) -> bool {
+        match &self.into {
+            None => self.touches(target),
+            Some(into) => target
+                .strip_prefix(into.as_str())
+                .is_some_and(|behind| self.touches(if behind.is_empty() { "." } else { behind })),
+        }
+    }
+
     fn touches(&self, context: &str) -> bool {
         context != ".__GLOBAL"
             && self.patterns.iter().any(|p| split(p).0.is_none_or(|c| c == context))
@@ -207,7 +222,7 @@ impl LinkSpec {
                 for key in with_it.into_iter().filter(|key| self.may_write(key)) {
                     wanted.entry(key).or_insert(Want::Any);
                 }
-                wanted.insert(moved(key, target), Want::Any);
+                wanted.insert(at(key, target), Want::Any);
             }
         }
         wanted
@@ -434,7 +449,7 @@ fn alias(config: Option<&Held>) -> Option<String> {
     config?.value.get("alias").and_then(Value::as_str).map(str::to_owned)
 }
 
-fn moved(key: &LogKey, target: Place) -> LogKey {
+fn at(key: &LogKey, target: Place) -> LogKey {
     match key {
         LogKey::Context(_) => LogKey::Context(target.context),
         LogKey::Mode(_) => LogKey::Mode(target),

@@ -17,7 +17,7 @@ pub(crate) fn write(world: &mut World, cluster: usize, place: &Place) {
     let config = LogKey::Config(place.clone()).bytes();
     let mode = LogKey::Mode(place.clone()).bytes();
     let text = |text: String| Some(text.into_bytes());
-    let (key, value) = match world.rng.below(14) {
+    let (key, value) = match world.rng.below(15) {
         0 => (br#"{"keytype":"FOO","magic":0}"#.to_vec(), text("{}".into())),
         1 => (br#"{"keytype":"ASSOC","tenant":"default"}"#.to_vec(), text("{}".into())),
         2 => (b"not json".to_vec(), text("{}".into())),
@@ -46,6 +46,12 @@ pub(crate) fn write(world: &mut World, cluster: usize, place: &Place) {
         12 => {
             let key = format!(r#"{{"keytype":"CLEAR_SUBJECT","subject":{spelled},"magic":0}}"#);
             (key.into_bytes(), text(format!(r#"{{"subject":{spelled}}}"#)))
+        }
+        13 => {
+            // What registering the subject ":.:" leaves behind.
+            let value = format!(r#"{{"version":{version},"id":1,"schema":"x","deleted":false}}"#);
+            let key = format!(r#"{{"keytype":"SCHEMA","version":{version},"magic":1}}"#);
+            (key.into_bytes(), text(value))
         }
         _ => (schema, text(r#"{"subject":"another","version":1,"id":1,"schema":"x"}"#.into())),
     };

@@ -93,6 +93,13 @@ impl Cluster for SimCluster {
     async fn topic(&self, name: &str) -> Result<Option<TopicFacts>, Fault> {
         self.ask("describe", name, |world| {
             let frozen = world.sabotaged(Sabotage::TopicIdFrozen);
+            let stale = world.sabotaged(Sabotage::StaleEnd)
+                && name == SCHEMAS
+                && super::sabotage::is_target_only(world, self.cluster);
+            let known = stale.then(|| {
+                let end = world.clusters[self.cluster].schemas().end;
+                *world.stale_ends.entry((self.process, self.cluster)).or_insert(end)
+            });
             let cluster = &world.clusters[self.cluster];
             let Some(topic) = cluster.topics.get(name) else { return Ok(None) };
             let id = if frozen { "always the same".to_owned() } else { topic.id.clone() };
@@ -101,7 +108,7 @@ impl Cluster for SimCluster {
                 partitions: topic.partitions.len(),
                 replication: 3,
                 start: topic.partitions[0].start,
-                end: topic.partitions[0].end,
+                end: known.unwrap_or(topic.partitions[0].end),
                 settings: Ok(TopicSettings {
                     cleanup_policy: "compact".to_owned(),
                     delete_retention_ms: i64::try_from(DELETE_RETENTION.as_millis()).ok(),
@@ -236,6 +243,7 @@ impl SimLog {
         if skips {
             records.pop();
         }
+        super::sabotage::hide(world, self.cluster.cluster, &self.topic, &mut records);
         Some(Ok(Batch { records, next, at_end }))
     }
 }

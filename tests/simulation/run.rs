@@ -7,6 +7,7 @@ use schema_mirror::service::definition::Once;
 use schema_mirror::service::status::Phase;
 use schema_mirror::service::worker::End;
 
+use super::audit::audit;
 use super::check;
 use super::group;
 use super::ports::DELETE_RETENTION;
@@ -16,6 +17,7 @@ use super::scene::Start;
 use super::storm;
 use super::swarm::Chaos;
 use super::swarm::Sabotage;
+use super::swarm::Topology;
 use super::world::Run;
 use super::world::Sim;
 use super::world::World;
@@ -30,6 +32,9 @@ const QUIET_LIMIT: Duration = Duration::from_secs(900);
 pub(crate) struct Report {
     pub(crate) violations: Vec<String>,
     pub(crate) notes: Vec<String>,
+    /// Every byte of every log at the end.
+    pub(crate) logs: Vec<String>,
+    pub(crate) topology: Topology,
     pub(crate) swarm: String,
 }
 
@@ -46,7 +51,13 @@ pub(crate) fn run(seed: u64, sabotage: Option<Sabotage>, noted: bool) -> Report 
         play.run().await;
         let mut world = sim.lock();
         let violations = std::mem::take(&mut world.violations);
-        Report { violations, notes: world.notes(), swarm: world.swarm.shown() }
+        Report {
+            violations,
+            notes: world.notes(),
+            logs: world.logs(),
+            topology: world.swarm.topology,
+            swarm: world.swarm.shown(),
+        }
     })
 }
 
@@ -120,21 +131,31 @@ impl Play {
             let pause = self.sim.lock().rng.pause(most);
             tokio::time::sleep(pause).await;
             storm::step(self);
+            if self.sim.lock().rng.chance(4) {
+                self.go_away().await;
+                self.sim.lock().stormy = true;
+                if self.instances.is_empty() {
+                    self.start("host-1", Start::default());
+                }
+            }
             if self.failed() {
                 return;
             }
         }
-        self.end_life().await;
+        self.go_away().await;
+        self.settle().await;
+        let leaves = self.sim.lock().rng.chance(40);
+        if leaves && !self.failed() {
+            self.go_away().await;
+        }
     }
 
-    async fn end_life(&mut self) {
-        let (choice, calm, crash) = {
+    /// All instances die or end, or stay; while they are gone the world goes on.
+    async fn go_away(&mut self) {
+        let (choice, crash) = {
             let mut world = self.sim.lock();
-            (world.rng.below(3), world.rng.chance(40), world.swarm.has(Chaos::Crash))
+            (world.rng.below(3), world.swarm.has(Chaos::Crash))
         };
-        if calm {
-            self.settle().await;
-        }
         match choice {
             0 if crash => self.kill_all(),
             1 => self.stop_all().await,
@@ -187,14 +208,22 @@ impl Play {
         });
     }
 
-    /// Trouble ends; the links have to bring everything to rest, and the target has to be right.
+    /// Trouble ends; the links have to bring everything to rest, and every invariant has to hold.
     pub(crate) async fn settle(&mut self) {
         self.rest().await;
+        self.hold_invariants().await;
+    }
+
+    async fn hold_invariants(&self) {
+        if self.failed() {
+            return;
+        }
+        self.sim.with(|world| {
+            world.note(|| "quiet".to_owned());
+            check::on_quiet(world);
+        });
         if !self.failed() {
-            self.sim.with(|world| {
-                world.note(|| "quiet".to_owned());
-                check::on_quiet(world);
-            });
+            audit(self).await;
         }
     }
 
@@ -349,8 +378,8 @@ impl Play {
             if self.failed() || !done {
                 return;
             }
+            self.hold_invariants().await;
             self.sim.with(|world| {
-                check::on_quiet(world);
                 if round == 1 && world.link_writes != before {
                     world.violated("idempotence: a second backfill wrote something".to_owned());
                 }

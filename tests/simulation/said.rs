@@ -115,6 +115,7 @@ pub(crate) fn said(record: &Record) -> Said {
     let place = Place::parse(text("subject"));
     let log_key = match text("keytype") {
         "NOOP" => return Said::Nothing,
+        "SCHEMA" if place.name.is_empty() => return Said::Faulty(None, "subject"),
         "SCHEMA" => match key.get("version").and_then(Value::as_u64) {
             Some(version @ 1..) => LogKey::Schema(place, u32::try_from(version).unwrap()),
             _ => return Said::Faulty(None, "version"),

@@ -34,8 +34,9 @@ const DRAIN_MAX: Duration = Duration::from_secs(30);
 
 /// Clusters and links of the run.
 pub(crate) fn set(world: &mut World) {
-    for name in ["A", "B", "C"] {
-        world.clusters.push(ClusterState::new(name));
+    let releases = world.swarm.releases;
+    for (name, release) in ["A", "B", "C"].into_iter().zip(releases) {
+        world.clusters.push(ClusterState::new(name, release));
     }
     world.links = match world.swarm.topology {
         Topology::Single => vec![single(world)],
@@ -62,6 +63,11 @@ pub(crate) fn set(world: &mut World) {
         }
         Topology::Fan => {
             vec![spec(world, (0, 1), ".a", "*"), spec(world, (0, 2), ".a", ":*:")]
+        }
+        Topology::Chain => {
+            let first = *world.rng.pick(&["*", ":*:"]);
+            let onward = *world.rng.pick(&[":.a:*", ":*:"]);
+            vec![spec(world, (0, 1), ".a", first), spec(world, (1, 2), ".b", onward)]
         }
     };
 }
@@ -122,19 +128,11 @@ pub(crate) fn start(sim: &Sim, name: &str, start: Start) -> Instance {
     let rate = sim.with(|world| *world.rng.pick(&[None, None, Some(20_000), Some(20)]));
     let assignments = links
         .into_iter()
-        .map(|link| {
-            let cluster = |cluster: usize| SimCluster {
-                sim: sim.clone(),
-                process,
-                cluster,
-                name: sim.lock().clusters[cluster].name.clone(),
-            };
-            Assignment {
-                source: cluster(link.from),
-                target: cluster(link.to),
-                write_rate_max: rate,
-                definition: definition(&link, name, start),
-            }
+        .map(|link| Assignment {
+            source: cluster(sim, process, link.from),
+            target: cluster(sim, process, link.to),
+            write_rate_max: rate,
+            definition: definition(&link, name, start),
         })
         .collect();
     let clock = SimClock { sim: sim.clone(), process };
@@ -143,7 +141,13 @@ pub(crate) fn start(sim: &Sim, name: &str, start: Start) -> Instance {
     Instance { process, name: name.to_owned(), fleet, ends: BTreeMap::new() }
 }
 
-fn definition(link: &LinkSpec, instance: &str, start: Start) -> LinkDefinition {
+/// A cluster as a process reaches it.
+pub(crate) fn cluster(sim: &Sim, process: Pid, cluster: usize) -> SimCluster {
+    let name = sim.lock().clusters[cluster].name.clone();
+    SimCluster { sim: sim.clone(), process, cluster, name }
+}
+
+pub(crate) fn definition(link: &LinkSpec, instance: &str, start: Start) -> LinkDefinition {
     LinkDefinition {
         rules: link.rules(),
         source_topic: SCHEMAS.to_owned(),

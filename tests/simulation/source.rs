@@ -5,9 +5,11 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
+use super::leader;
 use super::said::LogKey;
 use super::said::Place;
 use super::swarm::Chaos;
+use super::swarm::Release;
 use super::world::Author;
 use super::world::SCHEMAS;
 use super::world::World;
@@ -32,9 +34,10 @@ pub(crate) fn act_at(world: &mut World, cluster: usize, place: &Place) {
         70..=79 => settings(world, cluster, place),
         80..=82 => modes(world, cluster, place),
         83..=84 => context_record(world, cluster, place),
-        85..=86 => restart(world, cluster),
+        85..=86 => leader::restart(world, cluster),
         87..=89 => lose_a_race(world, cluster, place),
         90..=96 => super::odd::write(world, cluster, place),
+        97..=98 => leader::newer_kinds(world, cluster, place),
         _ => put(world, cluster, br#"{"keytype":"NOOP","magic":0}"#.to_vec(), None),
     }
 }
@@ -56,7 +59,7 @@ pub(crate) fn put(world: &mut World, cluster: usize, key: Vec<u8>, value: Option
 }
 
 fn put_value(world: &mut World, cluster: usize, key: &LogKey, value: &Map<String, Value>) {
-    let bytes = serde_json::to_vec(value).unwrap();
+    let bytes = leader::bytes(world, cluster, value);
     put(world, cluster, key.bytes(), Some(bytes));
 }
 
@@ -72,8 +75,8 @@ pub(crate) fn tombstone(world: &mut World, cluster: usize, key: &LogKey) {
 
 fn schema_value(
     world: &mut World,
-    place: &Place,
-    version: u32,
+    cluster: usize,
+    (place, version): (&Place, u32),
     id: i64,
     text: &str,
 ) -> Map<String, Value> {
@@ -81,9 +84,7 @@ fn schema_value(
     value.insert("subject".into(), place.spelled().into());
     value.insert("version".into(), version.into());
     value.insert("id".into(), id.into());
-    if world.rng.chance(30) {
-        value.insert("schemaType".into(), "AVRO".into());
-    }
+    leader::name_avro(world, cluster, &mut value);
     if world.rng.chance(20) {
         value.insert("metadata".into(), json!({"properties": {"owner": "x"}, "tags": {}}));
     }
@@ -134,14 +135,17 @@ fn register(world: &mut World, cluster: usize, place: &Place) {
     }
     let id = id_for(world, cluster, &place.context, &text);
     for version in replaced {
+        if !leader::replaces(world, cluster, place, version) {
+            continue;
+        }
         tombstone(world, cluster, &LogKey::Schema(place.clone(), version));
     }
-    let mut value = schema_value(world, place, version, id, &text);
+    let mut value = schema_value(world, cluster, (place, version), id, &text);
     if world.swarm.has(Chaos::References) && world.rng.chance(40) {
         value.insert("references".into(), references(world, cluster, place));
     }
     let key = LogKey::Schema(place.clone(), version);
-    let bytes = serde_json::to_vec(&value).unwrap();
+    let bytes = leader::bytes(world, cluster, &value);
     let legacy = world.swarm.has(Chaos::Legacy) && world.rng.chance(30);
     put(world, cluster, if legacy { key.legacy_bytes() } else { key.bytes() }, Some(bytes));
 }
@@ -207,6 +211,7 @@ pub(crate) fn delete_subject(world: &mut World, cluster: usize, place: &Place) {
     let key = format!(r#"{{"keytype":"DELETE_SUBJECT","subject":{subject},"magic":0}}"#);
     let value = format!(r#"{{"subject":{subject},"version":{highest}}}"#);
     put(world, cluster, key.into_bytes(), Some(value.into_bytes()));
+    leader::after_soft_delete(world, cluster, place);
 }
 
 pub(crate) fn hard_delete(world: &mut World, cluster: usize, place: &Place) {
@@ -220,15 +225,12 @@ pub(crate) fn hard_delete(world: &mut World, cluster: usize, place: &Place) {
         gone.truncate(1);
     }
     let all = live.is_empty() && gone.len() == versions_of(world, cluster, place, true).len();
+    leader::in_deletion_order(world, cluster, &mut gone);
     for version in gone {
         tombstone(world, cluster, &LogKey::Schema(place.clone(), version));
     }
     if all {
-        for key in [LogKey::Mode(place.clone()), LogKey::Config(place.clone())] {
-            if world.clusters[cluster].registry.keys.contains_key(&key) {
-                tombstone(world, cluster, &key);
-            }
-        }
+        leader::forget_settings(world, cluster, place);
     }
 }
 
@@ -299,18 +301,12 @@ fn context_record(world: &mut World, cluster: usize, place: &Place) {
     let registry = &world.clusters[cluster].registry;
     let used = registry.subjects().iter().any(|of| of.context == place.context);
     if registry.keys.contains_key(&key) {
-        if !used {
+        // 8.x has a request for it.
+        if !used && world.clusters[cluster].release == Release::V8 {
             tombstone(world, cluster, &key);
         }
     } else {
         declare(world, cluster, &place.context);
-    }
-}
-
-/// The registry forgets ids that nothing in its topic has any more.
-fn restart(world: &mut World, cluster: usize) {
-    if world.swarm.has(Chaos::IdReuse) {
-        world.clusters[cluster].ids.clear();
     }
 }
 
@@ -324,6 +320,6 @@ fn lose_a_race(world: &mut World, cluster: usize, place: &Place) {
     let versions = registry.versions(place);
     let version = versions.iter().map(|(version, _)| *version).max().unwrap_or_default() + 1;
     let text = format!("\"loser {}\"", world.rng.below(1000));
-    let value = schema_value(world, place, version, taken, &text);
+    let value = schema_value(world, cluster, (place, version), taken, &text);
     put_value(world, cluster, &LogKey::Schema(place.clone(), version), &value);
 }

@@ -18,6 +18,8 @@ pub(crate) enum Chaos {
     AppendFailure,
     /// Acknowledgements take seconds.
     LateAck,
+    /// Acknowledgements get lost and come again, without saying where the write is.
+    RepeatedAck,
     /// Readers and requests meet transient faults.
     ReaderFault,
     /// Clusters are away for a while.
@@ -55,12 +57,13 @@ pub(crate) enum Chaos {
 }
 
 impl Chaos {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::Crash,
         Self::Freeze,
         Self::LateLanding,
         Self::AppendFailure,
         Self::LateAck,
+        Self::RepeatedAck,
         Self::ReaderFault,
         Self::Outage,
         Self::CompactSource,
@@ -104,6 +107,18 @@ pub(crate) enum Topology {
     Hub,
     /// Two links from one source, read together.
     Fan,
+    /// A → B → C, where the second link copies on what the first one brought.
+    Chain,
+}
+
+/// Whose way of writing a cluster's registry has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// 7.9: Avro is not named, versions are deleted for good in rising order.
+    V7,
+    /// 8.x: Avro is named, versions go in falling order, contexts can be deleted, and there are
+    /// associations and the mode FORWARD.
+    V8,
 }
 
 /// The run's choices.
@@ -111,10 +126,12 @@ pub(crate) enum Topology {
 pub(crate) struct Swarm {
     on: BTreeSet<Chaos>,
     pub(crate) topology: Topology,
+    /// Of the clusters A, B and C.
+    pub(crate) releases: [Release; 3],
     pub(crate) disaster: Option<Disaster>,
 }
 
-/// What happens to a source that should trip the brake.
+/// What an operator has to decide about, or what takes the target away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Disaster {
     Recreated,
@@ -122,25 +139,33 @@ pub(crate) enum Disaster {
     CutOff,
     Emptied,
     MassDelete,
+    /// Somebody fails over by hand: the fence on the link's context goes.
+    FenceLifted,
+    /// The target's topic is deleted while the link is away, and made again, empty.
+    TargetRecreated,
 }
 
 impl Swarm {
     pub(crate) fn draw(rng: &mut Rng, sabotage: Option<Sabotage>) -> Self {
         let mut on: BTreeSet<Chaos> =
             Chaos::ALL.into_iter().filter(|chaos| rng.chance(chaos.share())).collect();
-        let topology = match rng.below(10) {
+        let topology = match rng.below(11) {
             0..=4 => Topology::Single,
             5..=6 => Topology::Face,
             7 => Topology::Ring,
             8 => Topology::Hub,
-            _ => Topology::Fan,
+            9 => Topology::Fan,
+            _ => Topology::Chain,
         };
-        let disaster = match rng.below(15) {
+        let releases = [(); 3].map(|()| *rng.pick(&[Release::V7, Release::V8]));
+        let disaster = match rng.below(20) {
             0 => Some(Disaster::Recreated),
             1 => Some(Disaster::RecreatedAndRefilled),
             2 => Some(Disaster::CutOff),
             3 => Some(Disaster::Emptied),
             4 => Some(Disaster::MassDelete),
+            5 => Some(Disaster::FenceLifted),
+            6 => Some(Disaster::TargetRecreated),
             _ => None,
         };
         let disaster = disaster.filter(|_| topology == Topology::Single);
@@ -154,10 +179,12 @@ impl Swarm {
             on.remove(&Chaos::Backfill);
             on.remove(&Chaos::LongAway);
         }
-        if sabotage == Some(Sabotage::LeaseTwice) {
-            on.insert(Chaos::Standby);
+        match sabotage {
+            Some(Sabotage::LeaseTwice) => on.extend([Chaos::Standby]),
+            Some(Sabotage::LeaseForever) => on.extend([Chaos::Standby, Chaos::Freeze]),
+            _ => {}
         }
-        Self { on, topology, disaster }
+        Self { on, topology, releases, disaster }
     }
 
     pub(crate) fn has(&self, chaos: Chaos) -> bool {
@@ -174,7 +201,8 @@ impl Swarm {
     }
 
     pub(crate) fn shown(&self) -> String {
-        format!("{:?} {:?} {:?}", self.topology, self.disaster, self.on)
+        let Self { on, topology, releases, disaster } = self;
+        format!("{topology:?} {releases:?} {disaster:?} {on:?}")
     }
 }
 
@@ -217,10 +245,38 @@ pub(crate) enum Sabotage {
     DeletionUnmarked,
     /// The timestamp is the time of writing.
     TimestampRemade,
+    /// What a link wrote comes back to it as if another epoch had written it.
+    EchoTakenAsNew,
+    /// A process is told the end that a topic had when it first asked, lease or no lease.
+    StaleEnd,
+    /// A process keeps the lease whatever the coordinator says.
+    LeaseForever,
+    /// Readers don't see what a leader rolls back.
+    RollbackHidden,
+    /// Links don't see what others write into their scope.
+    ForeignHidden,
+    /// A soft deletion becomes a DELETE_SUBJECT.
+    DeleteSubjectForwarded,
+    /// A schema's references change their order.
+    ReferencesReversed,
+    /// Fields that nobody here knows are lost.
+    UnknownFieldsDropped,
+    /// A schema gets another id.
+    IdRenumbered,
+    /// Subjects lose their context on the way.
+    ContextStripped,
+    /// A context's record is acknowledged and never written.
+    ContextUndeclared,
+    /// Settings are acknowledged and never written.
+    SettingsDropped,
+    /// One write is acknowledged twice.
+    AckTwice,
+    /// Some writes are never acknowledged.
+    AckForgotten,
 }
 
 impl Sabotage {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 32] = [
         Self::AckBeforeWrite,
         Self::CheckpointAhead,
         Self::CheckpointAtEnd,
@@ -239,5 +295,19 @@ impl Sabotage {
         Self::CheckpointLost,
         Self::DeletionUnmarked,
         Self::TimestampRemade,
+        Self::EchoTakenAsNew,
+        Self::StaleEnd,
+        Self::LeaseForever,
+        Self::RollbackHidden,
+        Self::ForeignHidden,
+        Self::DeleteSubjectForwarded,
+        Self::ReferencesReversed,
+        Self::UnknownFieldsDropped,
+        Self::IdRenumbered,
+        Self::ContextStripped,
+        Self::ContextUndeclared,
+        Self::SettingsDropped,
+        Self::AckTwice,
+        Self::AckForgotten,
     ];
 }

@@ -20,10 +20,12 @@ use super::partition::Partition;
 use super::registry::Registry;
 use super::registry::Verdict;
 use super::rng::Rng;
+use super::said::LogKey;
 use super::said::Said;
 use super::said::passport;
 use super::said::said;
 use super::swarm::Chaos;
+use super::swarm::Release;
 use super::swarm::Sabotage;
 use super::swarm::Swarm;
 
@@ -71,17 +73,25 @@ pub(crate) struct ClusterState {
     pub(crate) registry: Registry,
     /// Every record that the schemas topic ever held since it was created.
     pub(crate) history: Vec<Record>,
+    /// Whose way of writing its registry has.
+    pub(crate) release: Release,
+    /// Where the registry's process begins with the fields of a value.
+    pub(crate) field_order: usize,
     /// Highest id given out in each context.
     pub(crate) ids: BTreeMap<String, i64>,
     /// Contents of schemas that ever stood in the topic and their times: see `check::content_of`.
     pub(crate) contents: BTreeMap<(String, String), BTreeSet<i64>>,
     /// Keys that somebody besides the links wrote in the run, and how often.
     pub(crate) touched: BTreeMap<String, u32>,
+    /// Offsets of records by which a leader put something back, and of those that somebody else
+    /// wrote into a scope.
+    pub(crate) rolled_back: BTreeSet<Offset>,
+    pub(crate) foreign: BTreeSet<Offset>,
     topics_made: u64,
 }
 
 impl ClusterState {
-    pub(crate) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str, release: Release) -> Self {
         let mut cluster = Self {
             id: format!("cluster-{name}"),
             name: name.to_owned(),
@@ -90,9 +100,13 @@ impl ClusterState {
             groups: BTreeMap::new(),
             registry: Registry::default(),
             history: Vec::new(),
+            release,
+            field_order: 0,
             ids: BTreeMap::new(),
             contents: BTreeMap::new(),
             touched: BTreeMap::new(),
+            rolled_back: BTreeSet::new(),
+            foreign: BTreeSet::new(),
             topics_made: 0,
         };
         cluster.make_topic(SCHEMAS, 1);
@@ -132,6 +146,14 @@ impl ClusterState {
     }
 }
 
+/// A source's state below an offset, of the topic with this id and start.
+#[derive(Debug)]
+pub(crate) struct Prefix {
+    pub(crate) of: (String, Offset),
+    pub(crate) next: Offset,
+    pub(crate) registry: Registry,
+}
+
 /// Who writes a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Author {
@@ -154,9 +176,15 @@ pub(crate) struct World {
     /// Faults happen; off in quiet periods.
     pub(crate) stormy: bool,
     pub(crate) violations: Vec<String>,
+    /// Versions that somebody else put into a scope, and whether they stand for all he knows.
+    pub(crate) foreign_schemas: BTreeMap<LogKey, bool>,
     /// Records that links wrote into schemas topics.
     pub(crate) link_writes: u64,
     pub(crate) last_write_at: Duration,
+    /// What sources said below the newest checkpoint of each link.
+    pub(crate) prefixes: BTreeMap<String, Prefix>,
+    /// Planted: the ends that processes were told first.
+    pub(crate) stale_ends: BTreeMap<(Pid, usize), Offset>,
     notes: Option<Vec<String>>,
     now: Duration,
 }
@@ -185,8 +213,11 @@ impl World {
             links: Vec::new(),
             stormy: true,
             violations: Vec::new(),
+            foreign_schemas: BTreeMap::new(),
             link_writes: 0,
             last_write_at: Duration::ZERO,
+            prefixes: BTreeMap::new(),
+            stale_ends: BTreeMap::new(),
             notes: noted.then(Vec::new),
             now: Duration::ZERO,
         }
@@ -220,6 +251,20 @@ impl World {
     pub(crate) fn violated(&mut self, what: String) {
         self.note(|| format!("VIOLATION {what}"));
         self.violations.push(what);
+    }
+
+    /// Every byte of every log, each topic's partitions in order.
+    pub(crate) fn logs(&self) -> Vec<String> {
+        let mut logs = Vec::new();
+        for cluster in &self.clusters {
+            for (name, Topic { id, partitions }) in &cluster.topics {
+                let places = partitions.iter().enumerate();
+                logs.extend(places.map(|(number, partition)| {
+                    format!("{} {name} {id} {number}: {partition:?}", cluster.name)
+                }));
+            }
+        }
+        logs
     }
 
     pub(crate) fn now(&self) -> Duration {
@@ -258,7 +303,11 @@ impl World {
     }
 
     fn follow(&mut self, cluster: usize, record: &Record, author: Author) {
-        let before = self.clusters[cluster].registry.clone();
+        let by_link = matches!(author, Author::Link(_));
+        let before = by_link.then(|| self.clusters[cluster].registry.clone());
+        if author == Author::Foreign {
+            self.note_foreign(cluster, record);
+        }
         let state = &mut self.clusters[cluster];
         let verdict = state.registry.apply(record);
         state.history.push(record.clone());
@@ -266,36 +315,28 @@ impl World {
             let times = state.contents.entry(content).or_default();
             times.extend(record.timestamp_ms);
         }
-        if author == Author::Foreign
-            && let Said::State(key, _) = said(record)
-        {
-            *state.touched.entry(format!("{key:?}")).or_default() += 1;
-        }
-        if matches!(author, Author::Link(_)) {
+        if let Some(before) = &before {
             self.link_writes += 1;
             self.last_write_at = self.now;
-            super::check::on_link_record(self, cluster, record, &verdict, &before);
+            super::check::on_link_record(self, cluster, record, &verdict, before);
         }
         if verdict == Verdict::Rejected {
-            self.roll_back(cluster, record, &before, author);
+            super::leader::roll_back(self, cluster, record, author);
         }
     }
 
-    /// The registry's leader puts back what a record with a taken id replaced.
-    fn roll_back(&mut self, cluster: usize, record: &Record, before: &Registry, author: Author) {
-        if !self.swarm.has(Chaos::Leader) && author != Author::Registry {
-            return;
+    /// Somebody besides the links writes into a scope.
+    fn note_foreign(&mut self, cluster: usize, record: &Record) {
+        let Said::State(key, value) = said(record) else { return };
+        let state = &mut self.clusters[cluster];
+        *state.touched.entry(format!("{key:?}")).or_default() += 1;
+        state.foreign.insert(record.offset);
+        let is_his = !state.registry.keys.contains_key(&key);
+        if let Some(stands) = self.foreign_schemas.get_mut(&key) {
+            *stands = value.is_some();
+        } else if is_his && matches!(key, LogKey::Schema(..)) {
+            self.foreign_schemas.insert(key, value.is_some());
         }
-        let Said::State(key, _) = said(record) else { return };
-        let value = before.keys.get(&key).map(|held| {
-            let mut value = held.value.clone();
-            value.insert("offset".into(), held.offset.into());
-            value.insert("ts".into(), held.timestamp_ms.into());
-            serde_json::to_vec(&value).unwrap()
-        });
-        let write = Outgoing { key: key.bytes(), value, ..Outgoing::default() };
-        let landed = self.land(cluster, SCHEMAS, 0, write, Author::Registry);
-        landed.unwrap();
     }
 }
 
