@@ -35,7 +35,7 @@ mod config {
     }
 
     fn given() -> Given {
-        Given(BTreeMap::from([("SOURCE_PASSWORD", MARK)]))
+        Given(BTreeMap::from([("SOURCE_PASSWORD", MARK), ("CLIENT_SECRET", MARK)]))
     }
 
     /// The file is refused with exactly this text, in which no secret stands.
@@ -88,6 +88,12 @@ links:
         let value = |name: &str| properties.get(name).map(PropertyValue::reveal);
         assert_eq!(value("security.protocol"), Some("SASL_SSL"));
         assert_eq!(value("sasl.password"), Some(MARK));
+        let tokens =
+            ANNOTATED.replace("    kafka: {}\n", "    kafka:\n").replace("    #     ", "      ");
+        let config = Config::parse("annotated", &tokens, &given()).unwrap();
+        let properties = &config.clusters["source"].kafka;
+        let secret = properties.get("sasl.oauthbearer.client.secret");
+        assert_eq!(secret.map(PropertyValue::reveal), Some(MARK));
         let from_file = "hunter2 of /run/secrets/source-key-password";
         assert_eq!(value("ssl.key.password"), Some(from_file));
     }

@@ -66,14 +66,30 @@ pub(super) fn assignments(
     releases: Releases,
     clock: SystemClock,
 ) -> Result<Vec<Link>, Unusable> {
-    let environment = ProcessEnvironment;
-    let (config, names) = match from {
-        LinkSource::File { file, names } => (Config::load(file, &environment)?, names.as_slice()),
-        LinkSource::Flags(link) => (Config::for_one_link(link, &environment)?, [].as_slice()),
-    };
+    let (config, names) = read(from)?;
     check(&config, names, from)?;
-    let instance = config.instance.clone().unwrap_or_else(|| host_name(&environment));
+    let instance = config.instance.clone().unwrap_or_else(|| host_name(&ProcessEnvironment));
     links_of(&config, names, releases, &instance, clock)
+}
+
+/// The clusters of the links that are asked for.
+pub(super) fn clusters_of(from: &LinkSource) -> Result<Vec<ClusterConfig>, Unusable> {
+    let (config, names) = read(from)?;
+    let links = config.select(names)?;
+    let is_used = |cluster: &&ClusterConfig| {
+        links.iter().any(|link| [&link.source, &link.target].contains(&&cluster.name))
+    };
+    Ok(config.clusters.values().filter(is_used).cloned().collect())
+}
+
+/// Reads the file, or the flags, and gives the names of links that are asked for.
+fn read(from: &LinkSource) -> Result<(Config, &[String]), ConfigError> {
+    match from {
+        LinkSource::File { file, names } => {
+            Ok((Config::load(file, &ProcessEnvironment)?, names.as_slice()))
+        }
+        LinkSource::Flags(link) => Ok((Config::for_one_link(link, &ProcessEnvironment)?, &[])),
+    }
 }
 
 /// Finds what is wrong with a configuration that reads well, for the links that are asked for or,
@@ -111,9 +127,18 @@ pub(super) fn property_defects(
         .map(|property| Defect {
             path: path(property),
             wrong: "librdkafka does not know this property, or does not take its value".to_owned(),
-            right: "see CONFIGURATION.md of librdkafka 2.12".to_owned(),
+            right: right_for(property).to_owned(),
         })
         .collect()
+}
+
+/// What is right instead of a property that librdkafka refuses.
+fn right_for(property: &str) -> &'static str {
+    let needs_oidc = property.starts_with("sasl.oauthbearer.") || property.starts_with("https.ca.");
+    if needs_oidc && !cfg!(feature = "oidc") {
+        return "logins by OAUTHBEARER take a build with --features oidc";
+    }
+    "see CONFIGURATION.md of librdkafka 2.12"
 }
 
 impl LinkSource {
@@ -216,4 +241,16 @@ fn host_name(environment: &dyn Environment) -> String {
     let name = named.or_else(written).unwrap_or_default();
     let name = name.trim();
     if name.is_empty() { PROGRAM.to_owned() } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::right_for;
+
+    #[test]
+    fn a_login_that_this_build_lacks_is_refused_with_the_feature_that_has_it() {
+        let is_named = right_for("sasl.oauthbearer.method").contains("--features oidc");
+        assert_eq!(is_named, cfg!(not(feature = "oidc")));
+        assert!(right_for("sasl.mechansim").contains("CONFIGURATION.md"));
+    }
 }

@@ -3,6 +3,7 @@
 pub mod args;
 mod backfill;
 mod compared;
+mod core_dump;
 mod demo;
 pub mod exit;
 pub mod inspect;
@@ -12,6 +13,7 @@ mod output;
 mod patience;
 mod preflight;
 pub mod render;
+mod round;
 mod run;
 mod signals;
 mod typed;
@@ -40,6 +42,7 @@ where
     I: IntoIterator,
     I::Item: Into<OsString>,
 {
+    core_dump::forbid();
     let args = match parse_args(words) {
         Ok(args) => args,
         Err(usage) if usage.code == exit::DONE => {

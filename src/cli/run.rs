@@ -1,19 +1,27 @@
 //! `run`: all links, until the process is told to end.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::cli::args::LinkSource;
 use crate::cli::args::Releases;
 use crate::cli::exit;
-use crate::cli::links::Link;
 use crate::cli::links::Unusable;
-use crate::cli::links::assignments;
+use crate::cli::round::Round;
 use crate::cli::signals::Signals;
 use crate::cli::signals::Told;
+use crate::config::Change;
+use crate::config::Files;
+use crate::config::ProcessEnvironment;
 use crate::service::clock::SystemClock;
+use crate::service::ports::Clock;
 use crate::service::supervisor::Fleet;
 use crate::service::worker::End;
 use crate::service::worker::Goal;
+
+/// How often files with certificates, keys and secrets are looked at: what is replaced has to be
+/// taken long before the old one expires, and looking costs a read of some kilobytes.
+const FILES_LOOKED_AT_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(
     links: &LinkSource,
@@ -22,14 +30,15 @@ pub(super) async fn run(
 ) -> Result<u8, Unusable> {
     // Once for all rounds: a signal that comes between two of them is not lost.
     let mut signals = Signals::listen();
-    let mut assigned = assignments(links, releases, clock)?;
+    let mut round = Round::read(links, releases, clock)?;
     loop {
+        let Round { links: assigned, mut files } = round;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), links = assigned.len(), "started");
         let mut fleet = Fleet::start(assigned, &clock, Goal::Follow);
         let mut ends = BTreeMap::new();
         let next = tokio::select! {
             () = fleet.join(&mut ends) => Next::End,
-            next = told(links, &mut signals, clock) => next,
+            next = told(links, &mut signals, &mut files, clock) => next,
         };
         fleet.shut_down();
         let next = tokio::select! {
@@ -38,7 +47,7 @@ pub(super) async fn run(
         };
         fleet.join(&mut ends).await;
         match next {
-            Next::Round(links) => assigned = links,
+            Next::Round(next) => round = next,
             Next::End => {
                 tracing::info!("ended");
                 return Ok(code_of(ends.values()));
@@ -50,29 +59,78 @@ pub(super) async fn run(
 /// What comes after the links have ended.
 enum Next {
     /// These links.
-    Round(Vec<Link>),
+    Round(Round),
     /// Nothing.
     End,
 }
 
-/// Waits for a signal that ends this round. SIGHUP reads the configuration again (rulings 29); one
-/// that is wrong changes nothing. What was released for the start is not released again.
-async fn told(links: &LinkSource, signals: &mut Signals, clock: SystemClock) -> Next {
+/// Waits for what ends this round. SIGHUP reads the configuration again (rulings 29), and so does a
+/// file that it names and that has changed; what is wrong changes nothing. What was released for the
+/// start is not released again.
+async fn told(
+    links: &LinkSource,
+    signals: &mut Signals,
+    files: &mut Files,
+    clock: SystemClock,
+) -> Next {
     loop {
-        match signals.told().await {
-            Told::End => {
+        let told = tokio::select! {
+            told = signals.told() => Some(told),
+            () = clock.sleep(FILES_LOOKED_AT_EVERY) => None,
+        };
+        match told {
+            Some(Told::End) => {
                 tracing::info!("told to end; waiting for what is on its way");
                 return Next::End;
             }
-            Told::ReadAgain => match assignments(links, Releases::default(), clock) {
-                Ok(assigned) => {
+            Some(Told::ReadAgain) => match Round::read(links, Releases::default(), clock) {
+                Ok(round) => {
                     tracing::info!("configuration read again; links start anew with it");
-                    return Next::Round(assigned);
+                    return Next::Round(round);
                 }
                 Err(wrong) => {
                     tracing::error!(reason = %wrong, "configuration is wrong; links go on with the old one");
                 }
             },
+            None => {
+                let changes = files.look(&ProcessEnvironment);
+                if let Some(round) = renewed(links, &changes, clock) {
+                    return Next::Round(round);
+                }
+            }
+        }
+    }
+}
+
+/// What comes after files have changed: nothing where they are of no use as they are now. A
+/// certificate whose key is still to come is of none.
+fn renewed(links: &LinkSource, changes: &[Change], clock: SystemClock) -> Option<Round> {
+    if changes.is_empty() {
+        return None;
+    }
+    let named: Vec<String> =
+        changes.iter().map(|change| change.file.display().to_string()).collect();
+    let files = named.join(", ");
+    let unreadable = changes.iter().find_map(|change| {
+        let reason = change.unreadable.as_ref()?;
+        Some(format!("{} can't be read: {reason}", change.file.display()))
+    });
+    let renewed = match unreadable {
+        Some(reason) => Err(reason),
+        None => Round::renewed(links, changes, clock).map_err(|wrong| wrong.to_string()),
+    };
+    match renewed {
+        Ok(round) => {
+            tracing::info!(files, "files changed; links start anew with them");
+            Some(round)
+        }
+        Err(reason) => {
+            tracing::error!(
+                files,
+                reason,
+                "a file that changed is of no use; links go on with what they have"
+            );
+            None
         }
     }
 }

@@ -13,6 +13,14 @@ pub trait Environment {
     /// # Errors
     /// Whatever the system says.
     fn file(&self, path: &Path) -> io::Result<String>;
+
+    /// The bytes of a file that need not be text.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    fn bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.file(path).map(String::into_bytes)
+    }
 }
 
 /// The environment of this process.
@@ -27,5 +35,9 @@ impl Environment for ProcessEnvironment {
 
     fn file(&self, path: &Path) -> io::Result<String> {
         std::fs::read_to_string(path)
+    }
+
+    fn bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
+        std::fs::read(path)
     }
 }

@@ -6,6 +6,7 @@
 mod cluster;
 mod defect;
 mod environment;
+mod files;
 mod flags;
 pub mod keys;
 mod link;
@@ -29,6 +30,8 @@ pub use defect::ConfigError;
 pub use defect::Defect;
 pub use environment::Environment;
 pub use environment::ProcessEnvironment;
+pub use files::Change;
+pub use files::Files;
 pub use flags::FLAGGED_SOURCE;
 pub use flags::OneCluster;
 pub use flags::OneLink;

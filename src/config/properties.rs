@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::path::PathBuf;
 
 use serde_json::Map;
 use serde_json::Value;
@@ -21,6 +22,8 @@ pub enum PropertyValue {
     Plain(String),
     /// May not.
     Secret(Secret),
+    /// May not; it stood in this file.
+    FromFile(Secret, PathBuf),
 }
 
 impl PropertyValue {
@@ -29,7 +32,7 @@ impl PropertyValue {
     pub fn reveal(&self) -> &str {
         match self {
             Self::Plain(value) => value,
-            Self::Secret(secret) => secret.reveal(),
+            Self::Secret(secret) | Self::FromFile(secret, _) => secret.reveal(),
         }
     }
 
@@ -38,7 +41,7 @@ impl PropertyValue {
     pub fn secret(&self) -> Option<String> {
         match self {
             Self::Plain(_) => None,
-            Self::Secret(secret) => Some(secret.reveal().to_owned()),
+            Self::Secret(secret) | Self::FromFile(secret, _) => Some(secret.reveal().to_owned()),
         }
     }
 
@@ -51,7 +54,7 @@ impl fmt::Debug for PropertyValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plain(value) => fmt::Debug::fmt(value, f),
-            Self::Secret(secret) => fmt::Debug::fmt(secret, f),
+            Self::Secret(secret) | Self::FromFile(secret, _) => fmt::Debug::fmt(secret, f),
         }
     }
 }
@@ -142,7 +145,7 @@ pub(super) fn read_property(
         return None;
     }
     let read = match value {
-        Value::Object(entries) => elsewhere(entries, environment).map(PropertyValue::Secret),
+        Value::Object(entries) => elsewhere(entries, environment),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
             written(name, value).map(|text| PropertyValue::new(name, text))
         }
@@ -178,17 +181,24 @@ fn written(name: &str, value: &Value) -> Result<String, Refusal> {
 
 /// A value that stands in the environment or in a file of its own. Braces can also be part of a
 /// password that lacks its quotes, so nothing that stands in them is shown unless it is a place.
-fn elsewhere(entries: &Map<String, Value>, from: &dyn Environment) -> Result<Secret, Refusal> {
+fn elsewhere(
+    entries: &Map<String, Value>,
+    from: &dyn Environment,
+) -> Result<PropertyValue, Refusal> {
     let mut places = entries.iter().map(|(key, place)| (key.as_str(), place.as_str()));
-    let value = match (places.next(), places.next()) {
-        (Some(("env", Some(name))), None) => from_variable(name, from)?,
-        (Some(("file", Some(file))), None) => from_file(file, from)?,
+    match (places.next(), places.next()) {
+        (Some(("env", Some(name))), None) => {
+            Ok(PropertyValue::Secret(Secret::new(from_variable(name, from)?)))
+        }
+        (Some(("file", Some(file))), None) => {
+            let secret = Secret::new(from_file(file, from)?);
+            Ok(PropertyValue::FromFile(secret, PathBuf::from(file)))
+        }
         (Some(_) | None, _) => {
             let right = "write { env: NAME } or { file: /path }";
-            return Err(Refusal::new("a map that names no place of a value", right));
+            Err(Refusal::new("a map that names no place of a value", right))
         }
-    };
-    Ok(Secret::new(value))
+    }
 }
 
 fn from_variable(name: &str, environment: &dyn Environment) -> Result<String, Refusal> {

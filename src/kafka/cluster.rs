@@ -110,6 +110,16 @@ impl KafkaCluster {
         };
         Ok(Self { inner: Arc::new(inner) })
     }
+
+    /// Makes the client for questions, so that certificates and keys are read now. It blocks for as
+    /// long as files are read; nothing is asked yet.
+    ///
+    /// # Errors
+    ///
+    /// `Permanent` where the client can't be made of what the files hold.
+    pub fn try_out(&self) -> Result<(), Fault> {
+        self.inner.prober(&Place::cluster(&self.inner.name)).map(drop)
+    }
 }
 
 impl Drop for Inner {

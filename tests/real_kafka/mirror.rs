@@ -19,7 +19,7 @@ use crate::{
     records::{State, fold},
 };
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_schema-mirror");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_schema-mirror");
 /// For a link to say something in its log, or to write what it was given. A new writer waits up to
 /// a session time-out (6 s) and the group's rebalance; the rest is for a machine that is busy.
 pub(crate) const LINK_LIMIT: Duration = Duration::from_secs(40);

@@ -108,8 +108,17 @@ impl Grant {
 
     /// Grants it to users.
     pub(crate) fn give(&self, passage: &Passage, users: &[&str]) {
-        let mut arguments = vec!["--add".to_owned(), "--operation".to_owned()];
-        arguments.push(self.operation.clone());
+        self.change(&["--add"], passage, users);
+    }
+
+    /// Takes it from a user.
+    pub(crate) fn take(&self, passage: &Passage, user: &str) {
+        self.change(&["--remove", "--force"], passage, &[user]);
+    }
+
+    fn change(&self, how: &[&str], passage: &Passage, users: &[&str]) {
+        let mut arguments: Vec<String> = how.iter().map(|&word| word.to_owned()).collect();
+        arguments.extend(["--operation".to_owned(), self.operation.clone()]);
         arguments.extend([format!("--{}", self.kind), self.name_in(passage)]);
         if self.is_prefix {
             arguments.extend(["--resource-pattern-type", "prefixed"].map(str::to_owned));

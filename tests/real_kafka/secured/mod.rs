@@ -3,17 +3,24 @@
 //! One broker serves all of these tests, with a listener for each kind of login. The tests' own
 //! client comes by the listener without any, where it is super user.
 
+mod bearers;
 mod certificates;
 mod grants;
 mod logins;
 mod preflight;
 mod rights;
+mod rotation;
+mod secrets;
+mod tokens;
 
 use std::{fs, path::PathBuf, sync::OnceLock};
 
 use tempfile::TempDir;
 
-use self::certificates::Authority;
+use self::{
+    certificates::Authority,
+    tokens::{AUDIENCE, CLIENT, CLIENT_SECRET, LIFETIME_S, TokenEndpoint},
+};
 use crate::{
     broker::Broker,
     mirror::{SOURCE_SETTINGS, write_config},
@@ -29,13 +36,19 @@ const GRANTS: usize = 12;
 /// Users with passwords besides those, the super user `mirror` first.
 const USERS: [&str; 3] = ["mirror", "granted", "waiting"];
 /// Super users besides the tests' own client.
-const SUPER_USERS: &str = "User:ANONYMOUS;User:CN=mirror;User:mirror";
+const SUPER_USERS: &str = "User:ANONYMOUS;User:CN=mirror;User:mirror;User:mirror-service";
 
 /// A broker whose listeners all want to know who comes, but one for the tests themselves.
 pub(crate) struct Secured {
     pub(crate) broker: Broker,
-    /// The ports of `TLS`, `MTLS`, `PLAIN` and `SCRAM`.
-    ports: [Port; 4],
+    /// The ports of `TLS`, `MTLS`, `PLAIN`, `SCRAM` and `OAUTH`.
+    ports: [Port; 5],
+    /// Where the clients of `OAUTH` have their tokens from.
+    pub(crate) tokens: &'static TokenEndpoint,
+    /// Trusted by the broker and by clients.
+    authority: Authority,
+    /// Trusted by the broker, too.
+    next_authority: Authority,
     /// Certificates and keys.
     folder: TempDir,
 }
@@ -52,28 +65,40 @@ impl Secured {
         let authority = Authority::new("authority");
         let server = authority.sign("broker");
         let keep = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        let next_authority = Authority::new("next authority");
         keep("ca.pem", &authority.pem());
+        keep("authorities.pem", &(authority.pem() + &next_authority.pem()));
         keep("broker.pem", &(server.key() + &server.certificate));
         let client = authority.sign("mirror");
         keep("client.pem", &client.certificate);
         keep("client.key", &client.key());
         keep("client-locked.key", &client.locked_key(KEY_PASSWORD));
         keep("password", PASSWORD);
-        let ports = [(); 4].map(|()| Port::reserve());
-        let [tls, mtls, plain, scram] = ports.each_ref().map(|port| port.number);
+        let tokens = TokenEndpoint::start();
+        keep("keys.json", &tokens.public_keys());
+        let ports = [(); 5].map(|()| Port::reserve());
+        let [tls, mtls, plain, scram, oauth] = ports.each_ref().map(|port| port.number);
         let listeners = vec![
             ("TLS", "SSL", tls),
             ("MTLS", "SSL", mtls),
             ("PLAIN", "SASL_SSL", plain),
             ("SCRAM", "SASL_SSL", scram),
+            ("OAUTH", "SASL_SSL", oauth),
         ];
         let setup = Setup {
             listeners,
             properties: properties(&folder),
             format: scram_users(),
-            jvm: Vec::new(),
+            jvm: vec![
+                format!("-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={}", keys_url(&folder)),
+                format!(
+                    "-Dorg.apache.kafka.sasl.oauthbearer.allowed.files={}",
+                    folder.path().join("keys.json").display()
+                ),
+            ],
         };
-        Self { broker: Broker::start_as("secured", setup), ports, folder }
+        let broker = Broker::start_as("secured", setup);
+        Self { broker, ports, tokens, authority, next_authority, folder }
     }
 
     /// A file of the folder with certificates.
@@ -112,6 +137,18 @@ impl Secured {
         self.with_password(3, mechanism, "mirror")
     }
 
+    /// Tokens of the tests' own endpoint.
+    pub(crate) fn bearer(&self) -> Login {
+        let protocol = ("security.protocol", "SASL_SSL");
+        let mut login = self.login(4, &[protocol, ("sasl.mechanism", "OAUTHBEARER")]);
+        login.set("sasl.oauthbearer.method", "oidc");
+        login.set("sasl.oauthbearer.token.endpoint.url", &self.tokens.url);
+        login.set("sasl.oauthbearer.client.id", CLIENT);
+        login.set("sasl.oauthbearer.client.secret", CLIENT_SECRET);
+        login.set("sasl.oauthbearer.scope", "mirror");
+        login
+    }
+
     fn with_password(&self, port: usize, mechanism: &str, user: &str) -> Login {
         let protocol = ("security.protocol", "SASL_SSL");
         let mut login = self.login(port, &[protocol, ("sasl.mechanism", mechanism)]);
@@ -129,6 +166,11 @@ impl Secured {
     }
 }
 
+/// Where the broker finds the public keys of the token endpoint.
+fn keys_url(folder: &TempDir) -> String {
+    format!("file://{}", folder.path().join("keys.json").display())
+}
+
 /// Lines of `server.properties` by which it knows who comes.
 fn properties(folder: &TempDir) -> Vec<(String, String)> {
     let file = |name: &str| folder.path().join(name).display().to_string();
@@ -138,6 +180,9 @@ fn properties(folder: &TempDir) -> Vec<(String, String)> {
     let module = "org.apache.kafka.common.security";
     let plain = format!("{module}.plain.PlainLoginModule required{users};");
     let scram = format!("{module}.scram.ScramLoginModule required;");
+    let bearer = format!("{module}.oauthbearer.OAuthBearerLoginModule required;");
+    let validator = format!("{module}.oauthbearer.OAuthBearerValidatorCallbackHandler");
+    let reauthenticates_ms = (LIFETIME_S * 1000).to_string();
     let authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
     let lines = [
         ("authorizer.class.name", authorizer),
@@ -146,13 +191,20 @@ fn properties(folder: &TempDir) -> Vec<(String, String)> {
         ("ssl.keystore.type", "PEM"),
         ("ssl.keystore.location", &file("broker.pem")),
         ("ssl.truststore.type", "PEM"),
-        ("ssl.truststore.location", &file("ca.pem")),
+        ("ssl.truststore.location", &file("authorities.pem")),
         ("listener.name.mtls.ssl.client.auth", "required"),
         ("listener.name.plain.sasl.enabled.mechanisms", "PLAIN"),
         ("listener.name.plain.plain.sasl.jaas.config", &plain),
         ("listener.name.scram.sasl.enabled.mechanisms", "SCRAM-SHA-256,SCRAM-SHA-512"),
         ("listener.name.scram.scram-sha-256.sasl.jaas.config", &scram),
         ("listener.name.scram.scram-sha-512.sasl.jaas.config", &scram),
+        ("listener.name.oauth.sasl.enabled.mechanisms", "OAUTHBEARER"),
+        ("listener.name.oauth.oauthbearer.sasl.jaas.config", &bearer),
+        ("listener.name.oauth.oauthbearer.sasl.server.callback.handler.class", &validator),
+        ("sasl.oauthbearer.jwks.endpoint.url", &keys_url(folder)),
+        ("sasl.oauthbearer.expected.audience", AUDIENCE),
+        // A login ends with its token.
+        ("listener.name.oauth.oauthbearer.connections.max.reauth.ms", &reauthenticates_ms),
     ];
     lines.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
 }
