@@ -209,11 +209,18 @@ fn what_a_stopped_writer_had_sent_arrives_late_and_is_put_right() {
 
         // Its session is over, and what it had sent is let through now.
         let of_late = |record: &Record| key_of(record) == schema_key(&subject, 1);
-        let before = scene.target_log().into_iter().filter(of_late).count();
+        let mut told = Vec::new();
+        let end = scene.target_log().last().map_or(0, |record| record.offset);
         proxied.set(stopped, Way::Open);
         poll_until(LINK_LIMIT, "the late write arrived and was put right", || {
             let log: Vec<_> = scene.target_log().into_iter().filter(of_late).collect();
-            let mut after = log.iter().skip(before).filter_map(written_by);
+            let late = log.iter().filter(|record| record.offset > end);
+            let now: Vec<_> = log.iter().map(|r| (r.offset, written_by(r))).collect();
+            if now != told {
+                eprintln!("after {end} the key's records are {now:?}");
+                told = now;
+            }
+            let mut after = late.filter_map(written_by);
             (after.next()?.0 == stopped && after.next()?.0 != stopped).then_some(())
         });
         scene.wait_target("it is as the source says", is_deleted);
