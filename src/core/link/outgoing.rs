@@ -9,6 +9,8 @@ use super::Write;
 use crate::core::entry::Entry;
 use crate::core::json::push_jackson_string;
 use crate::core::key::Key;
+use crate::core::key::KeyReading;
+use crate::core::key::read_key;
 use crate::core::provenance::Provenance;
 use crate::core::record::Header;
 use crate::core::record::Outgoing;
@@ -29,7 +31,9 @@ use crate::core::view::Stamp;
 impl Link {
     /// The records that make a write: first the key under every other spelling that stands in the
     /// target's log, as a deletion, then the canonical one. `behind` is the source's record at the
-    /// offset that a [`Change::Schema`] names; `wall_ms` the time now; `room` has buffers to fill.
+    /// offset that a [`Change::Schema`] names, or the one that led to the write; a deletion takes
+    /// its time and provenance where it is of the same key. `wall_ms` is the time now; `room` has
+    /// buffers to fill.
     ///
     /// # Errors
     /// A schema without its record, or with another one, or a value that can't be edited.
@@ -42,7 +46,10 @@ impl Link {
     ) -> Result<Vec<Outgoing>, String> {
         let behind = behind.filter(|record| match &write.change {
             Change::Schema { offset, .. } => record.offset == *offset,
-            Change::Delete | Change::Context | Change::Mode(_) | Change::Value { .. } => true,
+            // What a record leads to elsewhere (an orphan, another spelling) did not come the way
+            // that the record came.
+            Change::Delete => self.is_placed_at(record, &write.key),
+            Change::Context | Change::Mode(_) | Change::Value { .. } => false,
         });
         let value = match &write.change {
             Change::Delete => None,
@@ -138,6 +145,27 @@ impl Link {
                 self.pending.push(key);
             }
         }
+    }
+
+    /// Whether this key of the target is where the source's record belongs.
+    fn is_placed_at(&self, record: &Record, target: &Key) -> bool {
+        let Some(KeyReading::Known(source)) = record.key.as_deref().map(read_key) else {
+            return false;
+        };
+        let placed = |subject: &Subject| self.rules.place(subject);
+        match source {
+            Key::Schema(subject, version) => {
+                placed(&subject).map(|subject| Key::Schema(subject, version))
+            }
+            Key::Config(subject) => placed(&subject).map(Key::Config),
+            Key::Association(association) => self.placed_association(&association),
+            Key::Context(_)
+            | Key::Mode(_)
+            | Key::DeleteSubject(_)
+            | Key::ClearSubject(_)
+            | Key::Noop => None,
+        }
+        .is_some_and(|key| key == *target)
     }
 
     /// The record's value with the edit made, and the key's subject in it.
