@@ -225,6 +225,7 @@ impl LinkSpec {
                 wanted.insert(at(key, target), Want::Any);
             }
         }
+        self.doubt_subject_fences(source, &mut wanted);
         wanted
     }
 

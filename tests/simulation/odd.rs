@@ -1,5 +1,10 @@
 //! Records that registries skip or that mean nothing: each has to come to one outcome.
 
+use std::collections::BTreeMap;
+
+use super::links::LinkSpec;
+use super::links::Want;
+use super::registry::Registry;
 use super::said::LogKey;
 use super::said::Place;
 use super::source::put;
@@ -56,4 +61,23 @@ pub(crate) fn write(world: &mut World, cluster: usize, place: &Place) {
         _ => (schema, text(r#"{"subject":"another","version":1,"id":1,"schema":"x"}"#.into())),
     };
     put(world, cluster, key, value);
+}
+
+impl LinkSpec {
+    /// A subject of which nothing but last good states may stand has its fence only with them.
+    pub(super) fn doubt_subject_fences(
+        &self,
+        source: &Registry,
+        wanted: &mut BTreeMap<LogKey, Want>,
+    ) {
+        for target in source.faulty.iter().filter_map(|key| self.place(&key.place())) {
+            let fence = LogKey::Mode(target.clone());
+            let is_certain = |(key, want): (&LogKey, &Want)| {
+                *key != fence && key.place() == target && matches!(want, Want::Is(_))
+            };
+            if let (false, Some(want)) = (wanted.iter().any(is_certain), wanted.get_mut(&fence)) {
+                *want = Want::Any;
+            }
+        }
+    }
 }

@@ -307,7 +307,7 @@ impl Link {
         let mut writes = Vec::new();
         // The leader of the target would keep the old id pointing here, or roll the change back:
         // its key has to be free first (odd-records 3.3, 3.4: deletion, then put, is clean).
-        let hidden = self.unsent.get(&key).copied().flatten();
+        let hidden = self.unsent.get(&key).and_then(|unsent| unsent.stands);
         if lost
             || held.is_some_and(|held| {
                 held.id != wanted.id || held.content.text != wanted.content.text

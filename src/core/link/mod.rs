@@ -98,6 +98,15 @@ pub struct Permissions {
     pub fence_again: bool,
 }
 
+/// What may stand in the target where a write could not be made.
+#[derive(Debug, Clone, Copy, Default)]
+struct Unsent {
+    /// The id and text that may stand there all the same.
+    stands: Option<(i32, Digest)>,
+    /// The version of the subject that loses its id when the key is deleted.
+    orphan: Option<Version>,
+}
+
 /// A link between two views.
 #[derive(Debug)]
 pub struct Link {
@@ -113,9 +122,9 @@ pub struct Link {
     followed: BTreeSet<Subject>,
     /// What copied subjects point to outside the filter.
     pointing: BTreeMap<Subject, BTreeSet<Subject>>,
-    /// Keys of the target whose write was decided and could not be made, and the id and text that
-    /// may stand there all the same: what stands there is not what the view says.
-    unsent: BTreeMap<Key, Option<(i32, Digest)>>,
+    /// Keys of the target whose write was decided and could not be made: what stands there is not
+    /// what the view says.
+    unsent: BTreeMap<Key, Unsent>,
     /// Keys of the target whose newest record no registry reads: it keeps the state it had, until
     /// compaction and a restart take it away.
     damaged: BTreeSet<Key>,

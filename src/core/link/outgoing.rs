@@ -88,6 +88,19 @@ impl Link {
     /// A write that fails later makes the link read the target again.
     /// The write gets the other spellings of its key, which it takes away.
     pub(super) fn sent(&mut self, write: &mut Write) {
+        if let (Key::Schema(subject, version), Change::Delete) = (&write.key, &write.change) {
+            let waited = self.unsent.get(&write.key).and_then(|unsent| unsent.orphan);
+            if let Some(orphan) = waited.or_else(|| self.target.orphan_of(subject, *version)) {
+                let key = Key::Schema(subject.clone(), orphan);
+                self.damaged.insert(key.clone());
+                self.pending.push(key);
+            }
+        }
+        self.enter(write);
+    }
+
+    /// The same for a write that says what would have been, not what the log will hold.
+    pub(super) fn enter(&mut self, write: &mut Write) {
         let stamp = Stamp { offset: self.target_next, timestamp_ms: None, origin: Origin::Ours };
         self.target_next = crate::core::record::after(self.target_next);
         self.target_reader.wrote(&write.key, stamp.offset);
@@ -126,11 +139,6 @@ impl Link {
             }
             (Key::DeleteSubject(_) | Key::ClearSubject(_) | Key::Noop, _) => Entry::Nothing,
         };
-        if let Entry::Schema(subject, version, None) = &entry
-            && let Some(orphan) = self.orphan(subject, *version)
-        {
-            self.pending.push(orphan);
-        }
         let mut changed = Vec::new();
         let stood = self.stood_for_referrers(&entry);
         self.target.apply(&entry, stamp, &mut changed);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Halt;
 use super::Link;
+use super::Unsent;
 use super::Write;
 use crate::core::key::Key;
 use crate::core::link::brake::Suspicion;
@@ -145,9 +146,15 @@ impl Link {
     /// Takes back a write that could not be made: the source's record behind it is gone, so a newer
     /// one is on its way and decides the key again.
     pub fn not_sent(&mut self, key: &Key) {
-        let stands = match key {
+        let unsent = match key {
             Key::Schema(subject, version) => {
-                self.target.schema(subject, *version).map(|held| (held.id, held.content.text))
+                let held = self.target.schema(subject, *version);
+                let orphan = self.target.orphan_of(subject, *version);
+                let before = self.unsent.get(key).and_then(|unsent| unsent.orphan);
+                Unsent {
+                    stands: held.map(|held| (held.id, held.content.text)),
+                    orphan: orphan.or(before),
+                }
             }
             Key::Context(_)
             | Key::Mode(_)
@@ -155,13 +162,14 @@ impl Link {
             | Key::DeleteSubject(_)
             | Key::Association(_)
             | Key::ClearSubject(_)
-            | Key::Noop => None,
+            | Key::Noop => Unsent::default(),
         };
         let mut undo = Write::new(key, super::Change::Delete, "");
-        self.sent(&mut undo);
+        let pending = std::mem::take(&mut self.pending);
+        self.enter(&mut undo);
+        self.pending = pending;
         self.target.put_spellings_back(key, undo.spellings);
-        self.pending.clear();
-        self.unsent.insert(key.clone(), stands);
+        self.unsent.insert(key.clone(), unsent);
     }
 
     /// Restores one key that someone else changed, or sets it aside after [`REPAIRS_MAX`] times.
