@@ -137,6 +137,18 @@ impl Ground {
         Ok(found)
     }
 
+    /// Whether the topics are those of an earlier survey, as far as the brokers tell topics' ids.
+    #[must_use]
+    pub fn has_topics_of(&self, before: &Self) -> bool {
+        let id = |topic: Option<&TopicFacts>| topic.and_then(|topic| topic.topic_id.clone());
+        let same = |now: Option<&TopicFacts>, then: Option<&TopicFacts>| match (id(now), id(then)) {
+            (Some(now), Some(then)) => now == then,
+            (None, _) | (_, None) => true,
+        };
+        same(Some(&self.source_topic), Some(&before.source_topic))
+            && same(self.target_topic.as_ref(), before.target_topic.as_ref())
+    }
+
     /// Creates what is missing on the target.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use super::scene::Instance;
 use super::scene::Start;
 use super::storm;
 use super::swarm::Chaos;
+use super::swarm::Disaster;
 use super::swarm::Sabotage;
 use super::swarm::Topology;
 use super::world::Run;
@@ -316,8 +317,10 @@ impl Play {
     async fn restart_in_sync(&mut self) {
         let other_state = {
             let mut world = self.sim.lock();
-            let reports = world.swarm.has(Chaos::ForeignInside)
-                && world.links.iter().any(|link| link.drift == DriftPolicy::Report);
+            let meddled = world.swarm.has(Chaos::ForeignInside)
+                || world.swarm.disaster == Some(Disaster::FenceLifted);
+            let reports =
+                meddled && world.links.iter().any(|link| link.drift == DriftPolicy::Report);
             world.registries_restart() || reports
         };
         if other_state {

@@ -137,6 +137,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         self.status.send_modify(|status| status.joined_after = joined_after);
         // Whoever wrote before may have written until its lease ended, and followed the source for
         // as long as we stood by: both ends are asked for now.
+        let before = ground;
         let (ground, state) = tokio::try_join!(
             async { Ok(Ground::survey(&self.source, &self.target, &definition).await?) },
             read_state(&self.target, &definition.state_topic),
@@ -147,8 +148,9 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         let mut past =
             history(&state, &definition.rules, &ground.source.cluster_id, early.claims.clone());
         past.adopted_below = adopted_below(&past, &definition, &ground);
-        // What was read long ago may hold keys whose tombstones are compacted away by now.
-        let is_fresh = joined_after < EARLY_VALID;
+        // What was read long ago may hold keys whose tombstones are compacted away by now, and a
+        // topic that was created again meanwhile says something else.
+        let is_fresh = joined_after < EARLY_VALID && ground.has_topics_of(&before);
         let early = if is_fresh && early.history == past {
             early
         } else {
