@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::Goal;
 use super::Worker;
 use super::reconcile::Ahead;
+use super::reconcile::OldEnd;
 use super::wait_for;
 use crate::core::link::History;
 use crate::core::link::Identity;
@@ -82,8 +83,8 @@ pub(super) struct Life<C: Cluster, K: Clock> {
     pub(super) fetcher: Fetcher<C>,
     /// What the pipeline writes with once both logs are followed; a backfill never does.
     pub(super) live_appender: Option<C::Appender>,
-    /// The source's end was seen too early once, and a new reader was asked.
-    pub(super) asked_again: bool,
+    /// What became of an end of the source that was seen too early.
+    pub(super) old_end: OldEnd,
     /// Where the claim and the checkpoint are kept.
     pub(super) keeper: C::Appender,
     pub(super) claim: Claim,
@@ -172,7 +173,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             pipeline: Pipeline::new(appender, lease, self.clock.clone(), self.rate.clone()),
             source,
             live_appender,
-            asked_again: false,
+            old_end: OldEnd::Unseen,
             keeper,
             claim,
             folded: None,

@@ -1,14 +1,17 @@
 //! Two passes: the whole source first, then what the target lacks, in order.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::life::Life;
+use super::tail::replaced;
 use crate::core::key::Key;
 use crate::core::link::Outcome;
 use crate::core::link::plan::Plan;
 use crate::core::link::plan::Planned;
 use crate::core::record::Offset;
 use crate::core::record::Record;
+use crate::service::ground::missing_source;
 use crate::service::pipeline::Stop;
 use crate::service::ports::Batch;
 use crate::service::ports::Clock;
@@ -31,12 +34,59 @@ pub(super) enum Deletes {
 /// Records of the source that were read ahead of where the comparison stops.
 pub(super) type Ahead = Vec<Record>;
 
+/// So long is waited for what lies behind an end that a reader saw too early, before a new reader is
+/// asked.
+const OLD_END_WAIT: Duration = Duration::from_millis(500);
+
+/// What became of an end that lies before the one that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OldEnd {
+    /// None was met.
+    Unseen,
+    /// The reader saw one; more is to come.
+    Seen,
+    /// A new reader was opened because of it.
+    AskedAnew,
+}
+
+/// The source's end is asked for at most so often while it is read: one that takes records faster
+/// than a round trip never stands still.
+const ENDS_ASKED_MAX: usize = 10;
+
 impl<C: Cluster, K: Clock> Life<C, K> {
-    /// Reads the source up to `end` without deciding anything. Records behind it are given back.
+    /// Reads the source to its end without deciding anything; `end` is where it was last seen.
+    /// Records behind where the reading stops are given back.
     pub(super) async fn fold(&mut self, end: Offset) -> Result<(Offset, Ahead), Stop> {
         self.worker.enter(Phase::ReadingSource);
         let mut ahead = Vec::new();
         let mut next = 0;
+        let mut end = end;
+        for _ in 0..ENDS_ASKED_MAX {
+            next = self.fold_to(next, end, &mut ahead).await?;
+            let now = self.source_end().await?;
+            if now <= end {
+                break;
+            }
+            // A key was written again behind `end`, and compaction may have taken its older record
+            // before that was read: without the newer one it would pass for deleted.
+            end = now;
+        }
+        Ok((next, ahead))
+    }
+
+    async fn fold_to(
+        &mut self,
+        from: Offset,
+        end: Offset,
+        ahead: &mut Ahead,
+    ) -> Result<Offset, Stop> {
+        let rest = ahead.split_off(ahead.partition_point(|record| record.offset < end));
+        for record in std::mem::replace(ahead, rest) {
+            let outcome = self.link.fold_source(&record);
+            self.counts.outcome(outcome);
+        }
+        self.old_end = OldEnd::Unseen;
+        let mut next = from.max(self.source.read_to().min(end));
         while next < end {
             let batch = self.next_batch(end).await?;
             for record in &batch.records {
@@ -50,30 +100,59 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             next = batch.next.min(end);
             self.show(next, end);
         }
-        Ok((next, ahead))
+        Ok(next)
+    }
+
+    /// Where the source's log ends now.
+    async fn source_end(&mut self) -> Result<Offset, Stop> {
+        let topic = &self.worker.definition.source_topic;
+        let facts = tokio::select! {
+            biased;
+            facts = self.worker.source.topic(topic) => facts?,
+            stop = self.pipeline.lease_ends() => return Err(stop),
+        };
+        let facts = facts.ok_or_else(|| missing_source(&self.worker.source, topic))?;
+        if facts.topic_id != self.ground.source_topic.topic_id {
+            return Err(replaced(self.worker.source.name(), topic));
+        }
+        Ok(facts.end)
     }
 
     /// The source's next batch on the way to `end`, for as long as the lease is held: what was sent
     /// before must not wait in the producer for longer.
+    ///
+    /// The reader was opened before `end` was asked for. An end that it saw then is no end any more:
+    /// whoever stopped here would take all that came meanwhile for deleted.
     pub(super) async fn next_batch(&mut self, end: Offset) -> Result<Arc<Batch>, Stop> {
-        let before = self.source.read_to();
-        let batch = tokio::select! {
-            biased;
-            batch = self.source.next() => batch?,
-            stop = self.pipeline.lease_ends() => return Err(stop),
-        };
-        self.look_at_the_clock();
-        // The reader was opened before this instance was the writer, and `end` was asked for
-        // since. An end that it saw then is no end any more: whoever stopped here would take all
-        // that came meanwhile for deleted.
-        if batch.at_end && batch.next < end {
-            if self.asked_again && batch.next <= before {
-                return Err(self.ends_early(batch.next, end).into());
+        loop {
+            let before = self.source.read_to();
+            let clock = self.worker.clock.clone();
+            let batch = tokio::select! {
+                biased;
+                batch = self.source.next() => Some(batch?),
+                stop = self.pipeline.lease_ends() => return Err(stop),
+                () = clock.sleep(OLD_END_WAIT), if self.old_end == OldEnd::Seen => None,
+            };
+            self.look_at_the_clock();
+            let ends_early = batch.as_ref().is_none_or(|b| b.at_end && b.next < end);
+            let stands = batch.as_ref().is_none_or(|batch| batch.next <= before);
+            self.old_end = match (ends_early, self.old_end) {
+                (false, OldEnd::AskedAnew) => OldEnd::AskedAnew,
+                (false, OldEnd::Unseen | OldEnd::Seen) => OldEnd::Unseen,
+                (true, OldEnd::Unseen) => OldEnd::Seen,
+                (true, OldEnd::Seen) => {
+                    self.source.read_anew();
+                    OldEnd::AskedAnew
+                }
+                (true, OldEnd::AskedAnew) if stands => {
+                    return Err(self.ends_early(before, end).into());
+                }
+                (true, OldEnd::AskedAnew) => OldEnd::AskedAnew,
+            };
+            if let Some(batch) = batch {
+                return Ok(batch);
             }
-            self.asked_again = true;
-            self.source.read_anew();
         }
-        Ok(batch)
     }
 
     fn ends_early(&self, next: Offset, end: Offset) -> Fault {

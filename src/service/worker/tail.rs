@@ -458,7 +458,7 @@ fn first_of_each<T, K: Ord>(items: &[T], key: impl Fn(&T) -> &K) -> Vec<&T> {
     items.iter().filter(|item| seen.insert(key(item))).collect()
 }
 
-fn replaced(cluster: &str, topic: &str) -> Stop {
+pub(super) fn replaced(cluster: &str, topic: &str) -> Stop {
     Stop::Fault(Fault {
         operation: "follow",
         object: format!("topic {topic}"),
