@@ -254,14 +254,13 @@ impl<C: Cluster> Fetcher<C> {
 
     async fn fetch_once(&mut self, offset: Offset) -> Result<Option<Record>, Fault> {
         let far = offset.saturating_sub(self.read_to) > READ_THROUGH_MAX;
-        if self.log.is_none() {
+        let mut sought = self.log.is_none();
+        if sought {
             self.log = Some(self.cluster.read(&self.topic, 0, offset).await?);
             self.jump(offset);
-        } else if offset < self.passed || (offset >= self.read_to && (far || self.at_end)) {
-            if let Some(log) = &mut self.log {
-                log.seek(offset).await?;
-            }
-            self.jump(offset);
+        } else if offset < self.passed || (offset >= self.read_to && far) {
+            self.seek(offset).await?;
+            sought = true;
         }
         loop {
             for record in self.records.by_ref() {
@@ -274,8 +273,13 @@ impl<C: Cluster> Fetcher<C> {
                     return Ok(None);
                 }
             }
-            if self.read_to > offset || self.at_end {
+            if self.read_to > offset || (self.at_end && sought) {
                 return Ok(None);
+            }
+            // The end was seen before the record was written: the reader was not asked for a while.
+            if self.at_end {
+                self.seek(offset).await?;
+                sought = true;
             }
             let Some(log) = &mut self.log else { return Ok(None) };
             let batch = log.next().await?;
@@ -283,6 +287,14 @@ impl<C: Cluster> Fetcher<C> {
             self.at_end = batch.at_end;
             self.records = batch.records.into_iter();
         }
+    }
+
+    async fn seek(&mut self, offset: Offset) -> Result<(), Fault> {
+        if let Some(log) = &mut self.log {
+            log.seek(offset).await?;
+        }
+        self.jump(offset);
+        Ok(())
     }
 
     fn jump(&mut self, offset: Offset) {

@@ -187,7 +187,7 @@ pub(crate) struct SimLog {
     cluster: SimCluster,
     topic: String,
     partition: usize,
-    /// What was read when the reader was opened, before anybody asked for it.
+    /// What was read before anybody asked for it.
     ahead: Option<Batch>,
     next: Offset,
     /// The end that was told last; told again only when it moved.
@@ -203,6 +203,19 @@ impl SimLog {
             cluster: self.cluster.name.clone(),
             cause: cause.to_owned(),
             class,
+        }
+    }
+
+    /// Takes what there is before anybody asks for it.
+    fn read_ahead(&mut self) {
+        let sim = self.cluster.sim.clone();
+        let more = sim.with(|world| {
+            let does = world.swarm.has(Chaos::ReadAhead) && world.rng.chance(50);
+            does.then(|| self.news(world)).flatten()
+        });
+        if let Some(Ok(batch)) = more {
+            self.moved(&batch);
+            self.ahead = Some(batch);
         }
     }
 
@@ -266,7 +279,10 @@ impl Log for SimLog {
             this.cluster.sim.until(this.cluster.process, |world| this.news(world)).await
         };
         match &news {
-            Ok(batch) => self.moved(batch),
+            Ok(batch) => {
+                self.moved(batch);
+                self.read_ahead();
+            }
             Err(_) => self.was_up = self.cluster.sim.lock().clusters[self.cluster.cluster].up,
         }
         news

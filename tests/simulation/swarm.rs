@@ -54,6 +54,8 @@ pub(crate) enum Chaos {
     IdReuse,
     /// A backfill instead of a link that follows.
     Backfill,
+    /// Readers hold what they read until they are asked, an end that is none any more among it.
+    ReadAhead,
 }
 
 impl Chaos {
@@ -121,6 +123,9 @@ pub(crate) enum Release {
     V8,
 }
 
+/// Chosen so that no seed that found something before there was reading ahead has it.
+const READ_AHEAD: u64 = 5;
+
 /// The run's choices.
 #[derive(Debug, Clone)]
 pub(crate) struct Swarm {
@@ -183,6 +188,11 @@ impl Swarm {
             Some(Sabotage::LeaseTwice) => on.extend([Chaos::Standby]),
             Some(Sabotage::LeaseForever) => on.extend([Chaos::Standby, Chaos::Freeze]),
             _ => {}
+        }
+        // Drawn apart: what the other choices lead to stays what it was.
+        let mut apart = Rng::new(rng.clone().next() ^ READ_AHEAD);
+        if apart.chance(30) {
+            on.insert(Chaos::ReadAhead);
         }
         Self { on, topology, releases, disaster }
     }
