@@ -79,6 +79,8 @@ pub async fn compare<C: Cluster>(
         state => state?,
     };
     let definition = &with_context(definition, &ground.source.cluster_id, &state)?;
+    let checkpoint = state.checkpoints.get(&scope_name(&definition.rules.scope())).cloned();
+    let ground = ground.no_older_than(checkpoint.as_ref(), (source, target), definition).await?;
     let claims = source_claims(source, definition).await?;
     let rules = &definition.rules;
     let mut past = history(&state, rules, &ground.source.cluster_id, claims);
@@ -118,7 +120,6 @@ pub async fn compare<C: Cluster>(
     halts.extend(rival(&state, definition, &ground.source.cluster_id, target));
     halts.extend(link.admit().err().map(|halt| halt.to_string()));
     let plan = link.plan();
-    let checkpoint = state.checkpoints.get(&scope_name(&rules.scope())).cloned();
     let suspicions = ground.suspicions(checkpoint.as_ref());
     let now = Duration::ZERO;
     let released = ground.release(definition, checkpoint.as_ref()).map(|braked| braked.deleted);

@@ -137,6 +137,23 @@ impl Ground {
         Ok(found)
     }
 
+    /// This survey, or a new one where the checkpoint speaks of more than the source held: whoever
+    /// follows it may have kept that since.
+    ///
+    /// # Errors
+    /// As [`Self::survey`].
+    pub async fn no_older_than<C: Cluster>(
+        self,
+        checkpoint: Option<&Checkpoint>,
+        (source, target): (&C, &C),
+        link: &LinkDefinition,
+    ) -> Result<Self, Fault> {
+        if checkpoint.is_none_or(|checkpoint| checkpoint.next <= self.source_topic.end) {
+            return Ok(self);
+        }
+        Self::survey(source, target, link).await
+    }
+
     /// Whether the topics are those of an earlier survey, as far as the brokers tell topics' ids.
     #[must_use]
     pub fn has_topics_of(&self, before: &Self) -> bool {

@@ -145,6 +145,8 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         )?;
         refuse_rivals(&state, &definition, &ground.source.cluster_id, &self.target)?;
         let checkpoint = state.checkpoints.get(&scope_name(&definition.rules.scope())).cloned();
+        let clusters = (&self.source, &self.target);
+        let ground = ground.no_older_than(checkpoint.as_ref(), clusters, &definition).await?;
 
         let mut past =
             history(&state, &definition.rules, &ground.source.cluster_id, early.claims.clone());
