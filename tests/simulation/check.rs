@@ -337,6 +337,13 @@ pub(crate) fn undisturbed(
             *want = Want::Any;
         }
     }
+    // What refers to a version that only someone else wrote there waits for it to go.
+    for (key, held) in &target.registry.keys {
+        let foreign = held.passport.as_ref().is_none_or(|passport| passport.link != link.name);
+        if foreign && link.may_write(key) {
+            wanted.entry(key.clone()).or_insert(Want::Any);
+        }
+    }
     link.hold_referrers(source, &mut wanted);
     wanted
 }

@@ -120,7 +120,7 @@ pub(crate) fn is_target_only(world: &World, cluster: usize) -> bool {
 fn of_another_epoch(header: &[u8]) -> Vec<u8> {
     let mut value: Map<String, Value> = serde_json::from_slice(header).unwrap();
     let epoch = value.get("epoch").and_then(Value::as_u64).unwrap_or_default();
-    value.insert("epoch".into(), (epoch + 1).into());
+    value.insert("epoch".into(), epoch.saturating_sub(1).into());
     serde_json::to_vec(&value).unwrap()
 }
 

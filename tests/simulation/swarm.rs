@@ -255,7 +255,7 @@ pub(crate) enum Sabotage {
     DeletionUnmarked,
     /// The timestamp is the time of writing.
     TimestampRemade,
-    /// What a link wrote comes back to it as if another epoch had written it.
+    /// What a link wrote comes back to it as if an earlier lease had written it.
     EchoTakenAsNew,
     /// A process is told the end that a topic had when it first asked, lease or no lease.
     StaleEnd,

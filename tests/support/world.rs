@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schema_mirror::core::link::Author;
 use schema_mirror::core::link::Change;
 use schema_mirror::core::link::Halt;
 use schema_mirror::core::link::Identity;
@@ -374,7 +375,9 @@ impl World {
         };
         let record = record.clone();
         running.target_next = record.offset + 1;
-        if !running.link.is_echo(&record) {
+        if running.link.author_of(&record) == Author::This {
+            running.link.echoed(&record);
+        } else {
             match running.link.follow_target(&record) {
                 Ok(writes) => self.send(place, writes, None),
                 Err(halt) => running.halted = Some(halt),

@@ -98,6 +98,19 @@ pub struct Permissions {
     pub fence_again: bool,
 }
 
+/// Who wrote a record into the target, as its header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Author {
+    /// This instance under its present lease: the record comes back.
+    This,
+    /// The link under an earlier lease: what was on its way when that ended.
+    Earlier,
+    /// The link under a later lease: ours has ended, whether we know or not.
+    Later,
+    /// A registry, or another link.
+    Other,
+}
+
 /// What may stand in the target where a write could not be made.
 #[derive(Debug, Clone, Copy, Default)]
 struct Unsent {
@@ -332,25 +345,31 @@ impl Link {
         Some(key)
     }
 
-    /// Whether the record is one that this instance wrote under its present lease, coming back.
+    /// Who wrote a record of the target.
     #[must_use]
-    pub fn is_echo(&self, record: &Record) -> bool {
-        Provenance::of(&record.headers).is_some_and(|provenance| {
-            provenance.link == self.rules.name
-                && provenance.writer == self.identity.writer
-                && provenance.epoch == self.identity.epoch
-        })
+    pub fn author_of(&self, record: &Record) -> Author {
+        match Provenance::of(&record.headers).filter(|provenance| self.is_ours(provenance)) {
+            None => Author::Other,
+            Some(provenance) if provenance.epoch > self.identity.epoch => Author::Later,
+            Some(provenance)
+                if provenance.epoch == self.identity.epoch
+                    && provenance.writer == self.identity.writer =>
+            {
+                Author::This
+            }
+            Some(_) => Author::Earlier,
+        }
+    }
+
+    /// A link of the same name that reads another cluster is another link.
+    fn is_ours(&self, provenance: &Provenance) -> bool {
+        provenance.link == self.rules.name
+            && provenance.path.last() == Some(&self.identity.source_cluster)
     }
 
     fn target_origin(&self, record: &Record) -> Origin {
         match Provenance::of(&record.headers) {
-            // A link of the same name that reads another cluster is another link.
-            Some(provenance)
-                if provenance.link == self.rules.name
-                    && provenance.path.last() == Some(&self.identity.source_cluster) =>
-            {
-                Origin::Ours
-            }
+            Some(provenance) if self.is_ours(&provenance) => Origin::Ours,
             _ if record.offset < self.history.adopted_below => Origin::Ours,
             Some(_) => Origin::OtherLink,
             None => Origin::Registry,

@@ -97,12 +97,12 @@ impl Link {
             }
         }
         self.enter(write);
+        self.target_next = crate::core::record::after(self.target_next);
     }
 
     /// The same for a write that says what would have been, not what the log will hold.
     pub(super) fn enter(&mut self, write: &mut Write) {
         let stamp = Stamp { offset: self.target_next, timestamp_ms: None, origin: Origin::Ours };
-        self.target_next = crate::core::record::after(self.target_next);
         self.target_reader.wrote(&write.key, stamp.offset);
         write.spellings.extend(self.target.take_spellings(&write.key));
         if !self.unsent.is_empty() {

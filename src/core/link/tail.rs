@@ -9,6 +9,8 @@ use super::Link;
 use super::Unsent;
 use super::Write;
 use crate::core::key::Key;
+use crate::core::key::KeyReading;
+use crate::core::key::read_key;
 use crate::core::link::brake::Suspicion;
 use crate::core::link::ledger::REPAIRS_MAX;
 use crate::core::link::ledger::WaitFor;
@@ -136,6 +138,17 @@ impl Link {
         Ok(writes)
     }
 
+    /// Takes a record that this instance wrote coming back. Which of two versions with one id came
+    /// last decides what its registry knows: until now their places were guessed (odd-records 3.10).
+    pub fn echoed(&mut self, record: &Record) {
+        self.target_next = self.target_next.max(after(record.offset));
+        if let Some(KeyReading::Known(Key::Schema(subject, version))) =
+            record.key.as_deref().map(read_key)
+        {
+            self.target.landed(&subject, version, record.offset);
+        }
+    }
+
     /// Says that a deletion of this key is on its way, so that what needs its id can follow.
     pub fn free(&mut self, key: &Key) -> Write {
         let mut write = Write::new(key, super::Change::Delete, "its key or its id is needed");
@@ -166,6 +179,7 @@ impl Link {
         };
         let mut undo = Write::new(key, super::Change::Delete, "");
         let pending = std::mem::take(&mut self.pending);
+        self.target_next = self.target_next.saturating_sub(1);
         self.enter(&mut undo);
         self.pending = pending;
         self.target.put_spellings_back(key, undo.spellings);

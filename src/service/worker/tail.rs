@@ -13,6 +13,7 @@ use super::life::Life;
 use super::reconcile::Ahead;
 use super::reconcile::Deletes;
 use super::wait_for;
+use crate::core::link::Author;
 use crate::core::link::Pace;
 use crate::core::record::Offset;
 use crate::core::record::Record;
@@ -184,8 +185,13 @@ impl<C: Cluster, K: Clock> Life<C, K> {
 
     async fn take_others(&mut self, batch: &Batch) -> Result<(), Stop> {
         for record in &batch.records {
-            if !self.link.is_echo(record) {
-                self.take_target(record).await?;
+            match self.link.author_of(record) {
+                Author::This => self.link.echoed(record),
+                // A process that was stopped reads on before it sees that its time is over.
+                Author::Later => return Err(Stop::LeaseLost),
+                author @ (Author::Earlier | Author::Other) => {
+                    self.take_target(record, author).await?;
+                }
             }
         }
         Ok(())
@@ -296,15 +302,24 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         }
     }
 
-    async fn take_target(&mut self, record: &Record) -> Result<(), Stop> {
+    async fn take_target(&mut self, record: &Record, author: Author) -> Result<(), Stop> {
         let writes =
             self.link.follow_target(record).map_err(|halt| Stop::Halt(halt.to_string()))?;
+        let link = &self.worker.definition.rules.name;
         // A key may take several writes to restore: one that frees its id comes first.
         for write in first_of_each(&writes, |write| &write.key) {
-            tracing::warn!(
-                link = %self.worker.definition.rules.name, key = %write.key, offset = record.offset,
-                reason = write.reason, "drift: someone else wrote into the scope; restoring"
-            );
+            let (key, offset, reason) = (&write.key, record.offset, write.reason);
+            if author == Author::Earlier {
+                tracing::info!(
+                    link = %link, key = %key, offset, reason,
+                    "late: an earlier writer's record arrived; putting it right"
+                );
+            } else {
+                tracing::warn!(
+                    link = %link, key = %key, offset, reason,
+                    "drift: someone else wrote into the scope; restoring"
+                );
+            }
         }
         self.write(writes, None).await
     }
