@@ -103,7 +103,7 @@ impl<'a> Instances<'a> {
     fn finish(mut self) -> BTreeMap<&'static str, Mirror> {
         self.scene.wait_done();
         for (name, mirror) in &mut self.running {
-            assert_eq!(mirror.end(), 0, "{name} ends well");
+            assert_eq!(mirror.end(), 0, "{name} ends well: {:?}", mirror.errors());
         }
         self.running
     }
