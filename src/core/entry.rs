@@ -81,6 +81,12 @@ impl Reader {
     /// what it has (odd-records 2.1).
     #[must_use]
     pub fn read(&mut self, record: &Record) -> Reading {
+        self.read_where(record, |_| true)
+    }
+
+    /// The same for those keys only whose values are wanted; the others say nothing.
+    #[must_use]
+    pub fn read_where(&mut self, record: &Record, wants: impl Fn(&Key) -> bool) -> Reading {
         let Some(bytes) = record.key.as_deref() else {
             return Reading::faulty(None, "its key is null");
         };
@@ -98,6 +104,9 @@ impl Reader {
             KeyReading::Misread(key, reason) => return Reading::faulty(key, &reason),
         };
         let canonical = self.is_canonical(record, &key, bytes);
+        if !wants(&key) {
+            return Reading::nothing();
+        }
         let value = match record.value.as_deref() {
             _ if deletes => None,
             Some([]) if self.empty_deletes() => None,

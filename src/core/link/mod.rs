@@ -40,6 +40,7 @@ use crate::core::provenance::Provenance;
 use crate::core::record::Header;
 use crate::core::record::Offset;
 use crate::core::record::Record;
+use crate::core::rules::Placement;
 use crate::core::rules::Rules;
 use crate::core::rules::Scope;
 use crate::core::rules::ScopeFilter;
@@ -96,6 +97,15 @@ pub struct Permissions {
     pub adopt: bool,
     /// A fence that someone lifted is set again.
     pub fence_again: bool,
+}
+
+/// Whether a key of the target can bear on what a link does there. Ids are a context's own wherever a
+/// link has a context, so schemas of other contexts can't; they may be many.
+fn bears_on(rules: &Rules, target: &Key) -> bool {
+    match (&rules.placement, target) {
+        (Placement::Into(_), Key::Schema(subject, _)) => rules.owns_context(&subject.context),
+        (Placement::Into(_) | Placement::Same, _) => true,
+    }
 }
 
 /// Who wrote a record into the target, as its header says.
@@ -300,7 +310,7 @@ impl Link {
     pub fn read_target(&mut self, record: &Record, changed: &mut Vec<Key>) -> Applied {
         self.target_next = self.target_next.max(crate::core::record::after(record.offset));
         let before = self.dialect();
-        let reading = self.target_reader.read(record);
+        let reading = self.target_reader.read_where(record, |key| bears_on(&self.rules, key));
         if before != self.dialect() {
             self.respell(before);
         }
