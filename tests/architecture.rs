@@ -280,7 +280,7 @@ mod architecture {
 
     #[test]
     fn one_file_is_unsafe() {
-        assert_eq!(that_say("src", &["unsafe"]), ["src/kafka/topic_id.rs: unsafe"]);
+        assert_eq!(that_say("src", &["unsafe"]), ["src/kafka/native.rs: unsafe"]);
     }
 
     #[test]

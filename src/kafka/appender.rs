@@ -48,6 +48,7 @@ use crate::kafka::errors::code_of;
 use crate::kafka::errors::lock;
 use crate::kafka::settings::ANSWER_WITHIN;
 use crate::kafka::settings::Secrets;
+use crate::kafka::tokens::Logins;
 use crate::service::ports::Appender;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
@@ -207,6 +208,7 @@ fn everything() -> PurgeConfig {
 pub(super) struct Opening {
     pub(super) config: ClientConfig,
     pub(super) secrets: Arc<Secrets>,
+    pub(super) logins: Logins,
     pub(super) place: Place,
     pub(super) topic: String,
     pub(super) partition: i32,
@@ -221,7 +223,7 @@ pub(super) struct Opening {
 /// `Missing` where the topic or the partition does not exist, and whatever keeps the brokers from
 /// answering.
 pub(super) fn open(opening: Opening) -> Result<KafkaAppender, Fault> {
-    let Opening { config, secrets, place, topic, partition, limit } = opening;
+    let Opening { config, secrets, logins, place, topic, partition, limit } = opening;
     let shared = Arc::new(Shared {
         ledger: Mutex::new(Ledger::new()),
         changed: Notify::new(),
@@ -236,6 +238,7 @@ pub(super) fn open(opening: Opening) -> Result<KafkaAppender, Fault> {
     let producer: Writer =
         config.create_with_context(outbox).map_err(|error| place.not_made(&error, &secrets))?;
     let producer = Arc::new(producer);
+    logins.admit(&producer, &place)?;
     check_partition(&producer, &place, &topic, partition)?;
     if producer.context().producer.set(Arc::downgrade(&producer)).is_err() {
         return Err(place.fault(FaultClass::Permanent, "its producer was made twice"));

@@ -28,15 +28,20 @@ use crate::kafka::lease::KafkaLease;
 use crate::kafka::limits;
 use crate::kafka::log;
 use crate::kafka::log::KafkaLog;
+use crate::kafka::native::describe_topic;
+use crate::kafka::native::group_rights;
 use crate::kafka::reading::ReadingConsumer;
+use crate::kafka::reading::Shape;
+use crate::kafka::reading::make_consumer;
 use crate::kafka::reading::partitions_of;
 use crate::kafka::reading::serve;
+use crate::kafka::reading::shape;
 use crate::kafka::scan;
 use crate::kafka::settings::ANSWER_WITHIN;
 use crate::kafka::settings::ClusterSettings;
 use crate::kafka::settings::Secrets;
-use crate::kafka::topic_id::describe_topic;
-use crate::kafka::topic_id::group_rights;
+use crate::kafka::tokens::Logins;
+use crate::kafka::tokens::Signer;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
 use crate::service::ports::ClusterFacts;
@@ -73,6 +78,7 @@ struct Inner {
     settings: ClusterSettings,
     name: Arc<str>,
     secrets: Arc<Secrets>,
+    logins: Logins,
     /// The client for questions, made when the first is asked.
     prober: Mutex<Option<Arc<ReadingConsumer>>>,
     /// The same for requests of administration, and how many it has made.
@@ -94,16 +100,32 @@ impl KafkaCluster {
     ///
     /// `Permanent` where librdkafka does not know a property or does not take its value.
     pub fn new(settings: ClusterSettings) -> Result<Self, Fault> {
+        Self::made(settings, None)
+    }
+
+    /// The same for a cluster whose clients log in by OAUTHBEARER with tokens from this signer.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn with_signer(settings: ClusterSettings, signer: impl Signer) -> Result<Self, Fault> {
+        Self::made(settings, Some(Box::new(signer)))
+    }
+
+    fn made(settings: ClusterSettings, signer: Option<Box<dyn Signer>>) -> Result<Self, Fault> {
         let name: Arc<str> = Arc::from(settings.name.as_str());
         let secrets = Arc::new(Secrets::of(&settings));
         let config = settings.reader();
         if let Err(error) = config.create_native_config() {
             return Err(Place::cluster(&name).not_made(&error, &secrets));
         }
+        let logins =
+            signer.map(|signer| Logins::with(signer, &name, settings.clock)).unwrap_or_default();
         let inner = Inner {
             settings,
             name,
             secrets,
+            logins,
             prober: Mutex::default(),
             administrator: Mutex::default(),
             untold: Mutex::default(),
@@ -111,14 +133,15 @@ impl KafkaCluster {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Makes the client for questions, so that certificates and keys are read now. It blocks for as
-    /// long as files are read; nothing is asked yet.
+    /// Makes a client for questions, so that certificates and keys are read now. It blocks for as
+    /// long as files are read; nothing is asked of it, and it gets no token.
     ///
     /// # Errors
     ///
     /// `Permanent` where the client can't be made of what the files hold.
     pub fn try_out(&self) -> Result<(), Fault> {
-        self.inner.prober(&Place::cluster(&self.inner.name)).map(drop)
+        let Inner { settings, name, secrets, .. } = &*self.inner;
+        make_consumer(&settings.prober(), &Place::cluster(name), secrets).map(end_behind)
     }
 }
 
@@ -136,14 +159,19 @@ impl Inner {
         if let Some(made) = &*prober {
             return Ok(Arc::clone(made));
         }
-        let made = Arc::new(self.consumer(&self.settings.prober(), place)?);
+        let made = self.consumer(&self.settings.prober(), place)?;
         *prober = Some(Arc::clone(&made));
         Ok(made)
     }
 
-    fn consumer(&self, config: &ClientConfig, place: &Place) -> Result<ReadingConsumer, Fault> {
-        let said = Said::new(&self.name, &self.secrets);
-        config.create_with_context(said).map_err(|error| place.not_made(&error, &self.secrets))
+    fn consumer(
+        &self,
+        config: &ClientConfig,
+        place: &Place,
+    ) -> Result<Arc<ReadingConsumer>, Fault> {
+        let made = Arc::new(make_consumer(config, place, &self.secrets)?);
+        self.logins.admit(&made, place)?;
+        Ok(made)
     }
 
     fn administrator(&self, place: &Place) -> Result<Arc<Administrator>, Fault> {
@@ -160,6 +188,7 @@ impl Inner {
         let said = Said::new(&self.name, &self.secrets);
         let made = self.settings.administrator().create_with_context(said);
         let made = Arc::new(made.map_err(|error| place.not_made(&error, &self.secrets))?);
+        self.logins.admit(&made, place)?;
         *administrator = Some((Arc::clone(&made), 1));
         Ok(made)
     }
@@ -296,6 +325,7 @@ impl Inner {
             limit: limits::bound(&mut config, topic_max.flatten()),
             config,
             secrets: Arc::clone(&self.secrets),
+            logins: self.logins.clone(),
             place,
             topic: topic.to_owned(),
             partition,
@@ -313,6 +343,7 @@ impl Inner {
         lease::open(lease::Opening {
             config: self.settings.member(&request.group, request.instance.as_deref()),
             secrets: Arc::clone(&self.secrets),
+            logins: self.logins.clone(),
             clock: self.settings.clock,
             place,
             request,
@@ -335,35 +366,6 @@ impl Inner {
             })
             .collect())
     }
-}
-
-/// What metadata tell of a topic.
-struct Shape {
-    partitions: usize,
-    /// Replicas of partition 0.
-    replication: usize,
-    /// The leader of partition 0. Any broker knows a topic's id and settings; where none is named,
-    /// the client waits for the controller.
-    leader: i32,
-}
-
-/// The shape of a topic; none where it does not exist.
-fn shape(prober: &ReadingConsumer, topic: &str, place: &Place) -> Result<Option<Shape>, Fault> {
-    let metadata = prober.fetch_metadata(Some(topic), ANSWER_WITHIN);
-    serve(prober);
-    let metadata = metadata.map_err(|error| place.fault_from(&error, prober.context()))?;
-    prober.context().forget();
-    let Some(found) = metadata.topics().iter().find(|described| described.name() == topic) else {
-        return Ok(None);
-    };
-    if let Some(error) = found.error() {
-        let fault = place.fault_of(RDKafkaErrorCode::from(error));
-        return if fault.class == FaultClass::Missing { Ok(None) } else { Err(fault) };
-    }
-    let first = found.partitions().iter().find(|partition| partition.id() == 0);
-    let replication = first.map_or(0, |partition| partition.replicas().len());
-    let leader = first.map_or(-1, |partition| partition.leader());
-    Ok(Some(Shape { partitions: found.partitions().len(), replication, leader }))
 }
 
 /// Does on a thread for blocking what blocks.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::OnceLock;
+use std::thread::Thread;
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -33,12 +35,24 @@ pub(super) struct Said {
     cluster: Arc<str>,
     secrets: Arc<Secrets>,
     last: Mutex<Option<LastTrouble>>,
+    listener: OnceLock<Thread>,
 }
 
 impl Said {
     /// Nothing said yet.
     pub(super) fn new(cluster: &Arc<str>, secrets: &Arc<Secrets>) -> Self {
-        Self { cluster: Arc::clone(cluster), secrets: Arc::clone(secrets), last: Mutex::new(None) }
+        let (cluster, secrets) = (Arc::clone(cluster), Arc::clone(secrets));
+        Self { cluster, secrets, last: Mutex::new(None), listener: OnceLock::new() }
+    }
+
+    /// Makes this thread the one that is woken when there is something to take from the client.
+    pub(super) fn listen(&self) {
+        self.listener.get_or_init(std::thread::current);
+    }
+
+    /// There is something to take from the client.
+    pub(super) fn wake(&self) {
+        self.listener.get().into_iter().for_each(Thread::unpark);
     }
 
     /// The last trouble since `forget`.

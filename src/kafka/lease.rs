@@ -63,6 +63,7 @@ use crate::kafka::membership::Membership;
 use crate::kafka::reading::serve_with;
 use crate::kafka::settings::SESSION;
 use crate::kafka::settings::Secrets;
+use crate::kafka::tokens::Logins;
 use crate::service::clock::SystemClock;
 use crate::service::ports::Clock;
 use crate::service::ports::Fault;
@@ -217,6 +218,7 @@ impl Drop for KafkaLease {
 pub(super) struct Opening {
     pub(super) config: ClientConfig,
     pub(super) secrets: Arc<Secrets>,
+    pub(super) logins: Logins,
     pub(super) clock: SystemClock,
     pub(super) place: Place,
     pub(super) request: LeaseRequest,
@@ -228,7 +230,7 @@ pub(super) struct Opening {
 ///
 /// A client that can't be made, or no thread for it.
 pub(super) fn open(opening: Opening) -> Result<KafkaLease, Fault> {
-    let Opening { config, secrets, clock, place, request } = opening;
+    let Opening { config, secrets, logins, clock, place, request } = opening;
     let (sender, receiver) = watch::channel(Tenure { count: 0, state: LeaseState::Standby });
     let desk = Arc::new(Desk::default());
     let member = Member {
@@ -250,6 +252,7 @@ pub(super) fn open(opening: Opening) -> Result<KafkaLease, Fault> {
     let said = &consumer.context().said;
     consumer.subscribe(&[&request.topic]).map_err(|error| place.fault_from(&error, said))?;
     let consumer = Arc::new(consumer);
+    logins.admit(&consumer, &place)?;
     let (due, renewals) = mpsc::sync_channel(1);
     let renewed = Arc::downgrade(&consumer);
     spawn(&place, format!("renew-{}", request.partition), move || renew(&renewed, &renewals))?;

@@ -150,7 +150,7 @@ impl Drop for KafkaLog {
 
 /// What a reader is opened with.
 pub(super) struct Opening {
-    pub(super) consumer: ReadingConsumer,
+    pub(super) consumer: Arc<ReadingConsumer>,
     pub(super) clock: SystemClock,
     pub(super) place: Place,
     pub(super) topic: String,
@@ -204,7 +204,7 @@ pub(super) fn open(opening: Opening) -> Result<KafkaLog, Fault> {
 }
 
 struct Reader {
-    consumer: ReadingConsumer,
+    consumer: Arc<ReadingConsumer>,
     clock: SystemClock,
     place: Place,
     topic: String,
@@ -240,8 +240,7 @@ struct Progress {
 
 impl Reader {
     fn run(mut self) {
-        let me = std::thread::current();
-        self.consumer.set_nonempty_callback(move || me.unpark());
+        self.consumer.context().listen();
         while !self.control.stop.load(Ordering::Acquire) {
             if !self.step() {
                 break;

@@ -16,7 +16,8 @@
 //! - `hosts`: whether the names of brokers mean something here;
 //! - `ending`: clients that end behind the back of whoever drops them;
 //! - `context`: what librdkafka says unasked, as log lines without secrets;
-//! - `topic_id`: the requests that the Rust client does not have: a topic's id, and rights;
+//! - `native`: what the Rust client does not have: a topic's id, rights, a client's token;
+//! - `tokens`: tokens that we sign ourselves, given to all clients of a cluster;
 //! - `mock`: librdkafka's mock cluster, for demonstrations and tests.
 //!
 //! Nothing outside this module names rdkafka. Calls of librdkafka that block run on threads made
@@ -34,10 +35,11 @@ mod limits;
 mod log;
 mod membership;
 mod mock;
+mod native;
 mod reading;
 mod scan;
 mod settings;
-mod topic_id;
+mod tokens;
 
 pub use appender::KafkaAppender;
 pub use appender::WRITES_WAITING_MAX;
@@ -52,3 +54,7 @@ pub use mock::MockFault;
 pub use mock::MockPair;
 pub use settings::ClusterSettings;
 pub use settings::refused_properties;
+pub use tokens::Signer;
+pub use tokens::Signing;
+pub use tokens::Token;
+pub use tokens::Unsigned;

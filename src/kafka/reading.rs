@@ -2,10 +2,12 @@
 
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use bytes::BytesMut;
+use rdkafka::ClientConfig;
 use rdkafka::Message;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::consumer::Consumer;
@@ -22,6 +24,7 @@ use crate::kafka::context::Said;
 use crate::kafka::errors::Place;
 use crate::kafka::errors::code_of;
 use crate::kafka::settings::ANSWER_WITHIN;
+use crate::kafka::settings::Secrets;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 
@@ -41,6 +44,23 @@ const ABOUT_THE_GROUP: &[RDKafkaErrorCode] = &[
 
 /// The consumer of a reader.
 pub(super) type ReadingConsumer = BaseConsumer<Said>;
+
+/// Makes a consumer, which wakes whoever listens to its context. It has no token yet.
+///
+/// # Errors
+///
+/// `Permanent` where none can be made of what the properties and their files say.
+pub(super) fn make_consumer(
+    config: &ClientConfig,
+    place: &Place,
+    secrets: &Arc<Secrets>,
+) -> Result<ReadingConsumer, Fault> {
+    let made = config.create_with_context(Said::new(&place.cluster, secrets));
+    let mut made: ReadingConsumer = made.map_err(|error| place.not_made(&error, secrets))?;
+    let said = Arc::clone(made.context());
+    made.set_nonempty_callback(move || said.wake());
+    Ok(made)
+}
 
 /// The ids of a topic's partitions. Blocks. It also warms the connection: without it `assign`
 /// waits half a second for its first record.
@@ -66,6 +86,39 @@ pub(super) fn partitions_of(
     }
     said.forget();
     Ok(described.partitions().iter().map(MetadataPartition::id).collect())
+}
+
+/// What metadata tell of a topic.
+pub(super) struct Shape {
+    pub(super) partitions: usize,
+    /// Replicas of partition 0.
+    pub(super) replication: usize,
+    /// The leader of partition 0. Any broker knows a topic's id and settings; where none is named,
+    /// the client waits for the controller.
+    pub(super) leader: i32,
+}
+
+/// The shape of a topic; none where it does not exist.
+pub(super) fn shape(
+    prober: &ReadingConsumer,
+    topic: &str,
+    place: &Place,
+) -> Result<Option<Shape>, Fault> {
+    let metadata = prober.fetch_metadata(Some(topic), ANSWER_WITHIN);
+    serve(prober);
+    let metadata = metadata.map_err(|error| place.fault_from(&error, prober.context()))?;
+    prober.context().forget();
+    let Some(found) = metadata.topics().iter().find(|described| described.name() == topic) else {
+        return Ok(None);
+    };
+    if let Some(error) = found.error() {
+        let fault = place.fault_of(RDKafkaErrorCode::from(error));
+        return if fault.class == FaultClass::Missing { Ok(None) } else { Err(fault) };
+    }
+    let first = found.partitions().iter().find(|partition| partition.id() == 0);
+    let replication = first.map_or(0, |partition| partition.replicas().len());
+    let leader = first.map_or(-1, |partition| partition.leader());
+    Ok(Some(Shape { partitions: found.partitions().len(), replication, leader }))
 }
 
 /// Lets a consumer say what it has to say; its context keeps the last trouble.

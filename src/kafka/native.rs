@@ -1,11 +1,12 @@
-//! The id of a topic (KIP-516), and what the principal may do with a topic or a group (KIP-430),
-//! asked with librdkafka's `DescribeTopics` and `DescribeConsumerGroups`.
+//! What librdkafka 2.12 can and rdkafka 0.39 can't: this is the one file that talks to it directly.
 //!
-//! A topic that was deleted and created again has another id, which is how its recreation is
-//! known. rdkafka 0.39 has no call for either, librdkafka 2.12 has: this is the one file that talks
-//! to it directly. Each native object lives in an [`Owned`], which frees it on every path.
+//! It asks for the id of a topic (KIP-516), and for what the principal may do with a topic or a group
+//! (KIP-430), with `DescribeTopics` and `DescribeConsumerGroups`. A topic that was deleted and created
+//! again has another id, which is how its recreation is known. And it gives a client its token,
+//! which rdkafka does for clients that are polled only. Each native object lives in an [`Owned`], which
+//! frees it on every path.
 
-#![expect(unsafe_code, reason = "rdkafka can't describe topics and groups; every block says why")]
+#![expect(unsafe_code, reason = "rdkafka has no call for these; every block says why")]
 
 use std::ffi::CStr;
 use std::ffi::CString;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use rdkafka::ClientContext;
 use rdkafka::bindings as native;
 use rdkafka::client::Client;
+use rdkafka::client::NativeClient;
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::service::ports::Operation;
@@ -29,6 +31,9 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// Room for a reason that librdkafka gives; it is not read.
 const REASON_BYTES: usize = 256;
+
+/// Who logs in with a token: shown in librdkafka's own log, and sent to nobody.
+const TOKEN_HOLDER: &CStr = c"schema-mirror";
 
 /// A native object and the function that frees it.
 struct Owned<T> {
@@ -97,6 +102,51 @@ pub(super) fn group_rights<C: ClientContext>(
 ) -> Result<Option<Rights>, RDKafkaErrorCode> {
     let name = CString::new(group).map_err(|_| RDKafkaErrorCode::InvalidGroupId)?;
     Ok(known(described_group(client, &name, limit))?.flatten())
+}
+
+/// Gives a client the token that it logs in with by OAUTHBEARER, until it gets another. Connections
+/// that wait for one are made now. The time of its end is in milliseconds since 1970.
+///
+/// # Errors
+///
+/// The client's code: the token is over, or has a character that none may have, or the client does
+/// not log in by OAUTHBEARER. librdkafka's own words hold the token and are left where they are.
+pub(super) fn set_token(
+    client: &NativeClient,
+    token: &str,
+    until_ms: i64,
+) -> Result<(), RDKafkaErrorCode> {
+    let token = CString::new(token).map_err(|_| RDKafkaErrorCode::InvalidArgument)?;
+    let mut reason: [c_char; REASON_BYTES] = [0; REASON_BYTES];
+    // SAFETY: the handle is alive as long as the client, which we borrow. Both texts are C strings and
+    // outlive the call, which copies them; there are no extensions; `reason` has the length that
+    // is told.
+    let code = unsafe {
+        native::rd_kafka_oauthbearer_set_token(
+            client.ptr(),
+            token.as_ptr(),
+            until_ms,
+            TOKEN_HOLDER.as_ptr(),
+            std::ptr::null_mut(),
+            0,
+            reason.as_mut_ptr(),
+            reason.len(),
+        )
+    };
+    ok(code)
+}
+
+/// Says why a client gets no other token: it is among the client's errors from now on.
+pub(super) fn set_no_token(client: &NativeClient, reason: &str) {
+    // What stands behind a zero byte is left out.
+    let reason = reason.split('\0').next().unwrap_or_default();
+    let Ok(reason) = CString::new(reason) else { return };
+    // SAFETY: the handle is alive as long as the client, which we borrow; the text is a C string and
+    // outlives the call, which copies it. A client that does not log in by OAUTHBEARER refuses it,
+    // which changes nothing.
+    unsafe {
+        native::rd_kafka_oauthbearer_set_token_failure(client.ptr(), reason.as_ptr());
+    }
 }
 
 /// A request that nobody knows is no fault.
