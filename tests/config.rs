@@ -94,6 +94,10 @@ links:
         let properties = &config.clusters["source"].kafka;
         let secret = properties.get("sasl.oauthbearer.client.secret");
         assert_eq!(secret.map(PropertyValue::reveal), Some(MARK));
+        let iam = ANNOTATED.replace("    kafka: {}\n", "").replace("    #  kafka:", "    kafka:");
+        let config = Config::parse("annotated", &iam, &given()).unwrap();
+        let mechanism = config.clusters["source"].kafka.get("sasl.mechanism");
+        assert_eq!(mechanism.map(PropertyValue::reveal), Some("AWS_MSK_IAM"));
         let from_file = "hunter2 of /run/secrets/source-key-password";
         assert_eq!(value("ssl.key.password"), Some(from_file));
     }

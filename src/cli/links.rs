@@ -16,6 +16,7 @@ use crate::config::ProcessEnvironment;
 use crate::config::PropertyValue;
 use crate::kafka::ClusterSettings;
 use crate::kafka::KafkaCluster;
+use crate::kafka::PropertyRefusal;
 use crate::kafka::refused_properties;
 use crate::service::clock::SystemClock;
 use crate::service::definition::ContextNamedBy;
@@ -117,26 +118,34 @@ pub(super) fn check(
     Err(ConfigError { origin: from.origin(), defects })
 }
 
-/// What librdkafka refuses of a cluster's properties.
+const NOT_TAKEN: &str = "librdkafka does not know this property, or does not take its value";
+
+/// What can't be used of a cluster's properties.
 pub(super) fn property_defects(
     cluster: &ClusterConfig,
     path: impl Fn(&str) -> String,
 ) -> Vec<Defect> {
     refused_properties(&revealed(cluster))
         .into_iter()
-        .map(|property| Defect {
-            path: path(property),
-            wrong: "librdkafka does not know this property, or does not take its value".to_owned(),
-            right: right_for(property).to_owned(),
+        .map(|PropertyRefusal { property, told }| {
+            let (wrong, right) = told.unwrap_or_else(|| (NOT_TAKEN, right_for(property)));
+            Defect { path: path(property), wrong: wrong.to_owned(), right: right.to_owned() }
         })
         .collect()
 }
+
+/// What Java's clients need for logins, which often stands beside the properties that we take.
+const FOR_JAVA: [&str; 3] =
+    ["sasl.jaas.config", "sasl.client.callback.handler.class", "sasl.login.callback.handler.class"];
 
 /// What is right instead of a property that librdkafka refuses.
 fn right_for(property: &str) -> &'static str {
     let needs_oidc = property.starts_with("sasl.oauthbearer.") || property.starts_with("https.ca.");
     if needs_oidc && !cfg!(feature = "oidc") {
         return "logins by OAUTHBEARER take a build with --features oidc";
+    }
+    if FOR_JAVA.contains(&property) {
+        return "leave it out: it names a class of Java";
     }
     "see CONFIGURATION.md of librdkafka 2.12"
 }
@@ -251,6 +260,7 @@ mod tests {
     fn a_login_that_this_build_lacks_is_refused_with_the_feature_that_has_it() {
         let is_named = right_for("sasl.oauthbearer.method").contains("--features oidc");
         assert_eq!(is_named, cfg!(not(feature = "oidc")));
+        assert!(right_for("sasl.jaas.config").contains("leave it out"));
         assert!(right_for("sasl.mechansim").contains("CONFIGURATION.md"));
     }
 }

@@ -6,8 +6,12 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::FilterFn;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::args::LogFormat;
 use crate::config::Environment;
@@ -16,14 +20,21 @@ use crate::config::ProcessEnvironment;
 /// rdkafka's own log repeats, without the link or the cluster, what our errors say.
 const QUIET: &str = "rdkafka=off";
 
+/// AWS's crates log keys and requests with their signatures, some of it by default. What of it matters
+/// comes back as an error. No `RUST_LOG` brings it back.
+const SECRETIVE: &str = "aws_";
+
 /// Starts logging. `RUST_LOG` says how much; without it, what an operator has to know.
 pub(super) fn start(format: LogFormat) {
     let filter = filter(LevelFilter::INFO, &wanted());
     let log = fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
     // A second start, in a test, keeps the first one's log.
     let started = match format {
-        LogFormat::Text => log.with_ansi(crate::cli::output::is_watched()).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
+        LogFormat::Text => {
+            let log = log.with_ansi(crate::cli::output::is_watched());
+            log.finish().with(discretion()).try_init()
+        }
+        LogFormat::Json => log.json().flatten_event(true).finish().with(discretion()).try_init(),
     };
     drop(started);
 }
@@ -35,6 +46,11 @@ fn filter(level: LevelFilter, wanted: &str) -> EnvFilter {
         Ok(quiet) if !wanted.contains("rdkafka") => filter.add_directive(quiet),
         Ok(_) | Err(_) => filter,
     }
+}
+
+/// Lets nothing through that may hold a secret.
+fn discretion() -> FilterFn {
+    filter_fn(|what| !what.target().starts_with(SECRETIVE))
 }
 
 fn wanted() -> String {
@@ -71,7 +87,7 @@ pub(super) fn keep_warnings() -> Kept {
     let kept = Kept::default();
     let writer = kept.clone();
     let log = fmt().with_env_filter(filter).with_target(false).with_ansi(false).without_time();
-    drop(log.with_writer(move || writer.clone()).try_init());
+    drop(log.with_writer(move || writer.clone()).finish().with(discretion()).try_init());
     kept
 }
 

@@ -98,9 +98,11 @@ impl KafkaCluster {
     ///
     /// # Errors
     ///
-    /// `Permanent` where librdkafka does not know a property or does not take its value.
+    /// `Permanent` where librdkafka does not know a property or does not take its value, or this build
+    /// lacks the login.
     pub fn new(settings: ClusterSettings) -> Result<Self, Fault> {
-        Self::made(settings, None)
+        let signer = settings.signer()?;
+        Self::made(settings, signer)
     }
 
     /// The same for a cluster whose clients log in by OAUTHBEARER with tokens from this signer.

@@ -18,6 +18,8 @@
 //! - `context`: what librdkafka says unasked, as log lines without secrets;
 //! - `native`: what the Rust client does not have: a topic's id, rights, a client's token;
 //! - `tokens`: tokens that we sign ourselves, given to all clients of a cluster;
+//! - `login`: logins by IAM, as properties ask for them;
+//! - `iam`: such tokens for Amazon MSK, in builds with the feature `msk-iam`;
 //! - `mock`: librdkafka's mock cluster, for demonstrations and tests.
 //!
 //! Nothing outside this module names rdkafka. Calls of librdkafka that block run on threads made
@@ -30,9 +32,12 @@ mod context;
 mod ending;
 mod errors;
 mod hosts;
+#[cfg(feature = "msk-iam")]
+mod iam;
 mod lease;
 mod limits;
 mod log;
+mod login;
 mod membership;
 mod mock;
 mod native;
@@ -53,6 +58,7 @@ pub use mock::MockBroker;
 pub use mock::MockFault;
 pub use mock::MockPair;
 pub use settings::ClusterSettings;
+pub use settings::PropertyRefusal;
 pub use settings::refused_properties;
 pub use tokens::Signer;
 pub use tokens::Signing;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
+use crate::kafka::login;
 use crate::service::clock::SystemClock;
 
 /// How long a single question to a cluster may take before it counts as unanswered.
@@ -107,17 +108,32 @@ impl Secrets {
     }
 }
 
-/// The properties that librdkafka does not know, or whose values it does not take. Nothing is
-/// connected; what only a connection shows, such as a certificate that is no longer valid, is not
-/// seen here.
+/// A property that can't be used as it is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PropertyRefusal<'a> {
+    /// Its name.
+    pub property: &'a str,
+    /// What is wrong with its value, and what is right, where more is known than that librdkafka
+    /// does not take it.
+    pub told: Option<(&'static str, &'static str)>,
+}
+
+/// The properties that librdkafka does not know, or whose values it does not take, and those that
+/// don't go together. Nothing is connected; what only a connection shows, such as a certificate that
+/// is no longer valid, is not seen here.
 #[must_use]
-pub fn refused_properties(properties: &BTreeMap<String, String>) -> Vec<&str> {
+pub fn refused_properties(properties: &BTreeMap<String, String>) -> Vec<PropertyRefusal<'_>> {
     let is_refused = |(name, value): &(&String, &String)| {
         let mut config = ClientConfig::new();
         config.set(name.as_str(), value.as_str());
         config.create_native_config().is_err()
     };
-    properties.iter().filter(is_refused).map(|(name, _)| name.as_str()).collect()
+    let unknown = properties.iter().filter(is_refused);
+    let mut refused: Vec<PropertyRefusal<'_>> = unknown
+        .map(|(property, _)| PropertyRefusal { property: property.as_str(), told: None })
+        .collect();
+    refused.extend(login::refused(properties));
+    refused
 }
 
 /// Mechanisms whose user is the principal, where the brokers do not map it.
@@ -260,8 +276,8 @@ impl ClusterSettings {
         for (name, value) in defaults {
             config.set(*name, *value);
         }
-        for (name, value) in &self.properties {
-            config.set(name.as_str(), value.as_str());
+        for (name, value) in login::for_librdkafka(&self.properties) {
+            config.set(name, value);
         }
         config
             .set("bootstrap.servers", self.bootstrap_servers.as_str())
@@ -343,7 +359,8 @@ mod tests {
         ])
         .properties;
         let refused = ["no.such.property", "security.protocol", "socket.timeout.ms"];
-        assert_eq!(refused_properties(&properties), refused);
+        let found = refused_properties(&properties);
+        assert_eq!(found.iter().map(|found| found.property).collect::<Vec<_>>(), refused);
     }
 
     #[test]
