@@ -1,6 +1,7 @@
 //! Clients that end behind the back of whoever drops them.
 //!
-//! A client waits for its threads, which look up every 100 ms; nothing depends on when it is gone.
+//! A client waits for its threads, which look up every 100 ms, or every second where it writes; nothing
+//! depends on when it is gone.
 
 /// Drops a client on a thread of its own.
 pub(super) fn end_behind(client: impl Send + 'static) {

@@ -154,16 +154,19 @@ impl Ground {
         Self::survey(source, target, link).await
     }
 
-    /// Whether the topics are those of an earlier survey, as far as the brokers tell topics' ids.
+    /// Whether the topics are those of an earlier survey: by their ids and, since not all brokers tell
+    /// these, by where they start and end.
     #[must_use]
     pub fn has_topics_of(&self, before: &Self) -> bool {
-        let id = |topic: Option<&TopicFacts>| topic.and_then(|topic| topic.topic_id.clone());
-        let same = |now: Option<&TopicFacts>, then: Option<&TopicFacts>| match (id(now), id(then)) {
-            (Some(now), Some(then)) => now == then,
-            (None, _) | (_, None) => true,
+        let same = |now: &TopicFacts, then: &TopicFacts| {
+            now.topic_id == then.topic_id && now.start == then.start && now.end >= then.end
         };
-        same(Some(&self.source_topic), Some(&before.source_topic))
-            && same(self.target_topic.as_ref(), before.target_topic.as_ref())
+        same(&self.source_topic, &before.source_topic)
+            && match (&self.target_topic, &before.target_topic) {
+                (Some(now), Some(then)) => same(now, then),
+                (_, None) => true,
+                (None, Some(_)) => false,
+            }
     }
 
     /// Creates what is missing on the target.

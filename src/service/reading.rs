@@ -21,6 +21,9 @@ use crate::service::ports::Log;
 const WAITING_MAX: usize = 4;
 /// How long the others wait for a slow link before it has to read alone.
 const SLOW_LINK_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a reader of one's own is waited for behind an end that it saw too early.
+const OLD_END_WAIT: Duration = Duration::from_millis(500);
 /// How long the first link waits for the others before the shared reading begins.
 const JOIN_WAIT: Duration = Duration::from_secs(5);
 /// Links that may ask to join at once.
@@ -144,6 +147,16 @@ impl<C: Cluster> SourceStream<C> {
         self.shared = None;
         self.own = None;
         self.opening = None;
+    }
+
+    /// How long more is waited for behind an end that was seen too early, before a new reader is
+    /// opened. A shared reading may stand still for the sake of a slow neighbour.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        match self.shared {
+            Some(_) => SLOW_LINK_WAIT.saturating_mul(2),
+            None => OLD_END_WAIT,
+        }
     }
 
     /// Everything before this offset was given.

@@ -126,6 +126,14 @@ struct StateKey {
 }
 
 impl State {
+    /// The highest epoch of a link's claims, whatever their scope: a definition that changed back has
+    /// to begin above what its former selves wrote.
+    #[must_use]
+    pub fn last_epoch(&self, link: &str, source_cluster: &str) -> u64 {
+        let own = |claim: &&Claim| claim.link == link && claim.source_cluster == source_cluster;
+        self.claims.values().filter(own).map(|claim| claim.epoch).max().unwrap_or(0)
+    }
+
     /// Folds the records of our topic, in the order of each partition. Records that nobody of us
     /// wrote are passed over.
     ///

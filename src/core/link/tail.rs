@@ -9,8 +9,6 @@ use super::Link;
 use super::Unsent;
 use super::Write;
 use crate::core::key::Key;
-use crate::core::key::KeyReading;
-use crate::core::key::read_key;
 use crate::core::link::brake::Suspicion;
 use crate::core::link::ledger::REPAIRS_MAX;
 use crate::core::link::ledger::WaitFor;
@@ -138,15 +136,17 @@ impl Link {
         Ok(writes)
     }
 
-    /// Takes a record that this instance wrote coming back. Which of two versions with one id came
-    /// last decides what its registry knows: until now their places were guessed (odd-records 3.10).
+    /// Takes a record that this instance wrote coming back: what is sent next lands behind it.
     pub fn echoed(&mut self, record: &Record) {
         self.target_next = self.target_next.max(after(record.offset));
-        if let Some(KeyReading::Known(Key::Schema(subject, version))) =
-            record.key.as_deref().map(read_key)
-        {
-            self.target.landed(&subject, version, record.offset);
-        }
+    }
+
+    /// A key whose write was decided and could not be made, and that nothing else is said of: a newer
+    /// record of the source decides it.
+    #[must_use]
+    pub fn waits_for_newer(&self) -> Option<&Key> {
+        let told = |key: &Key| self.ledger.is_incident(key) || self.ledger.is_held(key);
+        self.unsent.keys().find(|key| !told(key))
     }
 
     /// Says that a deletion of this key is on its way, so that what needs its id can follow.

@@ -27,7 +27,6 @@ use crate::core::entry::Entry;
 use crate::core::key::Association;
 use crate::core::key::Key;
 use crate::core::key::Version;
-use crate::core::record::Offset;
 use crate::core::subject::ContextName;
 use crate::core::subject::Subject;
 use crate::core::value::Digest;
@@ -199,15 +198,6 @@ impl View {
         held.versions.iter().filter(later).map(|other| other.version).collect()
     }
 
-    /// A version's record stands at this offset: where it was expected when it was sent is a guess.
-    pub(in crate::core) fn landed(&mut self, subject: &Subject, version: Version, offset: Offset) {
-        let view = self.contexts.get_mut(&subject.context);
-        let held = view.and_then(|view| view.subjects.get_mut(&*subject.name));
-        if let Some(held) = held.and_then(|held| version_mut(held, version)) {
-            held.offset = offset;
-        }
-    }
-
     /// Whether nothing was ever written, or everything deleted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -287,7 +277,8 @@ impl View {
         let Some(held) = view.and_then(|view| view.subjects.get_mut(&subject.name)) else { return };
         match (key, &mut held.config) {
             (Key::Schema(_, version), _) => {
-                if let Some(held) = version_mut(held, *version)
+                let place = held.versions.binary_search_by_key(version, |held| held.version);
+                if let Some(held) = place.ok().and_then(|place| held.versions.get_mut(place))
                     && !held.origin.is_own()
                 {
                     held.origin = Origin::Alike;
@@ -492,9 +483,4 @@ impl View {
             self.contexts.remove(context);
         }
     }
-}
-
-fn version_mut(held: &mut SubjectView, version: Version) -> Option<&mut VersionView> {
-    let place = held.versions.binary_search_by_key(&version, |held| held.version);
-    held.versions.get_mut(place.ok()?)
 }

@@ -1,7 +1,11 @@
 //! One pass: a source read straight through into a scope that is empty.
 
+use super::Goal;
 use super::life::Life;
 use super::reconcile::Ahead;
+use super::reconcile::ENDS_ASKED_MAX;
+use super::reconcile::OldEnd;
+use super::reconcile::take_before;
 use super::tail::CHECKPOINT_EVERY;
 use crate::core::key::Key;
 use crate::core::link::Change;
@@ -26,7 +30,16 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         let mut ahead = Vec::new();
         let mut next = 0;
         let mut kept_at = self.worker.clock.monotonic();
-        while next < end {
+        let mut end = end;
+        let mut asked: usize = 0;
+        while next < end || self.grew(&mut end, &mut asked).await? {
+            for record in take_before(&mut ahead, end) {
+                self.copy(&record, &mut later).await?;
+            }
+            next = next.max(self.source.read_to().min(end));
+            if next >= end {
+                continue;
+            }
             let batch = self.next_batch(end).await?;
             for record in &batch.records {
                 if record.offset < end {
@@ -54,6 +67,22 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         self.write(writes, None).await?;
         self.pipeline.mark(next);
         Ok((next, ahead))
+    }
+
+    /// Whether a backfill has to read on: a key was written again behind the end, and compaction may
+    /// have taken its older record before that was read. A link that follows reads on anyway.
+    async fn grew(&mut self, end: &mut Offset, asked: &mut usize) -> Result<bool, Stop> {
+        if self.worker.goal == Goal::Follow || *asked == ENDS_ASKED_MAX {
+            return Ok(false);
+        }
+        *asked = asked.saturating_add(1);
+        let now = self.source_end().await?;
+        let grew = now > *end;
+        if grew {
+            *end = now;
+            self.old_end = OldEnd::Unseen;
+        }
+        Ok(grew)
     }
 
     async fn copy(&mut self, record: &Record, later: &mut Vec<Key>) -> Result<(), Stop> {

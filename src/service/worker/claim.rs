@@ -79,7 +79,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             source_topic_id: self.ground.source_topic.topic_id.clone(),
             origins,
             writer: definition.instance.clone(),
-            epoch: old.map_or(0, |claim| claim.epoch).saturating_add(1),
+            epoch: state.last_epoch(&rules.name, &self.ground.source.cluster_id).saturating_add(1),
             // A fence that was never seen to stand can't have been lifted.
             fenced: self.link.fence() != Fence::None && old.is_some_and(|claim| claim.fenced),
             adopted_below: self.claim.adopted_below,

@@ -3,6 +3,7 @@
 
 mod catch_up;
 mod claim;
+mod finish;
 mod life;
 mod reconcile;
 mod tail;

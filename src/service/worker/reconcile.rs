@@ -1,7 +1,6 @@
 //! Two passes: the whole source first, then what the target lacks, in order.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::life::Life;
 use super::tail::replaced;
@@ -34,10 +33,6 @@ pub(super) enum Deletes {
 /// Records of the source that were read ahead of where the comparison stops.
 pub(super) type Ahead = Vec<Record>;
 
-/// So long is waited for what lies behind an end that a reader saw too early, before a new reader is
-/// asked.
-const OLD_END_WAIT: Duration = Duration::from_millis(500);
-
 /// What became of an end that lies before the one that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OldEnd {
@@ -51,7 +46,7 @@ pub(super) enum OldEnd {
 
 /// The source's end is asked for at most so often while it is read: one that takes records faster
 /// than a round trip never stands still.
-const ENDS_ASKED_MAX: usize = 10;
+pub(super) const ENDS_ASKED_MAX: usize = 10;
 
 impl<C: Cluster, K: Clock> Life<C, K> {
     /// Reads the source to its end without deciding anything; `end` is where it was last seen.
@@ -65,12 +60,16 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             next = self.fold_to(next, end, &mut ahead).await?;
             let now = self.source_end().await?;
             if now <= end {
-                break;
+                return Ok((next, ahead));
             }
             // A key was written again behind `end`, and compaction may have taken its older record
             // before that was read: without the newer one it would pass for deleted.
             end = now;
         }
+        tracing::info!(
+            link = %self.worker.definition.rules.name, end = next,
+            "the source grows faster than its end can be asked for; compared with it as it was last read"
+        );
         Ok((next, ahead))
     }
 
@@ -80,8 +79,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         end: Offset,
         ahead: &mut Ahead,
     ) -> Result<Offset, Stop> {
-        let rest = ahead.split_off(ahead.partition_point(|record| record.offset < end));
-        for record in std::mem::replace(ahead, rest) {
+        for record in take_before(ahead, end) {
             let outcome = self.link.fold_source(&record);
             self.counts.outcome(outcome);
         }
@@ -104,7 +102,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     }
 
     /// Where the source's log ends now.
-    async fn source_end(&mut self) -> Result<Offset, Stop> {
+    pub(super) async fn source_end(&mut self) -> Result<Offset, Stop> {
         let topic = &self.worker.definition.source_topic;
         let facts = tokio::select! {
             biased;
@@ -112,7 +110,11 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             stop = self.pipeline.lease_ends() => return Err(stop),
         };
         let facts = facts.ok_or_else(|| missing_source(&self.worker.source, topic))?;
-        if facts.topic_id != self.ground.source_topic.topic_id {
+        let known = &self.ground.source_topic;
+        // What was cut off meanwhile was not read: a new survey sees it, and the brake tells.
+        let is_other =
+            facts.topic_id != known.topic_id || facts.start > known.start || facts.end < known.end;
+        if is_other {
             return Err(replaced(self.worker.source.name(), topic));
         }
         Ok(facts.end)
@@ -127,11 +129,12 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         loop {
             let before = self.source.read_to();
             let clock = self.worker.clock.clone();
+            let patience = self.source.patience();
             let batch = tokio::select! {
                 biased;
                 batch = self.source.next() => Some(batch?),
                 stop = self.pipeline.lease_ends() => return Err(stop),
-                () = clock.sleep(OLD_END_WAIT), if self.old_end == OldEnd::Seen => None,
+                () = clock.sleep(patience), if self.old_end == OldEnd::Seen => None,
             };
             self.look_at_the_clock();
             let ends_early = batch.as_ref().is_none_or(|b| b.at_end && b.next < end);
@@ -242,4 +245,10 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             self.counts.shift(u64::try_from(count).unwrap_or(0), outcome);
         }
     }
+}
+
+/// Takes out what was read ahead and lies before an end.
+pub(super) fn take_before(ahead: &mut Ahead, end: Offset) -> Ahead {
+    let rest = ahead.split_off(ahead.partition_point(|record| record.offset < end));
+    std::mem::replace(ahead, rest)
 }

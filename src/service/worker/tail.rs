@@ -139,56 +139,23 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         Ok((next, ahead))
     }
 
-    async fn drain(&mut self) -> Result<(), Stop> {
+    pub(super) async fn drain(&mut self) -> Result<(), Stop> {
         let topic = self.worker.definition.target_topic.clone();
         self.pipeline.drain(self.worker.target.name(), &topic).await
     }
 
-    /// The end of a backfill: everything acknowledged, and nothing of someone else's in between that
-    /// was not looked at.
-    async fn finish(&mut self, next: Offset, end: Offset) -> Result<(), Stop> {
-        self.drain().await?;
-        self.look_at_others().await?;
-        self.drain().await?;
-        self.keep_checkpoint(None).await?;
-        self.keep_claim().await?;
-        self.show(next.max(end), end);
-        self.pipeline.release();
-        Ok(())
-    }
-
-    /// Reads what others wrote to the target since it was read. Offsets of our own that follow each
-    /// other without a gap prove that there is nothing.
-    async fn look_at_others(&mut self) -> Result<Offset, Stop> {
-        let progress = self.pipeline.progress();
-        let from = match progress.first {
-            Some(first) if progress.gapless && first == self.target_next => progress.next,
-            Some(_) | None => self.target_next,
-        };
-        let topic = self.worker.definition.target_topic.clone();
-        let end = self.worker.target.topic(&topic).await?.map_or(0, |facts| facts.end);
-        if end <= from {
-            return Ok(from);
-        }
-        let mut log = self.worker.target.read(&topic, 0, from).await?;
-        let mut next = from;
-        while next < end {
-            let batch = log.next().await?;
-            self.take_others(&batch).await?;
-            next = batch.next.max(next);
-            if batch.at_end {
-                break;
-            }
-        }
-        Ok(next)
-    }
-
-    async fn take_others(&mut self, batch: &Batch) -> Result<(), Stop> {
+    pub(super) async fn take_others(&mut self, batch: &Batch) -> Result<(), Stop> {
         for record in &batch.records {
             match self.link.author_of(record) {
                 Author::This => self.link.echoed(record),
                 // A process that was stopped reads on before it sees that its time is over.
-                Author::Later => return Err(Stop::LeaseLost),
+                Author::Later => {
+                    tracing::info!(
+                        link = %self.worker.definition.rules.name, offset = record.offset,
+                        "a later writer of the link wrote to the target; standing by"
+                    );
+                    return Err(Stop::LeaseLost);
+                }
                 author @ (Author::Earlier | Author::Other) => {
                     self.take_target(record, author).await?;
                 }
