@@ -67,7 +67,7 @@ impl Patience {
     async fn compare_once(&self, link: &Link) -> Result<Comparison, Stop> {
         let Link { source, target, definition, .. } = link;
         tokio::try_join!(answer_of(source, self.clock), answer_of(target, self.clock))?;
-        compare(source, target, definition).await
+        compare(source, target, definition, self.clock.wall_ms()).await
     }
 }
 

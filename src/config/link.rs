@@ -249,6 +249,11 @@ pub(super) fn context(value: &Value) -> Result<ContextChoice, Refusal> {
     match value.as_str() {
         Some("none") => Ok(ContextChoice::Same),
         Some("auto") => Ok(ContextChoice::Auto),
+        Some(given) if ["none", "auto"].iter().any(|word| given.eq_ignore_ascii_case(word)) => {
+            let lower = given.to_ascii_lowercase();
+            let wrong = format!("{given} would be a context of that name");
+            Err(Refusal::new(wrong, format!("write {lower}, or .{given} for the context")))
+        }
         Some(given) => own_context(given)
             .map(ContextChoice::Into)
             .map_err(|fault| Refusal::new(fault.to_string(), RIGHT)),
@@ -303,6 +308,15 @@ mod tests {
         check(".none", "x", into(".none"));
         check("none", "x", Some(Placement::Same));
         check("auto", "4L6g3nShT-eMCtK--X86sw", into(".4L6g3nShT-eMCtK--X86sw"));
+    }
+
+    #[test]
+    fn none_and_auto_in_other_letters_are_not_taken_for_contexts() {
+        for (given, right) in [("NONE", "write none"), ("Auto", "write auto")] {
+            let refused = context(&Value::from(given)).unwrap_err();
+            assert!(refused.right.starts_with(right), "{given}: {}", refused.right);
+        }
+        check(".NONE", "x", into(".NONE"));
     }
 
     #[test]

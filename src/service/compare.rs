@@ -64,6 +64,7 @@ pub struct Comparison {
 }
 
 /// Reads both topics afresh, to the ends they have now, and compares. Joins no group, writes nothing.
+/// `wall_ms` is the time in ms since 1970, for what the brake remembers.
 ///
 /// # Errors
 /// A cluster out of reach, a source topic that does not exist, a right that is missing.
@@ -71,6 +72,7 @@ pub async fn compare<C: Cluster>(
     source: &C,
     target: &C,
     definition: &LinkDefinition,
+    wall_ms: i64,
 ) -> Result<Comparison, Stop> {
     let ground = Ground::survey(source, target, definition).await?;
     let state = match read_state(target, &definition.state_topic).await {
@@ -122,6 +124,9 @@ pub async fn compare<C: Cluster>(
     let plan = link.plan();
     let suspicions = ground.suspicions(checkpoint.as_ref());
     let now = Duration::ZERO;
+    for (age, subjects) in checkpoint.iter().flat_map(|kept| kept.deleted_before(wall_ms)) {
+        link.recall_deletes(now, age, subjects);
+    }
     let released = ground.release(definition, checkpoint.as_ref()).map(|braked| braked.deleted);
     let braked = match released {
         _ if definition.once.allow_deletes => Ok(()),

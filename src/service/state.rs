@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::core::link::brake::WINDOW;
 use crate::core::record::Offset;
 use crate::core::record::Outgoing;
 use crate::core::record::Record;
@@ -73,6 +75,18 @@ pub struct Checkpoint {
     /// What was deleted within the last hour.
     #[serde(default)]
     pub recent_deletes: Vec<RecentDeletes>,
+}
+
+impl Checkpoint {
+    /// What was deleted within the brake's window before a time in ms since 1970: how long ago, and
+    /// how many subjects; the oldest first.
+    pub fn deleted_before(&self, wall_ms: i64) -> impl Iterator<Item = (Duration, usize)> {
+        let aged = self.recent_deletes.iter().map(move |deletes| {
+            let age_ms = u64::try_from(wall_ms.saturating_sub(deletes.at_ms)).unwrap_or(0);
+            (Duration::from_millis(age_ms), deletes.subjects)
+        });
+        aged.filter(|(age, _)| *age <= WINDOW)
+    }
 }
 
 /// Where the brake halted a link.

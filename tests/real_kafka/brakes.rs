@@ -74,3 +74,26 @@ fn a_large_share_of_deletes_waits_for_its_release() {
     assert_eq!(schemas(&scene), 18);
     scene.verify_equal();
 }
+
+#[test]
+fn deletes_that_add_up_over_an_hour_are_foreseen_by_plan_as_a_start_would_brake_for_them() {
+    let scene = Scene::shared("delete_hour");
+    let records: Vec<_> = (1..=30).map(|id| schema(&subject(id), 1, id)).collect();
+    scene.produce(&records);
+    scene.backfill_clean();
+    let deletions = |ids: std::ops::RangeInclusive<u32>| -> Vec<NewRecord> {
+        let both = |id| [soft_deleted(&subject(id), 1, id), hard_deleted(&subject(id), 1)];
+        ids.flat_map(both).collect()
+    };
+    scene.produce(&deletions(1..=9));
+    let first = scene.backfill();
+    assert_eq!((first.code, first.number("deletions")), (0, 9), "{first:?}");
+
+    scene.produce(&deletions(10..=12));
+    let plan = scene.answer("plan", &[]);
+    assert_eq!(plan.code, 1, "{plan:?}");
+    assert!(plan.link["halts"].to_string().contains("12 of 30 live subjects"), "{plan:?}");
+    let halted = scene.backfill();
+    assert_eq!((halted.code, halted.text("result")), (1, "halted"), "{halted:?}");
+    assert!(halted.text("reason").contains("12 of 30 live subjects"), "{halted:?}");
+}

@@ -34,7 +34,8 @@ pub(crate) async fn audit(play: &Play) {
         let source = scene::cluster(&play.sim, NETWORK, link.from);
         let target = scene::cluster(&play.sim, NETWORK, link.to);
         let definition = scene::definition(link, "auditor", Start::default());
-        let found = match compare(&source, &target, &definition).await {
+        let wall_ms = play.sim.lock().wall_ms();
+        let found = match compare(&source, &target, &definition, wall_ms).await {
             Ok(comparison) => {
                 let incidents = incidents(play, number);
                 judge(&play.sim.lock(), link, &comparison, incidents)

@@ -16,7 +16,6 @@ use crate::core::link::Identity;
 use crate::core::link::Link;
 use crate::core::link::Permissions;
 use crate::core::link::SourceClaim;
-use crate::core::link::brake::WINDOW;
 use crate::core::record::Offset;
 use crate::service::definition::ContextNamedBy;
 use crate::service::definition::LinkDefinition;
@@ -257,12 +256,9 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
     /// Deletes of earlier lives count for the rest of their hour.
     fn recall_deletes(&self, link: &mut Link, checkpoint: Option<&Checkpoint>) {
         let (now, wall_ms) = (self.clock.monotonic(), self.clock.wall_ms());
-        for deletes in checkpoint.into_iter().flat_map(|checkpoint| &checkpoint.recent_deletes) {
-            let age_ms = u64::try_from(wall_ms.saturating_sub(deletes.at_ms)).unwrap_or(0);
-            let age = Duration::from_millis(age_ms);
-            if age <= WINDOW {
-                link.recall_deletes(now, age, deletes.subjects);
-            }
+        for (age, subjects) in checkpoint.into_iter().flat_map(|kept| kept.deleted_before(wall_ms))
+        {
+            link.recall_deletes(now, age, subjects);
         }
     }
 
