@@ -54,6 +54,27 @@ links:
     }
 
     #[test]
+    fn properties_that_are_refused_are_named_beside_everything_else_that_is_wrong() {
+        let folder = folder(
+            "
+clusters:
+  source: { bootstrap_servers: 'a:1', kafka: { security.protocl: SSL } }
+  target: { bootstrap_servers: 'b:1' }
+links:
+  - { name: one, source: source, target: target, fence: redonly }
+",
+        );
+        for command in ["config check", "run", "plan"] {
+            let words = command.split(' ').chain(["--config", "mirror.yaml"]);
+            let (code, said) = run(&folder, &words.collect::<Vec<_>>());
+            assert_eq!(code, Some(64), "{command}: {said}");
+            for path in ["clusters.source.kafka.security.protocl", "links[0].fence"] {
+                assert!(said.contains(path), "{command} names {path}: {said}");
+            }
+        }
+    }
+
+    #[test]
     fn what_a_declared_karapace_cannot_hold_is_refused_with_what_to_write() {
         let folder = folder(
             "

@@ -1,6 +1,7 @@
 //! From a configuration to links that can run.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::cli::args::LinkSource;
 use crate::cli::args::Releases;
@@ -86,11 +87,19 @@ pub(super) fn clusters_of(from: &LinkSource) -> Result<Vec<ClusterConfig>, Unusa
 /// Reads the file, or the flags, and gives the names of links that are asked for.
 fn read(from: &LinkSource) -> Result<(Config, &[String]), ConfigError> {
     match from {
-        LinkSource::File { file, names } => {
-            Ok((Config::load(file, &ProcessEnvironment)?, names.as_slice()))
-        }
+        LinkSource::File { file, names } => Ok((load(file)?, names.as_slice())),
         LinkSource::Flags(link) => Ok((Config::for_one_link(link, &ProcessEnvironment)?, &[])),
     }
+}
+
+/// Reads a file.
+///
+/// # Errors
+/// All that is wrong with it, properties that librdkafka refuses among it.
+pub(super) fn load(file: &Path) -> Result<Config, ConfigError> {
+    Config::load(file, &ProcessEnvironment, &|cluster| {
+        property_defects(cluster, |property| in_file(cluster, property))
+    })
 }
 
 /// Finds what is wrong with a configuration that reads well, for the links that are asked for or,
@@ -162,13 +171,17 @@ impl LinkSource {
     /// Where a property of a cluster stands.
     fn property_path(&self, cluster: &ClusterConfig, property: &str) -> String {
         match self {
-            Self::File { .. } => format!("clusters.{}.kafka.{property}", cluster.name),
+            Self::File { .. } => in_file(cluster, property),
             Self::Flags(_) if cluster.name == FLAGGED_SOURCE => {
                 format!("--from-property {property}")
             }
             Self::Flags(_) => format!("--to-property {property}"),
         }
     }
+}
+
+fn in_file(cluster: &ClusterConfig, property: &str) -> String {
+    format!("clusters.{}.kafka.{property}", cluster.name)
 }
 
 /// Makes the links of a configuration that are asked for; all of them if none is named.
@@ -246,7 +259,7 @@ fn revealed(config: &ClusterConfig) -> BTreeMap<String, String> {
 /// The host's name: what an instance is called where nothing is configured.
 fn host_name(environment: &dyn Environment) -> String {
     let named = environment.var("HOSTNAME").filter(|name| !name.is_empty());
-    let written = || environment.file(std::path::Path::new("/etc/hostname")).ok();
+    let written = || environment.file(Path::new("/etc/hostname")).ok();
     let name = named.or_else(written).unwrap_or_default();
     let name = name.trim();
     if name.is_empty() { PROGRAM.to_owned() } else { name.to_owned() }

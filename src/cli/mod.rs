@@ -28,8 +28,6 @@ use crate::cli::args::LinkSource;
 use crate::cli::args::Output;
 use crate::cli::args::parse_args;
 use crate::cli::links::Unusable;
-use crate::config::Config;
-use crate::config::ProcessEnvironment;
 use crate::kafka::wait_left;
 use crate::service::clock::SystemClock;
 
@@ -121,7 +119,7 @@ async fn execute(args: Args, log: logging::Kept) -> u8 {
 }
 
 fn check(file: &std::path::Path, wanted: Output) -> Result<u8, Unusable> {
-    let config = Config::load(file, &ProcessEnvironment)?;
+    let config = links::load(file)?;
     links::check(&config, &[], &LinkSource::File { file: file.to_owned(), names: Vec::new() })?;
     let (clusters, links) = (config.clusters.len(), config.links.len());
     match wanted {

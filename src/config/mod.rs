@@ -62,14 +62,19 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads a file.
+    /// Reads a file. Where something is wrong with it, what `further` finds in the clusters that could
+    /// be read is told as well: whoever mends a file wants to hear everything at once.
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn load(path: &Path, environment: &dyn Environment) -> Result<Self, ConfigError> {
+    pub fn load(
+        path: &Path,
+        environment: &dyn Environment,
+        further: &dyn Fn(&ClusterConfig) -> Vec<Defect>,
+    ) -> Result<Self, ConfigError> {
         let origin = path.display().to_string();
         match environment.file(path) {
-            Ok(text) => Self::parse(&origin, &text, environment),
+            Ok(text) => Self::parse_with(&origin, &text, environment, further),
             Err(cause) => {
                 let wrong = format!("can't be read: {cause}");
                 let right = "name a YAML file that this process may read";
@@ -88,6 +93,15 @@ impl Config {
         text: &str,
         environment: &dyn Environment,
     ) -> Result<Self, ConfigError> {
+        Self::parse_with(origin, text, environment, &|_| Vec::new())
+    }
+
+    fn parse_with(
+        origin: &str,
+        text: &str,
+        environment: &dyn Environment,
+        further: &dyn Fn(&ClusterConfig) -> Vec<Defect>,
+    ) -> Result<Self, ConfigError> {
         let mut defects = Vec::new();
         let config = match serde_saphyr::from_str_with_options::<Value>(text, as_written()) {
             Ok(value) => read(&value, environment, &mut defects),
@@ -98,7 +112,11 @@ impl Config {
         };
         match config {
             Some(config) if defects.is_empty() => Ok(config),
-            Some(_) | None => Err(ConfigError { origin: origin.to_owned(), defects }),
+            Some(config) => {
+                defects.extend(config.clusters.values().flat_map(further));
+                Err(ConfigError { origin: origin.to_owned(), defects })
+            }
+            None => Err(ConfigError { origin: origin.to_owned(), defects }),
         }
     }
 
@@ -309,7 +327,8 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_named() {
-        let error = Config::load(Path::new("/none.yaml"), &Given::default()).unwrap_err();
+        let error =
+            Config::load(Path::new("/none.yaml"), &Given::default(), &|_| Vec::new()).unwrap_err();
         assert_eq!(
             error.to_string(),
             "/none.yaml: can't be read: entity not found; name a YAML file that this process \
