@@ -124,9 +124,7 @@ pub async fn compare<C: Cluster>(
     let plan = link.plan();
     let suspicions = ground.suspicions(checkpoint.as_ref());
     let now = Duration::ZERO;
-    for (age, subjects) in checkpoint.iter().flat_map(|kept| kept.deleted_before(wall_ms)) {
-        link.recall_deletes(now, age, subjects);
-    }
+    recall_deletes(&mut link, checkpoint.as_ref(), now, wall_ms);
     let released = ground.release(definition, checkpoint.as_ref()).map(|braked| braked.deleted);
     let braked = match released {
         _ if definition.once.allow_deletes => Ok(()),
@@ -146,6 +144,18 @@ pub async fn compare<C: Cluster>(
         target_end,
         checkpoint,
     })
+}
+
+/// What the link deleted within the last hour counts for its brake.
+pub(super) fn recall_deletes(
+    link: &mut Link,
+    checkpoint: Option<&Checkpoint>,
+    now: Duration,
+    wall_ms: i64,
+) {
+    for (age, subjects) in checkpoint.into_iter().flat_map(|kept| kept.deleted_before(wall_ms)) {
+        link.recall_deletes(now, age, subjects);
+    }
 }
 
 /// Whether the filter meets no subject of the source: most often a name is spelled wrong.

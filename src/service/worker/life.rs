@@ -17,6 +17,7 @@ use crate::core::link::Link;
 use crate::core::link::Permissions;
 use crate::core::link::SourceClaim;
 use crate::core::record::Offset;
+use crate::service::compare::recall_deletes;
 use crate::service::definition::ContextNamedBy;
 use crate::service::definition::LinkDefinition;
 use crate::service::ground::Ground;
@@ -166,7 +167,8 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         let Early { mut link, target_next, .. } = early;
         self.enter(Phase::ReadingTarget);
         let target_next = self.read_target(&mut link, target_next, ground.target_end()).await?;
-        self.recall_deletes(&mut link, checkpoint.as_ref());
+        let (now, wall_ms) = (self.clock.monotonic(), self.clock.wall_ms());
+        recall_deletes(&mut link, checkpoint.as_ref(), now, wall_ms);
         let claim = unmade_claim(&definition, &ground, past.adopted_below);
         let record_limit = appender.record_limit();
         Ok(Box::new(Life {
@@ -254,14 +256,6 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
     }
 
     /// Deletes of earlier lives count for the rest of their hour.
-    fn recall_deletes(&self, link: &mut Link, checkpoint: Option<&Checkpoint>) {
-        let (now, wall_ms) = (self.clock.monotonic(), self.clock.wall_ms());
-        for (age, subjects) in checkpoint.into_iter().flat_map(|kept| kept.deleted_before(wall_ms))
-        {
-            link.recall_deletes(now, age, subjects);
-        }
-    }
-
     async fn become_writer(&self, partition: i32) -> Result<C::Lease, Stop> {
         let definition = &self.definition;
         let group = group_of(&definition.state_topic, &definition.rules.scope());
