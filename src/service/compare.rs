@@ -146,7 +146,7 @@ pub async fn compare<C: Cluster>(
     })
 }
 
-/// What the link deleted within the last hour counts for its brake.
+/// What earlier lives of the link deleted counts for its brake for the rest of its hour.
 pub(super) fn recall_deletes(
     link: &mut Link,
     checkpoint: Option<&Checkpoint>,

@@ -154,16 +154,12 @@ impl Ground {
         Self::survey(source, target, link).await
     }
 
-    /// Whether the topics are those of an earlier survey: by their ids and, since not all brokers tell
-    /// these, by where they start and end.
+    /// Whether the topics are those of an earlier survey.
     #[must_use]
     pub fn has_topics_of(&self, before: &Self) -> bool {
-        let same = |now: &TopicFacts, then: &TopicFacts| {
-            now.topic_id == then.topic_id && now.start == then.start && now.end >= then.end
-        };
-        same(&self.source_topic, &before.source_topic)
+        self.source_topic.goes_on_from(&before.source_topic)
             && match (&self.target_topic, &before.target_topic) {
-                (Some(now), Some(then)) => same(now, then),
+                (Some(now), Some(then)) => now.goes_on_from(then),
                 (_, None) => true,
                 (None, Some(_)) => false,
             }

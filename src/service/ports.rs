@@ -73,6 +73,15 @@ pub struct TopicFacts {
     pub settings: Result<TopicSettings, String>,
 }
 
+impl TopicFacts {
+    /// Whether this is the topic of earlier facts, with all that it held then: by its id and, since not
+    /// all brokers tell that, by where it starts and ends.
+    #[must_use]
+    pub fn goes_on_from(&self, then: &Self) -> bool {
+        self.topic_id == then.topic_id && self.start == then.start && self.end >= then.end
+    }
+}
+
 /// The settings of a topic that decide whether it can hold schemas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicSettings {
@@ -397,4 +406,33 @@ pub trait Clock: Clone + Send + Sync + fmt::Debug + 'static {
 
     /// Waits.
     fn sleep(&self, pause: Duration) -> impl Future<Output = ()> + Send;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topic(id: Option<&str>, start: Offset, end: Offset) -> TopicFacts {
+        TopicFacts {
+            topic_id: id.map(str::to_owned),
+            partitions: 1,
+            replication: 1,
+            start,
+            end,
+            settings: Err("not asked for".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_topic_goes_on_with_its_id_and_while_nothing_of_it_is_gone() {
+        for id in [Some("a"), None] {
+            let then = topic(id, 3, 10);
+            assert!(topic(id, 3, 10).goes_on_from(&then));
+            assert!(topic(id, 3, 11).goes_on_from(&then));
+            assert!(!topic(id, 3, 9).goes_on_from(&then), "its end went back");
+            assert!(!topic(id, 4, 11).goes_on_from(&then), "its beginning was cut off");
+            assert!(!topic(id, 0, 11).goes_on_from(&then), "it begins anew");
+            assert!(!topic(Some("b"), 3, 11).goes_on_from(&then), "another id");
+        }
+    }
 }

@@ -342,6 +342,22 @@ mod tests {
     }
 
     #[test]
+    fn the_last_epoch_is_that_of_all_scopes_of_a_link_from_one_source() {
+        let records: Vec<Record> =
+            [("l", ":.a:*", "A", 7), ("l", ":.b:*", "A", 3), ("m", ":.c:*", "A", 9)]
+                .into_iter()
+                .map(|(link, pattern, source, epoch)| {
+                    let source_cluster = source.to_owned();
+                    stored(Claim { epoch, source_cluster, ..claim(link, pattern) }.record())
+                })
+                .collect();
+        let state = State::fold(&records).unwrap();
+        assert_eq!(state.last_epoch("l", "A"), 7);
+        assert_eq!(state.last_epoch("l", "B"), 0);
+        assert_eq!(state.last_epoch("n", "A"), 0);
+    }
+
+    #[test]
     fn a_claim_is_read_back_and_taken_back() {
         let own = claim("l", ":.a:*");
         let state = State::fold(&[stored(own.record())]).unwrap();

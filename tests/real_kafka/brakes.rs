@@ -1,5 +1,7 @@
 //! A source that can't be believed stops a link before its first delete.
 
+use std::ops::RangeInclusive;
+
 use crate::{
     message::NewRecord,
     mirror::{SOURCE_SETTINGS, Scene},
@@ -8,6 +10,19 @@ use crate::{
 
 fn subject(id: u32) -> String {
     format!("s{id}")
+}
+
+/// Thirty subjects, copied.
+fn thirty_copied(name: &'static str) -> Scene<'static> {
+    let scene = Scene::shared(name);
+    let records: Vec<_> = (1..=30).map(|id| schema(&subject(id), 1, id)).collect();
+    scene.produce(&records);
+    scene.backfill_clean();
+    scene
+}
+
+fn deletions(ids: RangeInclusive<u32>) -> Vec<NewRecord> {
+    ids.flat_map(|id| [soft_deleted(&subject(id), 1, id), hard_deleted(&subject(id), 1)]).collect()
 }
 
 /// Versions in the target.
@@ -49,15 +64,9 @@ fn a_source_topic_that_was_recreated_empties_nothing_until_that_is_released() {
 
 #[test]
 fn a_large_share_of_deletes_waits_for_its_release() {
-    let scene = Scene::shared("delete_share");
-    let records: Vec<_> = (1..=30).map(|id| schema(&subject(id), 1, id)).collect();
-    scene.produce(&records);
-    scene.backfill_clean();
+    let scene = thirty_copied("delete_share");
     let log = scene.target_log();
-    let deletions: Vec<NewRecord> = (1..=12)
-        .flat_map(|id| [soft_deleted(&subject(id), 1, id), hard_deleted(&subject(id), 1)])
-        .collect();
-    scene.produce(&deletions);
+    scene.produce(&deletions(1..=12));
 
     let plan = scene.answer("plan", &[]);
     assert_eq!(plan.code, 1, "{plan:?}");
@@ -77,14 +86,7 @@ fn a_large_share_of_deletes_waits_for_its_release() {
 
 #[test]
 fn deletes_that_add_up_over_an_hour_are_foreseen_by_plan_as_a_start_would_brake_for_them() {
-    let scene = Scene::shared("delete_hour");
-    let records: Vec<_> = (1..=30).map(|id| schema(&subject(id), 1, id)).collect();
-    scene.produce(&records);
-    scene.backfill_clean();
-    let deletions = |ids: std::ops::RangeInclusive<u32>| -> Vec<NewRecord> {
-        let both = |id| [soft_deleted(&subject(id), 1, id), hard_deleted(&subject(id), 1)];
-        ids.flat_map(both).collect()
-    };
+    let scene = thirty_copied("delete_hour");
     scene.produce(&deletions(1..=9));
     let first = scene.backfill();
     assert_eq!((first.code, first.number("deletions")), (0, 9), "{first:?}");

@@ -335,9 +335,9 @@ impl Link {
             }
         }
         if let Entry::Schema(subject, version, None) = &reading.entry
-            && let Some(orphan) = self.orphan(subject, *version)
+            && let Some(orphan) = self.target.orphan_of(subject, *version)
         {
-            changed.push(orphan);
+            changed.push(self.lost_its_id(subject, orphan));
         }
         let stood = self.stood_for_referrers(&reading.entry);
         let applied = self.target.apply(&reading.entry, stamp, changed);
@@ -347,12 +347,11 @@ impl Link {
         applied
     }
 
-    /// Notes the version that loses its id with this one, and has to be written again.
-    fn orphan(&mut self, subject: &Subject, version: Version) -> Option<Key> {
-        let orphan = self.target.orphan_of(subject, version)?;
-        let key = Key::Schema(subject.clone(), orphan);
+    /// Notes a version that loses its id with another one, and has to be written again.
+    fn lost_its_id(&mut self, subject: &Subject, version: Version) -> Key {
+        let key = Key::Schema(subject.clone(), version);
         self.damaged.insert(key.clone());
-        Some(key)
+        key
     }
 
     /// Who wrote a record of the target.

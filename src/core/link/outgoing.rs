@@ -90,11 +90,9 @@ impl Link {
     pub(super) fn sent(&mut self, write: &mut Write) {
         if let (Key::Schema(subject, version), Change::Delete) = (&write.key, &write.change) {
             let waited = self.unsent.get(&write.key).and_then(|unsent| unsent.orphan);
-            if let Some(orphan) = waited.or_else(|| self.target.orphan_of(subject, *version)) {
-                let key = Key::Schema(subject.clone(), orphan);
-                self.damaged.insert(key.clone());
-                self.pending.push(key);
-            }
+            let orphan = waited.or_else(|| self.target.orphan_of(subject, *version));
+            let orphan = orphan.map(|version| self.lost_its_id(subject, version));
+            self.pending.extend(orphan);
         }
         self.enter(write);
         self.target_next = crate::core::record::after(self.target_next);

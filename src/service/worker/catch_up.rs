@@ -3,8 +3,6 @@
 use super::Goal;
 use super::life::Life;
 use super::reconcile::Ahead;
-use super::reconcile::ENDS_ASKED_MAX;
-use super::reconcile::OldEnd;
 use super::reconcile::take_before;
 use super::tail::CHECKPOINT_EVERY;
 use crate::core::key::Key;
@@ -19,9 +17,10 @@ use crate::service::ports::Cluster;
 use crate::service::status::Phase;
 
 impl<C: Cluster, K: Clock> Life<C, K> {
-    /// Copies the source up to `end`, record by record as it is read. What needs an earlier record's
-    /// value, as a DELETE_SUBJECT does, is brought up at the end. Records behind it are given back.
-    pub(super) async fn catch_up(&mut self, end: Offset) -> Result<(Offset, Ahead), Stop> {
+    /// Copies the source, record by record as it is read, up to `end`, or to where a backfill has to
+    /// read on. What needs an earlier record's value, as a DELETE_SUBJECT does, is brought up at the
+    /// end. Records behind it are given back.
+    pub(super) async fn catch_up(&mut self, mut end: Offset) -> Result<(Offset, Ahead), Stop> {
         self.worker.enter(Phase::CatchingUp);
         let opening = self.link.opening();
         let writes = self.link.decide_again(opening);
@@ -29,21 +28,40 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         let mut later = Vec::new();
         let mut ahead = Vec::new();
         let mut next = 0;
+        let mut asked = 0;
+        loop {
+            next = self.copy_to(next, end, &mut ahead, &mut later).await?;
+            // A link that follows reads on anyway.
+            if self.worker.goal == Goal::Follow || !self.grew(&mut end, &mut asked).await? {
+                break;
+            }
+        }
+        later.sort();
+        later.dedup();
+        later.extend(self.link.closing());
+        let writes = self.link.decide_again(later);
+        self.write(writes, None).await?;
+        self.pipeline.mark(next);
+        Ok((next, ahead))
+    }
+
+    async fn copy_to(
+        &mut self,
+        from: Offset,
+        end: Offset,
+        ahead: &mut Ahead,
+        later: &mut Vec<Key>,
+    ) -> Result<Offset, Stop> {
+        for record in take_before(ahead, end) {
+            self.copy(&record, later).await?;
+        }
+        let mut next = self.read_from(from, end);
         let mut kept_at = self.worker.clock.monotonic();
-        let mut end = end;
-        let mut asked: usize = 0;
-        while next < end || self.grew(&mut end, &mut asked).await? {
-            for record in take_before(&mut ahead, end) {
-                self.copy(&record, &mut later).await?;
-            }
-            next = next.max(self.source.read_to().min(end));
-            if next >= end {
-                continue;
-            }
+        while next < end {
             let batch = self.next_batch(end).await?;
             for record in &batch.records {
                 if record.offset < end {
-                    self.copy(record, &mut later).await?;
+                    self.copy(record, later).await?;
                 } else {
                     ahead.push(record.clone());
                 }
@@ -60,29 +78,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
                 self.keep_checkpoint(None).await?;
             }
         }
-        later.sort();
-        later.dedup();
-        later.extend(self.link.closing());
-        let writes = self.link.decide_again(later);
-        self.write(writes, None).await?;
-        self.pipeline.mark(next);
-        Ok((next, ahead))
-    }
-
-    /// Whether a backfill has to read on: a key was written again behind the end, and compaction may
-    /// have taken its older record before that was read. A link that follows reads on anyway.
-    async fn grew(&mut self, end: &mut Offset, asked: &mut usize) -> Result<bool, Stop> {
-        if self.worker.goal == Goal::Follow || *asked == ENDS_ASKED_MAX {
-            return Ok(false);
-        }
-        *asked = asked.saturating_add(1);
-        let now = self.source_end().await?;
-        let grew = now > *end;
-        if grew {
-            *end = now;
-            self.old_end = OldEnd::Unseen;
-        }
-        Ok(grew)
+        Ok(next)
     }
 
     async fn copy(&mut self, record: &Record, later: &mut Vec<Key>) -> Result<(), Stop> {

@@ -255,7 +255,6 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         Ok(next.max(from))
     }
 
-    /// Deletes of earlier lives count for the rest of their hour.
     async fn become_writer(&self, partition: i32) -> Result<C::Lease, Stop> {
         let definition = &self.definition;
         let group = group_of(&definition.state_topic, &definition.rules.scope());

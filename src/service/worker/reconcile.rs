@@ -46,31 +46,46 @@ pub(super) enum OldEnd {
 
 /// The source's end is asked for at most so often while it is read: one that takes records faster
 /// than a round trip never stands still.
-pub(super) const ENDS_ASKED_MAX: usize = 10;
+const ENDS_ASKED_MAX: usize = 10;
 
 impl<C: Cluster, K: Clock> Life<C, K> {
     /// Reads the source to its end without deciding anything; `end` is where it was last seen.
     /// Records behind where the reading stops are given back.
-    pub(super) async fn fold(&mut self, end: Offset) -> Result<(Offset, Ahead), Stop> {
+    pub(super) async fn fold(&mut self, mut end: Offset) -> Result<(Offset, Ahead), Stop> {
         self.worker.enter(Phase::ReadingSource);
         let mut ahead = Vec::new();
         let mut next = 0;
-        let mut end = end;
-        for _ in 0..ENDS_ASKED_MAX {
+        let mut asked = 0;
+        loop {
             next = self.fold_to(next, end, &mut ahead).await?;
-            let now = self.source_end().await?;
-            if now <= end {
+            if !self.grew(&mut end, &mut asked).await? {
                 return Ok((next, ahead));
             }
-            // A key was written again behind `end`, and compaction may have taken its older record
-            // before that was read: without the newer one it would pass for deleted.
-            end = now;
         }
-        tracing::info!(
-            link = %self.worker.definition.rules.name, end = next,
-            "the source grows faster than its end can be asked for; compared with it as it was last read"
-        );
-        Ok((next, ahead))
+    }
+
+    /// Whether the source has to be read on, to a new `end`: a key was written again behind the old
+    /// one, and compaction may have taken its older record before that was read. Without the newer
+    /// one it would pass for deleted.
+    pub(super) async fn grew(&mut self, end: &mut Offset, asked: &mut usize) -> Result<bool, Stop> {
+        if *asked == ENDS_ASKED_MAX {
+            tracing::info!(
+                link = %self.worker.definition.rules.name, end,
+                "the source grows faster than its end can be asked for; taken as it was last read"
+            );
+            return Ok(false);
+        }
+        *asked = asked.saturating_add(1);
+        let now = self.source_end().await?;
+        let grew = now > *end;
+        *end = now.max(*end);
+        Ok(grew)
+    }
+
+    /// Where reading up to `end` goes on; what a reader saw of an older end counts no more.
+    pub(super) fn read_from(&mut self, from: Offset, end: Offset) -> Offset {
+        self.old_end = OldEnd::Unseen;
+        from.max(self.source.read_to().min(end))
     }
 
     async fn fold_to(
@@ -80,17 +95,14 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         ahead: &mut Ahead,
     ) -> Result<Offset, Stop> {
         for record in take_before(ahead, end) {
-            let outcome = self.link.fold_source(&record);
-            self.counts.outcome(outcome);
+            self.fold_one(&record);
         }
-        self.old_end = OldEnd::Unseen;
-        let mut next = from.max(self.source.read_to().min(end));
+        let mut next = self.read_from(from, end);
         while next < end {
             let batch = self.next_batch(end).await?;
             for record in &batch.records {
                 if record.offset < end {
-                    let outcome = self.link.fold_source(record);
-                    self.counts.outcome(outcome);
+                    self.fold_one(record);
                 } else {
                     ahead.push(record.clone());
                 }
@@ -99,6 +111,11 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             self.show(next, end);
         }
         Ok(next)
+    }
+
+    fn fold_one(&mut self, record: &Record) {
+        let outcome = self.link.fold_source(record);
+        self.counts.outcome(outcome);
     }
 
     /// Where the source's log ends now.
@@ -110,11 +127,8 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             stop = self.pipeline.lease_ends() => return Err(stop),
         };
         let facts = facts.ok_or_else(|| missing_source(&self.worker.source, topic))?;
-        let known = &self.ground.source_topic;
         // What was cut off meanwhile was not read: a new survey sees it, and the brake tells.
-        let is_other =
-            facts.topic_id != known.topic_id || facts.start > known.start || facts.end < known.end;
-        if is_other {
+        if !facts.goes_on_from(&self.ground.source_topic) {
             return Err(replaced(self.worker.source.name(), topic));
         }
         Ok(facts.end)

@@ -80,7 +80,7 @@ async fn looked(look: &mut Option<JoinHandle<Looked>>) -> Looked {
 }
 
 impl<C: Cluster, K: Clock> Life<C, K> {
-    /// Brings the target up, then follows; a backfill ends where the source ended at its start.
+    /// Brings the target up, then follows; a backfill ends where the source's end stood still.
     pub(super) async fn live(mut self, shutdown: watch::Receiver<bool>) -> Result<(), Stop> {
         let mut signal = shutdown.clone();
         let end = self.ground.source_topic.end;
