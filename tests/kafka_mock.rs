@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod kafka_mock {
     mod lease;
+    mod links;
     mod writing;
 
     use std::collections::BTreeMap;

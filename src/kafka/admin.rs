@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use crate::kafka::context::Said;
 use crate::kafka::errors::Place;
 use crate::kafka::settings::ANSWER_WITHIN;
+use crate::service::ports::Creation;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 use crate::service::ports::TopicSettings;
@@ -46,13 +47,13 @@ pub(super) fn settings(
     }
 }
 
-/// Whether a topic is created.
+/// What is asked of the controller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Creation {
-    /// It is.
-    Done,
-    /// The controller only says whether it would be.
-    AskedFor,
+pub(super) enum Intent {
+    /// To create the topic.
+    Create,
+    /// To say whether it would.
+    Ask,
 }
 
 /// Asks for a topic to be created. One that is there already is no fault. Blocks.
@@ -63,20 +64,21 @@ pub(super) enum Creation {
 pub(super) fn create(
     administrator: &Administrator,
     spec: &TopicSpec,
-    how: Creation,
+    intent: Intent,
     place: &Place,
-) -> Result<(), Fault> {
+) -> Result<Creation, Fault> {
     let replication = TopicReplication::Fixed(spec.replication);
     let start = NewTopic::new(&spec.name, spec.partitions, replication);
     let topic = spec.settings.iter().fold(start, |topic, (name, value)| topic.set(name, value));
     let options = AdminOptions::new()
         .request_timeout(Some(ANSWER_WITHIN))
         .operation_timeout(Some(ANSWER_WITHIN))
-        .validate_only(how == Creation::AskedFor);
+        .validate_only(intent == Intent::Ask);
     let asked = administrator.create_topics([&topic], &options);
     let answer = Handle::current().block_on(asked);
     match first_of(answer, administrator, place)? {
-        Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => Ok(()),
+        Ok(_) => Ok(Creation::Made),
+        Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => Ok(Creation::There),
         Err((_, code)) => Err(place.fault_of(code)),
     }
 }

@@ -15,7 +15,7 @@ use crate::core::record::Offset;
 use crate::core::record::Record;
 use crate::kafka::admin;
 use crate::kafka::admin::Administrator;
-use crate::kafka::admin::Creation;
+use crate::kafka::admin::Intent;
 use crate::kafka::appender;
 use crate::kafka::appender::KafkaAppender;
 use crate::kafka::context::Said;
@@ -45,6 +45,7 @@ use crate::kafka::tokens::Signer;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
 use crate::service::ports::ClusterFacts;
+use crate::service::ports::Creation;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 use crate::service::ports::LeaseRequest;
@@ -273,9 +274,9 @@ impl Inner {
         scan::first_since(&prober, topic, time_ms, &place)
     }
 
-    fn create(&self, spec: &TopicSpec, how: Creation) -> Result<(), Fault> {
+    fn create(&self, spec: &TopicSpec, intent: Intent) -> Result<Creation, Fault> {
         let place = Place::create(&self.name, &spec.name);
-        admin::create(&*self.administrator(&place)?, spec, how, &place)
+        admin::create(&*self.administrator(&place)?, spec, intent, &place)
     }
 
     /// Whether every partition of a topic has a leader that knows it: one that was just made may not
@@ -415,7 +416,7 @@ impl Cluster for KafkaCluster {
 
     async fn may_create(&self, spec: &TopicSpec) -> Result<(), Fault> {
         let spec = spec.clone();
-        blocking(&self.inner, move |inner| inner.create(&spec, Creation::AskedFor)).await
+        blocking(&self.inner, move |inner| inner.create(&spec, Intent::Ask)).await.map(drop)
     }
 
     async fn first_since(&self, topic: &str, time_ms: i64) -> Result<Option<Offset>, Fault> {
@@ -432,17 +433,18 @@ impl Cluster for KafkaCluster {
         blocking(&self.inner, move |inner| inner.topic(&name)).await
     }
 
-    async fn create_topic(&self, spec: &TopicSpec) -> Result<(), Fault> {
+    async fn create_topic(&self, spec: &TopicSpec) -> Result<Creation, Fault> {
         let clock = self.inner.settings.clock;
         let started = clock.monotonic();
         let wanted = spec.clone();
-        blocking(&self.inner, move |inner| inner.create(&wanted, Creation::Done)).await?;
+        let creation =
+            blocking(&self.inner, move |inner| inner.create(&wanted, Intent::Create)).await?;
         // The controller answers before every broker has heard of the topic.
         loop {
             let wanted = spec.clone();
             let told = blocking(&self.inner, move |inner| inner.is_ready(&wanted)).await?;
             if told && self.topic(&spec.name).await.is_ok_and(|facts| facts.is_some()) {
-                return Ok(());
+                return Ok(creation);
             }
             if clock.monotonic().saturating_sub(started) > CREATED_WITHIN {
                 let place = Place::create(&self.inner.name, &spec.name);

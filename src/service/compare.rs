@@ -16,13 +16,13 @@ use crate::core::view::SubjectView;
 use crate::service::definition::LinkDefinition;
 use crate::service::ground::Danger;
 use crate::service::ground::Ground;
-use crate::service::ground::history;
-use crate::service::ground::read_state;
 use crate::service::ground::read_to_end;
-use crate::service::ground::rival;
-use crate::service::ground::source_claims;
 use crate::service::ground::unfit_state_topic;
-use crate::service::ground::with_context;
+use crate::service::past::history;
+use crate::service::past::read_state_if_there;
+use crate::service::past::rival;
+use crate::service::past::source_claims;
+use crate::service::past::with_context;
 use crate::service::pipeline::Stop;
 use crate::service::ports::Cluster;
 use crate::service::ports::Fault;
@@ -75,7 +75,7 @@ pub async fn compare<C: Cluster>(
     wall_ms: i64,
 ) -> Result<Comparison, Stop> {
     let ground = Ground::survey(source, target, definition).await?;
-    let state = match read_state(target, &definition.state_topic).await {
+    let state = match read_state_if_there(target, &definition.state_topic).await {
         // What the link wrote is told by its headers then; claims and checkpoint are not known.
         Err(Stop::Fault(fault)) if fault.class == FaultClass::NotPermitted => State::default(),
         state => state?,

@@ -5,6 +5,7 @@ pub mod compare;
 pub mod definition;
 pub mod ground;
 pub mod inspect;
+pub mod past;
 pub mod pipeline;
 pub mod ports;
 pub mod preflight;

@@ -101,6 +101,15 @@ pub struct TopicSettings {
     pub timestamp_type: String,
 }
 
+/// What came of a request to create a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Creation {
+    /// It was made.
+    Made,
+    /// It was there already, whatever was said of it.
+    There,
+}
+
 /// A topic to be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicSpec {
@@ -343,7 +352,10 @@ pub trait Cluster: Clone + fmt::Debug + Send + Sync + 'static {
     fn topic(&self, name: &str) -> impl Future<Output = Result<Option<TopicFacts>, Fault>> + Send;
 
     /// Creates a topic; one that is there already is no fault.
-    fn create_topic(&self, spec: &TopicSpec) -> impl Future<Output = Result<(), Fault>> + Send;
+    fn create_topic(
+        &self,
+        spec: &TopicSpec,
+    ) -> impl Future<Output = Result<Creation, Fault>> + Send;
 
     /// Reads a partition from an offset on (the log's start where the offset lies before it).
     fn read(

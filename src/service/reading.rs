@@ -100,8 +100,11 @@ async fn share<C: Cluster, K: Clock>(
             return;
         }
     };
-    while !feeds.is_empty() {
+    let mut stopped = false;
+    while !feeds.is_empty() && !stopped {
         let batch: Shared = log.next().await.map(Arc::new);
+        // A fault that waiting doesn't mend ends the reading; who goes on, goes on alone.
+        stopped = batch.as_ref().is_err_and(|fault| fault.class != FaultClass::Transient);
         let mut kept = Vec::with_capacity(feeds.len());
         for feed in feeds {
             let sent = tokio::select! {

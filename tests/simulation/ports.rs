@@ -8,6 +8,7 @@ use schema_mirror::service::ports::Batch;
 use schema_mirror::service::ports::Clock;
 use schema_mirror::service::ports::Cluster;
 use schema_mirror::service::ports::ClusterFacts;
+use schema_mirror::service::ports::Creation;
 use schema_mirror::service::ports::Fault;
 use schema_mirror::service::ports::FaultClass;
 use schema_mirror::service::ports::LeaseRequest;
@@ -100,8 +101,7 @@ impl Cluster for SimCluster {
                 let end = world.clusters[self.cluster].schemas().end;
                 *world.stale_ends.entry((self.process, self.cluster)).or_insert(end)
             });
-            let cluster = &world.clusters[self.cluster];
-            let Some(topic) = cluster.topics.get(name) else { return Ok(None) };
+            let Some(topic) = world.told_of(self.cluster, name) else { return Ok(None) };
             let id = if frozen { "always the same".to_owned() } else { topic.id.clone() };
             Ok(Some(TopicFacts {
                 topic_id: Some(id),
@@ -123,18 +123,20 @@ impl Cluster for SimCluster {
         .await
     }
 
-    async fn create_topic(&self, spec: &TopicSpec) -> Result<(), Fault> {
+    async fn create_topic(&self, spec: &TopicSpec) -> Result<Creation, Fault> {
         self.ask("create", &spec.name, |world| {
             let partitions = usize::try_from(spec.partitions).unwrap();
-            world.clusters[self.cluster].make_topic(&spec.name, partitions);
-            Ok(())
+            let cluster = &mut world.clusters[self.cluster];
+            let there = cluster.topics.contains_key(&spec.name);
+            cluster.make_topic(&spec.name, partitions);
+            Ok(if there { Creation::There } else { Creation::Made })
         })
         .await
     }
 
     async fn read(&self, topic: &str, partition: i32, from: Offset) -> Result<SimLog, Fault> {
         self.ask("read", topic, |world| {
-            if !world.clusters[self.cluster].topics.contains_key(topic) {
+            if world.told_of(self.cluster, topic).is_none() {
                 return Err(FaultClass::Missing);
             }
             let mut log = SimLog {
@@ -157,8 +159,7 @@ impl Cluster for SimCluster {
 
     async fn read_all(&self, topic: &str) -> Result<Vec<Record>, Fault> {
         self.ask("read", topic, |world| {
-            let topic =
-                world.clusters[self.cluster].topics.get(topic).ok_or(FaultClass::Missing)?;
+            let topic = world.told_of(self.cluster, topic).ok_or(FaultClass::Missing)?;
             let partitions = topic.partitions.iter();
             Ok(partitions.flat_map(|partition| partition.records().cloned()).collect())
         })
@@ -239,8 +240,7 @@ impl SimLog {
         let skips = world.sabotaged(Sabotage::RecordSkipped)
             && self.topic == SCHEMAS
             && world.rng.chance(3);
-        let cluster = &world.clusters[self.cluster.cluster];
-        let Some(topic) = cluster.topics.get(&self.topic) else {
+        let Some(topic) = world.told_of(self.cluster.cluster, &self.topic) else {
             let missing = self.fault("no such topic", FaultClass::Missing);
             return Some(Err(missing));
         };

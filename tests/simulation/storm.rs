@@ -18,6 +18,9 @@ use super::world::SCHEMAS;
 use super::world::Sim;
 use super::world::World;
 
+/// How long a broker that is back does not know its topics.
+const SLOW_START: Duration = Duration::from_secs(4);
+
 /// Somebody uses one of the registries that links read.
 pub(crate) fn sources_act(world: &mut World) {
     let from: Vec<usize> = world.links.iter().map(|link| link.from).collect();
@@ -89,8 +92,18 @@ fn outage(sim: &Sim) {
     let sim = sim.clone();
     tokio::spawn(async move {
         tokio::time::sleep(pause).await;
-        sim.with(|world| world.clusters[cluster].up = true);
+        sim.with(|world| back(world, cluster));
     });
+}
+
+fn back(world: &mut World, cluster: usize) {
+    let now = world.now();
+    let is_slow = world.swarm.has(Chaos::SlowStart);
+    let back = &mut world.clusters[cluster];
+    back.up = true;
+    if is_slow {
+        back.starts_until = now + SLOW_START;
+    }
 }
 
 fn freeze(play: &Play) {

@@ -56,6 +56,8 @@ pub(crate) enum Chaos {
     Backfill,
     /// Readers hold what they read until they are asked, an end that is none any more among it.
     ReadAhead,
+    /// A broker that is back does not know its topics at first.
+    SlowStart,
 }
 
 impl Chaos {
@@ -125,6 +127,8 @@ pub(crate) enum Release {
 
 /// Chosen so that no seed that found something before there was reading ahead has it.
 const READ_AHEAD: u64 = 5;
+/// The same for slow starts where a cluster is away.
+const SLOW_START: u64 = 13;
 
 /// The run's choices.
 #[derive(Debug, Clone)]
@@ -190,9 +194,10 @@ impl Swarm {
             _ => {}
         }
         // Drawn apart: what the other choices lead to stays what it was.
-        let mut apart = Rng::new(rng.clone().next() ^ READ_AHEAD);
-        if apart.chance(30) {
-            on.insert(Chaos::ReadAhead);
+        for (chaos, apart) in [(Chaos::ReadAhead, READ_AHEAD), (Chaos::SlowStart, SLOW_START)] {
+            if Rng::new(rng.clone().next() ^ apart).chance(30) {
+                on.insert(chaos);
+            }
         }
         Self { on, topology, releases, disaster }
     }

@@ -67,6 +67,8 @@ pub(crate) struct ClusterState {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) up: bool,
+    /// Until then its broker answers as if it had no topics.
+    pub(crate) starts_until: Duration,
     pub(crate) topics: BTreeMap<String, Topic>,
     pub(crate) groups: BTreeMap<String, Group>,
     /// The registry that follows the schemas topic.
@@ -96,6 +98,7 @@ impl ClusterState {
             id: format!("cluster-{name}"),
             name: name.to_owned(),
             up: true,
+            starts_until: Duration::ZERO,
             topics: BTreeMap::new(),
             groups: BTreeMap::new(),
             registry: Registry::default(),
@@ -269,6 +272,13 @@ impl World {
 
     pub(crate) fn now(&self) -> Duration {
         self.now
+    }
+
+    /// A topic as a cluster's broker tells of it.
+    pub(crate) fn told_of(&self, cluster: usize, topic: &str) -> Option<&Topic> {
+        let cluster = &self.clusters[cluster];
+        let topic = cluster.topics.get(topic)?;
+        (self.now >= cluster.starts_until).then_some(topic)
     }
 
     pub(crate) fn wall_ms(&self) -> i64 {

@@ -200,6 +200,15 @@ impl Report {
         }
     }
 
+    /// Whether a link would halt for a topic that is missing and that it may not create.
+    #[must_use]
+    pub fn lacks_a_topic(&self) -> bool {
+        self.checks.iter().any(|check| {
+            check.about == About::Topic
+                && matches!(check.finding, Finding::Failed(_, Stop::Halt(_)))
+        })
+    }
+
     /// What a link does not start for.
     fn stop(&self) -> Option<Stop> {
         let failed = || {

@@ -20,7 +20,7 @@ use crate::service::definition::LinkDefinition;
 use crate::service::ground::missing_source;
 use crate::service::ground::not_created;
 use crate::service::ground::unfit_state_topic;
-use crate::service::ground::with_context;
+use crate::service::past::with_context;
 use crate::service::pipeline::Stop;
 use crate::service::ports::Cluster;
 use crate::service::ports::ClusterFacts;

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::GONE_AFTER;
 use super::Goal;
+use super::LOOK_FOR_GONE_EVERY;
 use super::Worker;
 use super::reconcile::Ahead;
 use super::reconcile::OldEnd;
@@ -21,12 +23,12 @@ use crate::service::compare::recall_deletes;
 use crate::service::definition::ContextNamedBy;
 use crate::service::definition::LinkDefinition;
 use crate::service::ground::Ground;
-use crate::service::ground::history;
-use crate::service::ground::read_state;
 use crate::service::ground::read_to_end;
-use crate::service::ground::refuse_rivals;
-use crate::service::ground::source_claims;
-use crate::service::ground::with_context;
+use crate::service::past::history;
+use crate::service::past::read_state;
+use crate::service::past::refuse_rivals;
+use crate::service::past::source_claims;
+use crate::service::past::with_context;
 use crate::service::pipeline::DRAIN_LIMIT;
 use crate::service::pipeline::Pipeline;
 use crate::service::pipeline::Stop;
@@ -194,15 +196,23 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
 
     async fn preflight(&mut self) -> Result<Ground, Stop> {
         self.enter(Phase::Preflight);
-        let report =
-            examine(&self.source, &self.target, &self.definition, self.clock.wall_ms()).await;
+        let begun = self.clock.monotonic();
+        let report = loop {
+            let wall_ms = self.clock.wall_ms();
+            let report = examine(&self.source, &self.target, &self.definition, wall_ms).await;
+            let looked_for = self.clock.monotonic().saturating_sub(begun);
+            if !report.lacks_a_topic() || looked_for >= GONE_AFTER {
+                break report;
+            }
+            self.clock.sleep(LOOK_FOR_GONE_EVERY).await;
+        };
         let mut ground = report.admit(&self.definition.rules.name)?;
+        ground.prepare(&self.target, &self.definition).await?;
         if self.definition.context == ContextNamedBy::SourceCluster {
             let state = read_state(&self.target, &self.definition.state_topic).await?;
             let settled = with_context(&self.definition, &ground.source.cluster_id, &state)?;
             self.definition = Arc::new(settled);
         }
-        ground.prepare(&self.target, &self.definition).await?;
         Ok(ground)
     }
 

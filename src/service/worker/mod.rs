@@ -57,6 +57,12 @@ pub const ONE_SHOT_LIMIT: Duration = Duration::from_secs(60);
 /// takes 10 s, and the limit counts from the command's start to its end.
 pub const LAST_TRY_BEGINS: Duration = Duration::from_secs(48);
 const _: () = assert!(LAST_TRY_BEGINS.as_secs() + 10 < ONE_SHOT_LIMIT.as_secs());
+/// A topic is believed to be gone when it was for this long: a broker that has just started can
+/// answer before it knows its topics.
+const GONE_AFTER: Duration = Duration::from_secs(10);
+/// A topic that is said to be gone is asked for this often.
+const LOOK_FOR_GONE_EVERY: Duration = Duration::from_secs(1);
+
 /// A pause between two tries begins here and doubles.
 const PAUSE_MIN: Duration = Duration::from_millis(500);
 /// It grows no longer than this.
@@ -187,7 +193,11 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
                 FaultClass::Transient | FaultClass::OutOfRange | FaultClass::TooLarge,
                 Goal::Backfill,
             ) => self.waits_on(started),
-            (FaultClass::Missing | FaultClass::NotPermitted, Goal::Backfill) => false,
+            // What was read from or written to before is not believed to be gone at once.
+            (FaultClass::Missing, Goal::Backfill) => {
+                self.progress() != (0, 0) && self.waits_on(started)
+            }
+            (FaultClass::NotPermitted, Goal::Backfill) => false,
             (FaultClass::Unsupported | FaultClass::Permanent, _) => {
                 return After::End(End::Halted(reason.clone()), Phase::Halted(reason));
             }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::GONE_AFTER;
 use super::Goal;
+use super::LOOK_FOR_GONE_EVERY;
 use super::Worker;
 use super::life::Life;
 use super::reconcile::Ahead;
@@ -56,6 +58,9 @@ struct Tail {
     end: Offset,
     /// When reading the source began to fail.
     away_since: Option<Duration>,
+    /// Since when the source is said to be gone. Nothing is read meanwhile: what comes back under
+    /// its name may be another topic.
+    gone_since: Option<Duration>,
     checkpoint_at: Duration,
     looked_at: Duration,
     /// How far the source was read when it was asked for last.
@@ -182,6 +187,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             next,
             end: next,
             away_since: None,
+            gone_since: None,
             checkpoint_at: now,
             looked_at: now,
             looked_next: next,
@@ -206,7 +212,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
                 () = wait_for(&mut shutdown) => Event::Shutdown,
                 batch = target_log.next() => Event::Target(batch),
                 news = self.pipeline.news(&progress) => Event::Writes(news),
-                batch = self.source.next() => Event::Source(batch),
+                batch = self.source.next(), if tail.gone_since.is_none() => Event::Source(batch),
                 looked = looked(&mut tail.look) => Event::Looked(Box::new(looked)),
                 () = clock.sleep(CHECKPOINT_EVERY) => Event::Tick,
             };
@@ -321,10 +327,21 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     }
 
     fn source_fault(&self, fault: Fault, tail: &mut Tail) -> Result<(), Stop> {
-        if fault.class != FaultClass::Transient {
+        let now = self.worker.clock.monotonic();
+        let is_passing = match fault.class {
+            FaultClass::Transient => true,
+            FaultClass::Missing => {
+                now.saturating_sub(*tail.gone_since.get_or_insert(now)) < GONE_AFTER
+            }
+            FaultClass::NotPermitted
+            | FaultClass::TooLarge
+            | FaultClass::OutOfRange
+            | FaultClass::Unsupported
+            | FaultClass::Permanent => false,
+        };
+        if !is_passing {
             return Err(Stop::Fault(fault));
         }
-        let now = self.worker.clock.monotonic();
         tail.away_since.get_or_insert(now);
         self.worker.enter(Phase::Waiting(fault.to_string()));
         Ok(())
@@ -344,7 +361,8 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             tail.checkpoint_at = now;
             self.keep_checkpoint(None).await?;
         }
-        if tail.look.is_none() && now.saturating_sub(tail.looked_at) >= LOOK_EVERY {
+        let pause = if tail.gone_since.is_some() { LOOK_FOR_GONE_EVERY } else { LOOK_EVERY };
+        if tail.look.is_none() && now.saturating_sub(tail.looked_at) >= pause {
             tail.looked_at = now;
             tail.looked_next = tail.next;
             tail.look = Some(self.look());
@@ -376,7 +394,9 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         let topic = &self.worker.definition.source_topic;
         let facts = match looked {
             Ok(Some(facts)) => facts,
-            Ok(None) => return Err(missing_source(&self.worker.source, topic).into()),
+            Ok(None) => {
+                return self.source_fault(missing_source(&self.worker.source, topic), tail);
+            }
             // The reader has read since this was asked: the outage it speaks of is over.
             Err(fault) if fault.class == FaultClass::Transient && tail.next > tail.looked_next => {
                 return Ok(());
@@ -387,6 +407,9 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         // What was read meanwhile may lie behind what the answer speaks of, by a little.
         if other_id || facts.end < tail.looked_next {
             return Err(replaced(self.worker.source.name(), topic));
+        }
+        if tail.gone_since.take().is_some() {
+            self.source.read_anew();
         }
         tail.end = facts.end.max(tail.next);
         self.show(tail.next, tail.end);

@@ -1,0 +1,130 @@
+//! A whole link between two mock clusters.
+
+use std::collections::BTreeMap;
+
+use rdkafka::types::RDKafkaRespErr as Refusal;
+
+use schema_mirror::core::dialect::Dialect;
+use schema_mirror::core::filter::SubjectFilter;
+use schema_mirror::core::rules::Compatibility;
+use schema_mirror::core::rules::DeleteLimit;
+use schema_mirror::core::rules::DriftPolicy;
+use schema_mirror::core::rules::Fence;
+use schema_mirror::core::rules::Placement;
+use schema_mirror::core::rules::References;
+use schema_mirror::core::rules::Rules;
+use schema_mirror::core::subject::ContextName;
+use schema_mirror::kafka::MockPair;
+use schema_mirror::service::clock::SystemClock;
+use schema_mirror::service::definition::ContextNamedBy;
+use schema_mirror::service::definition::LinkDefinition;
+use schema_mirror::service::definition::Once;
+use schema_mirror::service::ports::Appender;
+use schema_mirror::service::ports::Cluster;
+use schema_mirror::service::ports::Log;
+use schema_mirror::service::status::Status;
+use schema_mirror::service::supervisor::Assignment;
+use schema_mirror::service::supervisor::Fleet;
+use schema_mirror::service::worker::Goal;
+
+use super::LIMIT;
+use super::TOPIC;
+use super::acked;
+use super::cluster;
+use super::soon;
+
+fn definition() -> LinkDefinition {
+    LinkDefinition {
+        rules: Rules {
+            name: "dr".to_owned(),
+            placement: Placement::Into(ContextName::new(".source").unwrap()),
+            filter: SubjectFilter::parse(&["*".to_owned()]).unwrap(),
+            fence: Fence::Readonly,
+            references: References::Follow,
+            drift: DriftPolicy::Repair,
+            default_compatibility: Compatibility::Backward,
+            source_dialect: Dialect::Auto,
+            target_dialect: Dialect::Auto,
+            delete_limit: DeleteLimit { share_max: 0.2, subjects_min: 5 },
+        },
+        source_topic: TOPIC.to_owned(),
+        target_topic: TOPIC.to_owned(),
+        state_topic: "_schema_mirror".to_owned(),
+        source_state_topic: "_schema_mirror".to_owned(),
+        create_topics: false,
+        adopt: false,
+        context: ContextNamedBy::Configuration,
+        allow_deletes_until: None,
+        once: Once::default(),
+        instance: "one".to_owned(),
+    }
+}
+
+/// The phases that a link goes through, until it is in one of a name.
+async fn phases_to(status: &mut tokio::sync::watch::Receiver<Status>, word: &str) -> Vec<String> {
+    soon(async {
+        let mut phases = Vec::new();
+        loop {
+            let now = status.borrow_and_update().phase.word().to_owned();
+            if phases.last() != Some(&now) {
+                phases.push(now.clone());
+            }
+            if now == word {
+                return phases;
+            }
+            status.changed().await.unwrap();
+        }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_is_unknown_for_a_moment_is_followed_on_in_the_same_life() {
+    let pair = MockPair::start().unwrap();
+    let often = [("topic.metadata.refresh.interval.ms", "200")];
+    let source = cluster(&pair.source, &often);
+    let target = cluster(&pair.target, &[]);
+    let assignment = Assignment {
+        definition: definition(),
+        source: source.clone(),
+        target: target.clone(),
+        write_rate_max: None,
+    };
+    let mut fleet = Fleet::start(vec![assignment], &SystemClock::start(), Goal::Follow);
+    let mut status = fleet.statuses()[0].1.clone();
+    phases_to(&mut status, "running").await;
+
+    let say = |answer: Refusal| {
+        pair.source.with(move |mock| mock.topic_error(TOPIC, answer)).unwrap().unwrap();
+    };
+    say(Refusal::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    assert_eq!(phases_to(&mut status, "waiting").await, ["running", "waiting"]);
+    let told = format!("{:?}", status.borrow().phase);
+    assert!(told.contains("does not exist"), "{told}");
+    say(Refusal::RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_eq!(phases_to(&mut status, "running").await, ["waiting", "running"], "no new life");
+
+    let mut registry = soon(source.append_to(TOPIC, 0)).await.unwrap();
+    let key = br#"{"keytype":"SCHEMA","subject":"s","version":1,"magic":1}"#;
+    let value = br#"{"subject":"s","version":1,"id":7,"schema":"\"int\"","deleted":false}"#;
+    let record = schema_mirror::core::record::Outgoing {
+        key: key.to_vec(),
+        value: Some(value.to_vec()),
+        ..super::write(0)
+    };
+    soon(registry.append_when_room(&record)).await.unwrap();
+    assert_eq!(acked(&registry, 1).await.acked, 1);
+    let mut log = soon(target.read(TOPIC, 0, 0)).await.unwrap();
+    soon(async {
+        loop {
+            let batch = log.next().await.unwrap();
+            let is_copy = |key: &[u8]| String::from_utf8_lossy(key).contains(r#"":.source:s""#);
+            if batch.records.iter().any(|record| record.key.as_deref().is_some_and(is_copy)) {
+                return;
+            }
+        }
+    })
+    .await;
+    fleet.shut_down();
+    tokio::time::timeout(LIMIT, fleet.join(&mut BTreeMap::new())).await.unwrap();
+}
