@@ -35,6 +35,7 @@ mod simulation {
     mod leader;
     mod links;
     mod odd;
+    mod overtaken;
     mod partition;
     mod ports;
     mod registry;

@@ -136,6 +136,7 @@ impl Cluster for SimCluster {
 
     async fn read(&self, topic: &str, partition: i32, from: Offset) -> Result<SimLog, Fault> {
         self.ask("read", topic, |world| {
+            super::overtaken::turn(world, self.cluster, topic);
             if world.told_of(self.cluster, topic).is_none() {
                 return Err(FaultClass::Missing);
             }
@@ -235,6 +236,7 @@ impl SimLog {
         if world.strikes(Chaos::ReaderFault, 2) {
             return Some(Err(self.fault("disconnected", FaultClass::Transient)));
         }
+        super::overtaken::turn(world, self.cluster.cluster, &self.topic);
         let most = *world.rng.pick(&[1, 2, 5, 20, 40]);
         let early = world.sabotaged(Sabotage::EarlyEnd) && world.rng.chance(5);
         let skips = world.sabotaged(Sabotage::RecordSkipped)

@@ -215,7 +215,7 @@ impl Play {
         self.hold_invariants().await;
     }
 
-    async fn hold_invariants(&self) {
+    pub(crate) async fn hold_invariants(&self) {
         if self.failed() {
             return;
         }
@@ -375,6 +375,10 @@ impl Play {
             }
         }
         self.calm();
+        self.overtaken_backfill().await;
+        if self.failed() {
+            return;
+        }
         for round in 0..2 {
             let before = self.sim.lock().link_writes;
             let done = self.backfill(true).await;
@@ -390,7 +394,7 @@ impl Play {
         }
     }
 
-    async fn backfill(&mut self, peace: bool) -> bool {
+    pub(crate) async fn backfill(&mut self, peace: bool) -> bool {
         self.sim.lock().stormy = !peace;
         let allow_deletes = peace;
         let once = Once { allow_deletes, fence_again: false };

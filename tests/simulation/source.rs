@@ -63,6 +63,17 @@ fn put_value(world: &mut World, cluster: usize, key: &LogKey, value: &Map<String
     put(world, cluster, key.bytes(), Some(bytes));
 }
 
+/// What a key says, said once more.
+pub(crate) fn write_again(world: &mut World, cluster: usize, key: &LogKey) {
+    let held = &world.clusters[cluster].registry.keys[key];
+    let (mut value, deleted) = (held.value.clone(), held.deleted);
+    if matches!(key, LogKey::Schema(..)) {
+        // A DELETE_SUBJECT may have changed it since.
+        value.insert("deleted".into(), deleted.into());
+    }
+    put_value(world, cluster, key, &value);
+}
+
 /// A tombstone for every spelling under which the key stands, and for the canonical one.
 pub(crate) fn tombstone(world: &mut World, cluster: usize, key: &LogKey) {
     let known = world.clusters[cluster].registry.spellings.get(key).cloned().unwrap_or_default();

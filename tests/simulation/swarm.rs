@@ -58,6 +58,8 @@ pub(crate) enum Chaos {
     ReadAhead,
     /// A broker that is back does not know its topics at first.
     SlowStart,
+    /// A source is written anew and compacted while a backfill reads it.
+    Overtaken,
 }
 
 impl Chaos {
@@ -129,6 +131,8 @@ pub(crate) enum Release {
 const READ_AHEAD: u64 = 5;
 /// The same for slow starts where a cluster is away.
 const SLOW_START: u64 = 13;
+/// The same for sources that turn over.
+const OVERTAKEN: u64 = 0;
 
 /// The run's choices.
 #[derive(Debug, Clone)]
@@ -194,8 +198,13 @@ impl Swarm {
             _ => {}
         }
         // Drawn apart: what the other choices lead to stays what it was.
-        for (chaos, apart) in [(Chaos::ReadAhead, READ_AHEAD), (Chaos::SlowStart, SLOW_START)] {
-            if Rng::new(rng.clone().next() ^ apart).chance(30) {
+        let drawn_apart = [
+            (Chaos::ReadAhead, READ_AHEAD, 30),
+            (Chaos::SlowStart, SLOW_START, 30),
+            (Chaos::Overtaken, OVERTAKEN, 70),
+        ];
+        for (chaos, apart, share) in drawn_apart {
+            if Rng::new(rng.clone().next() ^ apart).chance(share) {
                 on.insert(chaos);
             }
         }

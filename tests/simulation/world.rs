@@ -178,6 +178,8 @@ pub(crate) struct World {
     pub(crate) links: Vec<LinkSpec>,
     /// Faults happen; off in quiet periods.
     pub(crate) stormy: bool,
+    /// How often a source may still turn over while it is read.
+    pub(crate) turns_left: u32,
     pub(crate) violations: Vec<String>,
     /// Versions that somebody else put into a scope, and whether they stand for all he knows.
     pub(crate) foreign_schemas: BTreeMap<LogKey, bool>,
@@ -214,6 +216,7 @@ impl World {
             clusters: Vec::new(),
             processes: vec![Process { run: Run::Up, thawed_at: None }],
             links: Vec::new(),
+            turns_left: 0,
             stormy: true,
             violations: Vec::new(),
             foreign_schemas: BTreeMap::new(),

@@ -69,7 +69,8 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     /// one it would pass for deleted.
     pub(super) async fn grew(&mut self, end: &mut Offset, asked: &mut usize) -> Result<bool, Stop> {
         if *asked == ENDS_ASKED_MAX {
-            tracing::info!(
+            // Ten compactions would have to have followed each other: nothing to tell anyone.
+            tracing::debug!(
                 link = %self.worker.definition.rules.name, end,
                 "the source grows faster than its end can be asked for; taken as it was last read"
             );
