@@ -14,8 +14,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::thread::Thread;
 use std::time::Duration;
@@ -31,11 +29,15 @@ use crate::core::record::Offset;
 use crate::core::record::after;
 use crate::kafka::errors::Place;
 use crate::kafka::errors::lock;
+use crate::kafka::reading::Control;
+use crate::kafka::reading::Delivery;
+use crate::kafka::reading::Heed;
 use crate::kafka::reading::LOOKS;
 use crate::kafka::reading::Outage;
 use crate::kafka::reading::ReadingConsumer;
+use crate::kafka::reading::Seek;
 use crate::kafka::reading::Shelf;
-use crate::kafka::reading::fault_in;
+use crate::kafka::reading::heard_in;
 use crate::kafka::reading::partitions_of;
 use crate::kafka::settings::ANSWER_WITHIN;
 use crate::service::clock::SystemClock;
@@ -88,24 +90,6 @@ impl fmt::Debug for KafkaLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KafkaLog").field("place", &self.place).finish_non_exhaustive()
     }
-}
-
-/// What the reader passes on, and since which seek.
-struct Delivery {
-    epoch: u64,
-    what: Result<Batch, Fault>,
-}
-
-/// What the owner of a reader tells its thread.
-#[derive(Default)]
-struct Control {
-    stop: AtomicBool,
-    seek: Mutex<Option<Seek>>,
-}
-
-struct Seek {
-    epoch: u64,
-    offset: Offset,
 }
 
 impl Log for KafkaLog {
@@ -265,8 +249,13 @@ impl Reader {
             return listened;
         }
         let (batch, error) = self.take_at_hand();
-        let fault = error.and_then(|error| fault_in(&error, &self.place, self.consumer.context()));
-        let fault = self.outage.heed(fault, self.clock.monotonic());
+        let heard = error.map(|error| heard_in(&error, &self.place, self.consumer.context()));
+        let heed = self.outage.heed(heard, self.clock.monotonic());
+        let fault = match heed {
+            Heed::Nothing => None,
+            Heed::Tell(fault) => Some(fault),
+            Heed::Ask => self.bounds().err().filter(|f| f.class == FaultClass::Transient),
+        };
         if batch.is_none() && fault.is_none() {
             if let Some(silence) = self.silence() {
                 return self.pass_fault(silence);

@@ -3,6 +3,8 @@
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,12 +21,14 @@ use rdkafka::message::Headers;
 use rdkafka::metadata::MetadataPartition;
 
 use crate::core::record::Header;
+use crate::core::record::Offset;
 use crate::core::record::Record;
 use crate::kafka::context::Said;
 use crate::kafka::errors::Place;
 use crate::kafka::errors::code_of;
 use crate::kafka::settings::ANSWER_WITHIN;
 use crate::kafka::settings::Secrets;
+use crate::service::ports::Batch;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 
@@ -149,47 +153,106 @@ pub(super) fn serve_with<C: ConsumerContext>(
     }
 }
 
-/// The fault that whoever reads must hear of. What one connection of several went through is none:
-/// librdkafka goes on elsewhere, and says so when no broker is left.
-pub(super) fn fault_in(error: &KafkaError, place: &Place, said: &Said) -> Option<Fault> {
-    let code = code_of(error);
-    if code.is_some_and(|code| ABOUT_THE_GROUP.contains(&code)) {
-        return None;
-    }
-    let fault = place.fault_from(error, said);
-    let passes_by =
-        fault.class == FaultClass::Transient && code != Some(RDKafkaErrorCode::AllBrokersDown);
-    (!passes_by).then_some(fault)
+/// What an error of librdkafka's means for whoever reads.
+pub(super) enum Heard {
+    /// It is none of the reader's.
+    Nothing,
+    /// One connection of several broke off: librdkafka goes on elsewhere, and says so when no broker
+    /// is left. Not always (2.12): where the coordinator's connection and the leader's come and go
+    /// in turns, they are never down at once.
+    Broken,
+    /// A fault to hear of.
+    Fault(Fault),
 }
 
-/// How long all brokers may seem to be down before that is told.
+/// What an error means.
+pub(super) fn heard_in(error: &KafkaError, place: &Place, said: &Said) -> Heard {
+    let code = code_of(error);
+    if code.is_some_and(|code| ABOUT_THE_GROUP.contains(&code)) {
+        return Heard::Nothing;
+    }
+    let fault = place.fault_from(error, said);
+    if fault.class == FaultClass::Transient && code != Some(RDKafkaErrorCode::AllBrokersDown) {
+        return Heard::Broken;
+    }
+    Heard::Fault(fault)
+}
+
+/// How long all brokers may seem to be down before that is told, and a connection be broken before
+/// the leader is asked.
 const DOWN_TOLERATED: Duration = Duration::from_secs(1);
+/// The leader is asked no more often than this.
+const ASK_EVERY: Duration = Duration::from_secs(5);
+
+/// What is to be done about what was heard.
+#[derive(Debug, PartialEq)]
+pub(super) enum Heed {
+    /// Nothing.
+    Nothing,
+    /// Ask the leader whether it is there.
+    Ask,
+    /// Tell of this.
+    Tell(Fault),
+}
 
 /// That all brokers are down. librdkafka (2.12) says so also for a moment at the start, when it gives
 /// up the connection that it began with for one to the broker behind it; it counts where nothing
 /// comes for [`DOWN_TOLERATED`].
 #[derive(Default)]
-pub(super) struct Outage(Option<(Fault, Duration)>);
+pub(super) struct Outage {
+    told: Option<(Fault, Duration)>,
+    /// When a connection broke first since something came.
+    broken: Option<Duration>,
+    asked: Option<Duration>,
+}
 
 impl Outage {
     /// Something came.
     pub(super) fn over(&mut self) {
-        self.0 = None;
+        self.told = None;
+        self.broken = None;
     }
 
-    /// What has to be told now: of what [`fault_in`] gave, only that all brokers are down waits.
-    pub(super) fn heed(&mut self, fault: Option<Fault>, now: Duration) -> Option<Fault> {
-        match fault {
-            Some(fault) if fault.class == FaultClass::Transient => {
-                self.0.get_or_insert((fault, now));
+    /// What has to be done now: that all brokers are down, or a connection broken, waits.
+    pub(super) fn heed(&mut self, heard: Option<Heard>, now: Duration) -> Heed {
+        match heard {
+            Some(Heard::Fault(fault)) if fault.class == FaultClass::Transient => {
+                self.told.get_or_insert((fault, now));
             }
-            Some(fault) => return Some(fault),
-            None => {}
+            Some(Heard::Fault(fault)) => return Heed::Tell(fault),
+            Some(Heard::Broken) => drop(self.broken.get_or_insert(now)),
+            Some(Heard::Nothing) | None => {}
         }
-        let is_due =
-            |(_, since): &mut (Fault, Duration)| now.saturating_sub(*since) >= DOWN_TOLERATED;
-        self.0.take_if(is_due).map(|(fault, _)| fault)
+        let is_due = |since: Duration| now.saturating_sub(since) >= DOWN_TOLERATED;
+        if let Some((fault, _)) = self.told.take_if(|(_, since)| is_due(*since)) {
+            return Heed::Tell(fault);
+        }
+        let asks = self.asked.is_none_or(|asked| now.saturating_sub(asked) >= ASK_EVERY);
+        if asks && self.broken.take_if(|since| is_due(*since)).is_some() {
+            self.asked = Some(now);
+            return Heed::Ask;
+        }
+        Heed::Nothing
     }
+}
+
+/// What the reader passes on, and since which seek.
+pub(super) struct Delivery {
+    pub(super) epoch: u64,
+    pub(super) what: Result<Batch, Fault>,
+}
+
+/// What the owner of a reader tells its thread.
+#[derive(Default)]
+pub(super) struct Control {
+    pub(super) stop: AtomicBool,
+    pub(super) seek: Mutex<Option<Seek>>,
+}
+
+/// Where its owner wants to go on, and how often it has wanted to.
+pub(super) struct Seek {
+    pub(super) epoch: u64,
+    pub(super) offset: Offset,
 }
 
 /// Keys and values of a run of records, side by side in blocks: one of its own for each would be made
@@ -265,27 +328,50 @@ mod tests {
         Some(Place::read(&"dc1".into(), "_schemas").fault(class, "it is away"))
     }
 
+    fn heard(class: FaultClass) -> Option<Heard> {
+        fault(class).map(Heard::Fault)
+    }
+
+    fn told(class: FaultClass) -> Heed {
+        fault(class).map_or(Heed::Nothing, Heed::Tell)
+    }
+
     #[test]
     fn that_all_brokers_are_down_is_told_once_after_it_lasted() {
         let at = Duration::from_millis;
         let mut outage = Outage::default();
-        assert_eq!(outage.heed(fault(FaultClass::Transient), at(500)), None);
-        assert_eq!(outage.heed(fault(FaultClass::Transient), at(1_400)), None);
-        assert_eq!(outage.heed(None, at(1_500)), fault(FaultClass::Transient));
-        assert_eq!(outage.heed(None, at(9_000)), None);
+        assert_eq!(outage.heed(heard(FaultClass::Transient), at(500)), Heed::Nothing);
+        assert_eq!(outage.heed(heard(FaultClass::Transient), at(1_400)), Heed::Nothing);
+        assert_eq!(outage.heed(None, at(1_500)), told(FaultClass::Transient));
+        assert_eq!(outage.heed(None, at(9_000)), Heed::Nothing);
     }
 
     #[test]
     fn brokers_that_come_back_at_once_were_never_down() {
         let mut outage = Outage::default();
-        assert_eq!(outage.heed(fault(FaultClass::Transient), Duration::ZERO), None);
+        assert_eq!(outage.heed(heard(FaultClass::Transient), Duration::ZERO), Heed::Nothing);
+        assert_eq!(outage.heed(Some(Heard::Broken), Duration::ZERO), Heed::Nothing);
         outage.over();
-        assert_eq!(outage.heed(None, DOWN_TOLERATED * 2), None);
+        assert_eq!(outage.heed(None, DOWN_TOLERATED * 2), Heed::Nothing);
+    }
+
+    #[test]
+    fn behind_a_broken_connection_the_leader_is_asked_now_and_then() {
+        let at = Duration::from_millis;
+        let mut outage = Outage::default();
+        assert_eq!(outage.heed(Some(Heard::Broken), at(0)), Heed::Nothing);
+        assert_eq!(outage.heed(None, at(1_000)), Heed::Ask);
+        assert_eq!(outage.heed(None, at(9_000)), Heed::Nothing, "nothing broke since");
+        assert_eq!(outage.heed(Some(Heard::Broken), at(9_000)), Heed::Nothing);
+        assert_eq!(outage.heed(None, at(10_000)), Heed::Ask);
+        assert_eq!(outage.heed(Some(Heard::Broken), at(10_100)), Heed::Nothing);
+        assert_eq!(outage.heed(None, at(12_000)), Heed::Nothing);
+        assert_eq!(outage.heed(None, at(15_000)), Heed::Ask);
     }
 
     #[test]
     fn every_other_fault_is_told_at_once() {
-        let told = Outage::default().heed(fault(FaultClass::NotPermitted), Duration::ZERO);
-        assert_eq!(told, fault(FaultClass::NotPermitted));
+        let heed = Outage::default().heed(heard(FaultClass::NotPermitted), Duration::ZERO);
+        assert_eq!(heed, told(FaultClass::NotPermitted));
     }
 }

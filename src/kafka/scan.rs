@@ -13,10 +13,11 @@ use crate::core::record::Offset;
 use crate::core::record::Record;
 use crate::core::record::after;
 use crate::kafka::errors::Place;
+use crate::kafka::reading::Heed;
 use crate::kafka::reading::Outage;
 use crate::kafka::reading::ReadingConsumer;
 use crate::kafka::reading::Shelf;
-use crate::kafka::reading::fault_in;
+use crate::kafka::reading::heard_in;
 use crate::kafka::reading::partitions_of;
 use crate::kafka::settings::ANSWER_WITHIN;
 use crate::service::ports::Fault;
@@ -128,7 +129,7 @@ fn collect(
             silent = Duration::ZERO;
             outage.over();
         }
-        let mut failed = None;
+        let mut heard = None;
         match polled {
             None => silent = silent.saturating_add(POLL),
             Some(Ok(message)) => {
@@ -148,9 +149,10 @@ fn collect(
             Some(Err(KafkaError::PartitionEOF(partition))) => {
                 open.remove(&partition);
             }
-            Some(Err(error)) => failed = fault_in(&error, place, consumer.context()),
+            Some(Err(error)) => heard = Some(heard_in(&error, place, consumer.context())),
         }
-        if let Some(fault) = outage.heed(failed, silent) {
+        // Whether the leader is there shows soon enough here.
+        if let Heed::Tell(fault) = outage.heed(heard, silent) {
             return Err(fault);
         }
         if silent >= SILENT_MAX {

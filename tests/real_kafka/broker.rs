@@ -212,7 +212,7 @@ impl Broker {
         self.run_tool("kafka.admin.ConfigCommand", &words.collect::<Vec<_>>());
     }
 
-    /// Creates a topic without replicas and waits until its partitions have a leader.
+    /// Creates a topic without replicas and waits until its partitions have leaders that answer.
     pub(crate) fn create_topic(&self, topic: &str, partitions: i32, configs: &[(&str, &str)]) {
         let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
         for (key, value) in configs {
@@ -220,7 +220,13 @@ impl Broker {
         }
         let results = block_on(self.admin().create_topics([&new], &AdminOptions::new())).unwrap();
         results.into_iter().for_each(|made| drop(made.unwrap()));
-        self.partitions(topic);
+        // A leader that was just made may not know yet that it is one.
+        for partition in self.partitions(topic) {
+            poll_until(ANSWER_LIMIT, &format!("{topic} {partition} answers"), || {
+                let asked = self.admin().inner().fetch_watermarks(topic, partition, REQUEST_LIMIT);
+                asked.ok()
+            });
+        }
     }
 
     /// Deletes a topic and waits until the broker no longer knows it.
