@@ -4,8 +4,9 @@
 //! # Layout
 //!
 //! `core` decides and knows no I/O; `kafka` alone names rdkafka; `service` runs links through
-//! ports; `config` and `cli` are edges.
+//! ports; `api`, `config` and `cli` are edges.
 
+pub mod api;
 pub mod cli;
 pub mod config;
 pub mod core;

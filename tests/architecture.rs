@@ -10,12 +10,13 @@ mod architecture {
     const PAPER_LINES_MAX: usize = 200;
 
     /// What each layer may name of the crate; `main.rs` and `lib.rs` stand above them.
-    const LAYERS: [(&str, &[&str]); 5] = [
+    const LAYERS: [(&str, &[&str]); 6] = [
         ("core", &["core"]),
         ("config", &["core", "config"]),
         ("service", &["core", "service"]),
         ("kafka", &["core", "kafka", "service::ports", "service::clock"]),
-        ("cli", &["core", "config", "service", "kafka", "cli"]),
+        ("api", &["core", "service", "api"]),
+        ("cli", &["core", "config", "service", "kafka", "api", "cli"]),
     ];
 
     /// The questions that ARCHITECTURE.md answers by naming a function and its file.

@@ -31,6 +31,19 @@ mod commands {
     }
 
     #[test]
+    fn an_address_that_is_taken_is_named_and_nothing_starts() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        let folder = tempfile::tempdir().unwrap();
+        let words = ["run", "--http", &address, "--from", "127.0.0.1:1", "--to", "127.0.0.1:1"];
+        let (code, said) = run(&folder, &[&words[..], &["--to-topic", "other"]].concat());
+        assert_eq!(code, Some(64), "{said}");
+        assert!(said.contains(&format!("listen at {address}: ")), "{said}");
+        assert!(said.contains("--http"), "{said}");
+        assert!(!said.contains("started"), "{said}");
+    }
+
+    #[test]
     fn config_check_refuses_all_that_run_refuses() {
         let folder = folder(
             "

@@ -169,7 +169,10 @@ impl Stage<'_> {
             }
             Copier::OnePass | Copier::TwoPasses | Copier::NearlyFull | Copier::InSync => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_schema-mirror"));
-                command.arg(if length == Length::Follow { "run" } else { "backfill" });
+                match length {
+                    Length::Follow => command.args(["run", "--http", "none"]),
+                    Length::Once => command.arg("backfill"),
+                };
                 command.args(["--from", &from, "--from-topic", self.topic]);
                 command.args(["--to", &to, "--to-topic", topic]);
                 command.args(["--context", &format!(".{topic}"), "--write-rate-max", "unlimited"]);

@@ -15,6 +15,7 @@ use crate::cli::typed::Typed;
 use crate::cli::typed::TypedCommand;
 use crate::cli::typed::TypedConfigCommand;
 use crate::cli::typed::TypedReleases;
+use crate::config::HttpConfig;
 use crate::config::OneCluster;
 use crate::config::OneLink;
 use crate::config::hide_secrets;
@@ -44,6 +45,8 @@ pub enum Command {
         links: LinkSource,
         /// What is released for this start.
         releases: Releases,
+        /// Where it listens, if that is not left to the file.
+        http: Option<HttpConfig>,
     },
     /// Copy once.
     Backfill {
@@ -158,9 +161,10 @@ where
 fn meaning(typed: Typed) -> Result<Args, String> {
     let Typed { config, output, log_format, command } = typed;
     let command = match command {
-        TypedCommand::Run { file, releases, link } => {
+        TypedCommand::Run { file, http, releases, link } => {
             let links = link_source(one_file(config, file)?, Vec::new(), link)?;
-            Command::Run { links, releases: releases.into() }
+            let http = http.as_deref().map(HttpConfig::of_flag).transpose()?;
+            Command::Run { links, releases: releases.into(), http }
         }
         TypedCommand::Backfill { file, names, releases, link } => {
             let links = link_source(one_file(config, file)?, names.links, link)?;
@@ -328,7 +332,7 @@ mod tests {
         }
         let line = "run --from a:1 --to b:1 --context none --to-property x=1 --to-property y=2 \
                     --fence-again --adopt";
-        let Command::Run { links: LinkSource::Flags(link), releases } =
+        let Command::Run { links: LinkSource::Flags(link), releases, http } =
             parse(line).unwrap().command
         else {
             panic!("{line} defines a link");
@@ -337,6 +341,20 @@ mod tests {
         assert_eq!((link.context.as_deref(), link.adopt), (Some("none"), true));
         assert_eq!(link.to.properties, ["x=1", "y=2"]);
         assert_eq!(releases, Releases { allow_deletes: false, fence_again: true });
+        assert_eq!(http, None, "left to the file");
+    }
+
+    #[test]
+    fn a_flag_says_where_to_listen_and_never_where_others_reach_it() {
+        let line = "run --config x.yaml --http";
+        let Command::Run { http, .. } = parse(&format!("{line} 127.0.0.1:0")).unwrap().command
+        else {
+            panic!("{line} runs");
+        };
+        assert_eq!(http.unwrap().listen.unwrap().to_string(), "127.0.0.1:0");
+        let refused = parse(&format!("{line} 0.0.0.0:80")).unwrap_err();
+        assert_eq!(refused.code, exit::USAGE);
+        assert!(refused.text.contains("http.insecure"), "{refused}");
     }
 
     #[test]

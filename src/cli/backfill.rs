@@ -26,6 +26,7 @@ use crate::service::clock::SystemClock;
 use crate::service::ports::Clock;
 use crate::service::status::Status;
 use crate::service::supervisor::Fleet;
+use crate::service::supervisor::Watched;
 use crate::service::worker::End;
 use crate::service::worker::Goal;
 
@@ -87,11 +88,11 @@ pub(super) async fn backfill(
     let started = clock.monotonic();
     let telling = tell_who_is_away(&assignments, clock);
     let mut fleet = Fleet::start(assignments, &clock, Goal::Backfill);
-    let statuses = fleet.statuses().to_vec();
+    let watched = fleet.watched().to_vec();
     let mut ends = BTreeMap::new();
     tokio::select! {
         () = fleet.join(&mut ends) => {}
-        () = show(&statuses, clock) => {}
+        () = show(&watched, clock) => {}
         () = signals.told_to_end() => {
             fleet.shut_down();
         }
@@ -99,10 +100,12 @@ pub(super) async fn backfill(
     fleet.join(&mut ends).await;
     drop(telling);
     let taken = clock.monotonic().saturating_sub(started);
-    let closings: Vec<Closing> = statuses
+    let closings: Vec<Closing> = watched
         .iter()
         .enumerate()
-        .map(|(place, (link, status))| closing(link, &status.borrow(), ends.get(&place), taken))
+        .map(|(place, Watched { link, status, .. })| {
+            closing(link, &status.borrow(), ends.get(&place), taken)
+        })
         .collect();
     let code = exit_code(&closings, &ends);
     match wanted {
@@ -149,7 +152,7 @@ fn closing(link: &str, status: &Status, end: Option<&End>, taken: Duration) -> C
         puts: counts.puts,
         deletions: counts.deletions,
         held_keys: status.held,
-        open_incidents: status.incidents,
+        open_incidents: status.incidents.all(),
         seconds: rounded(taken.as_secs_f64()),
         join_seconds: rounded(status.joined_after.as_secs_f64()),
         records_per_second: if working > 0.0 { (f64::from(read) / working).round() } else { 0.0 },
@@ -227,14 +230,12 @@ fn remarks(closing: &Closing) -> String {
     lines.into_iter().map(|line| line + "\n").collect()
 }
 
-type Statuses = [(String, tokio::sync::watch::Receiver<Status>)];
-
 /// Shows how far the links are until it is cancelled: bars where a person watches, lines otherwise.
-async fn show(statuses: &Statuses, clock: SystemClock) {
+async fn show(watched: &[Watched], clock: SystemClock) {
     if !output::is_watched() {
         loop {
             clock.sleep(LINE_EVERY).await;
-            for (link, status) in statuses {
+            for Watched { link, status, .. } in watched {
                 let status = status.borrow().clone();
                 tracing::info!(
                     link = %link, phase = %status.phase, read = status.source_next,
@@ -246,16 +247,16 @@ async fn show(statuses: &Statuses, clock: SystemClock) {
     let bars = MultiProgress::new();
     let style = ProgressStyle::with_template("{prefix:>20} {bar:30} {pos}/{len} {msg}");
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    let shown: Vec<ProgressBar> = statuses
+    let shown: Vec<ProgressBar> = watched
         .iter()
-        .map(|(link, _)| {
+        .map(|Watched { link, .. }| {
             let bar = ProgressBar::new(0).with_prefix(link.clone()).with_style(style.clone());
             bars.add(bar)
         })
         .collect();
     let _clear = Cleared(bars);
     loop {
-        for (bar, (_, status)) in shown.iter().zip(statuses) {
+        for (bar, Watched { status, .. }) in shown.iter().zip(watched) {
             let status = status.borrow().clone();
             bar.set_length(u64::try_from(status.source_end).unwrap_or(0));
             bar.set_position(u64::try_from(status.source_next).unwrap_or(0));
@@ -294,7 +295,8 @@ mod tests {
             (Outcome::Incident, 5),
         ]);
         (status.counts.puts, status.counts.deletions) = (6, 7);
-        (status.held, status.incidents) = (1, 2);
+        status.held = 1;
+        (status.incidents.source, status.incidents.target) = (1, 1);
         let closing = closing("one", &status, Some(&End::Done), Duration::from_secs(1));
         let document = serde_json::to_value(&closing).unwrap();
         let number = |field: &str| document[field].as_u64().unwrap();

@@ -1,6 +1,8 @@
 //! From a configuration to links that can run.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::cli::args::LinkSource;
@@ -12,6 +14,7 @@ use crate::config::ContextChoice;
 use crate::config::Defect;
 use crate::config::Environment;
 use crate::config::FLAGGED_SOURCE;
+use crate::config::HttpConfig;
 use crate::config::LinkConfig;
 use crate::config::ProcessEnvironment;
 use crate::config::PropertyValue;
@@ -35,6 +38,16 @@ pub(super) enum Unusable {
     /// The configuration is wrong.
     #[error("{0}")]
     Config(#[from] ConfigError),
+    /// The address can't be listened at.
+    #[error(
+        "error: listen at {address}: {reason}; name another one with --http or http.listen, or none"
+    )]
+    Http {
+        /// The address.
+        address: SocketAddr,
+        /// The system's reason.
+        reason: io::Error,
+    },
     /// librdkafka refuses what it was given.
     #[error("error: {0}")]
     Cluster(#[from] Fault),
@@ -54,6 +67,7 @@ impl Unusable {
                 error.defects.iter().map(defect).collect()
             }
             Self::Cluster(fault) => vec![serde_json::json!({ "wrong": fault.to_string() })],
+            Self::Http { .. } => vec![serde_json::json!({ "wrong": self.to_string() })],
         };
         serde_json::json!({ "errors": errors })
     }
@@ -72,6 +86,11 @@ pub(super) fn assignments(
     check(&config, names, from)?;
     let instance = config.instance.clone().unwrap_or_else(|| host_name(&ProcessEnvironment));
     links_of(&config, names, releases, &instance, clock)
+}
+
+/// What is to be served.
+pub(super) fn http_of(from: &LinkSource) -> Result<HttpConfig, Unusable> {
+    Ok(read(from)?.0.http)
 }
 
 /// The clusters of the links that are asked for.

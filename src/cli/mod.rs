@@ -97,7 +97,7 @@ async fn execute(args: Args, log: logging::Kept) -> u8 {
     };
     let done = match args.command {
         Command::ConfigCheck { file } => check(&file, args.output),
-        Command::Run { links, releases } => run::run(&links, releases, clock).await,
+        Command::Run { links, releases, http } => run::run(&links, releases, http, clock).await,
         Command::Backfill { links, releases } => {
             backfill::backfill(&links, releases, args.output, clock).await
         }

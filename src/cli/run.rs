@@ -3,19 +3,28 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::api;
+use crate::api::Board;
+use crate::api::bind;
 use crate::cli::args::LinkSource;
 use crate::cli::args::Releases;
 use crate::cli::exit;
 use crate::cli::links::Unusable;
+use crate::cli::links::http_of;
 use crate::cli::round::Round;
 use crate::cli::signals::Signals;
 use crate::cli::signals::Told;
 use crate::config::Change;
 use crate::config::Files;
+use crate::config::HttpConfig;
 use crate::config::ProcessEnvironment;
 use crate::service::clock::SystemClock;
 use crate::service::ports::Clock;
 use crate::service::supervisor::Fleet;
+use crate::service::supervisor::Watched;
 use crate::service::worker::End;
 use crate::service::worker::Goal;
 
@@ -26,19 +35,62 @@ const FILES_LOOKED_AT_EVERY: Duration = Duration::from_secs(5);
 pub(super) async fn run(
     links: &LinkSource,
     releases: Releases,
+    http: Option<HttpConfig>,
     clock: SystemClock,
 ) -> Result<u8, Unusable> {
     // Once for all rounds: a signal that comes between two of them is not lost.
     let mut signals = Signals::listen();
-    let mut round = Round::read(links, releases, clock)?;
+    let round = Round::read(links, releases, clock)?;
+    let http = match http {
+        Some(http) => http,
+        None => http_of(links)?,
+    };
+    let (shown, watched) = watch::channel(Vec::new());
+    let _served = serve(http, Board::new(watched, clock), clock).await?;
+    rounds(links, round, &mut signals, &shown, clock).await
+}
+
+/// Begins to answer; whoever drops what this gives ends that.
+async fn serve(
+    http: HttpConfig,
+    board: Board<SystemClock>,
+    clock: SystemClock,
+) -> Result<Option<Served>, Unusable> {
+    let Some(address) = http.listen else { return Ok(None) };
+    let listener = match bind(address).await {
+        Ok(listener) => listener,
+        Err(reason) => return Err(Unusable::Http { address, reason }),
+    };
+    let address = listener.local_addr().map_err(|reason| Unusable::Http { address, reason })?;
+    tracing::info!(%address, "listening");
+    Ok(Some(Served(tokio::spawn(api::serve(listener, board, clock)))))
+}
+
+/// The task that answers.
+struct Served(JoinHandle<()>);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn rounds(
+    links: &LinkSource,
+    mut round: Round,
+    signals: &mut Signals,
+    shown: &watch::Sender<Vec<Watched>>,
+    clock: SystemClock,
+) -> Result<u8, Unusable> {
     loop {
         let Round { links: assigned, mut files } = round;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), links = assigned.len(), "started");
         let mut fleet = Fleet::start(assigned, &clock, Goal::Follow);
+        shown.send_replace(fleet.watched().to_vec());
         let mut ends = BTreeMap::new();
         let next = tokio::select! {
             () = fleet.join(&mut ends) => Next::End,
-            next = told(links, &mut signals, &mut files, clock) => next,
+            next = told(links, signals, &mut files, clock) => next,
         };
         fleet.shut_down();
         let next = tokio::select! {

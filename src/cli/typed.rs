@@ -83,6 +83,10 @@ pub(super) enum TypedCommand {
     Run {
         #[command(flatten)]
         file: ConfigFile,
+        /// Where /metrics, /ready, /live and /links are served: an IP address of this machine and a
+        /// port, or none [default: http.listen of the file, else 127.0.0.1:8080]
+        #[arg(long, value_name = "ADDRESS")]
+        http: Option<String>,
         #[command(flatten)]
         releases: TypedReleases,
         #[command(flatten)]

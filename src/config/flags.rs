@@ -11,6 +11,7 @@ use crate::config::defect::ConfigError;
 use crate::config::defect::Defect;
 use crate::config::defect::Refusal;
 use crate::config::environment::Environment;
+use crate::config::http::HttpConfig;
 use crate::config::link;
 use crate::config::link::ContextChoice;
 use crate::config::link::LinkConfig;
@@ -115,7 +116,10 @@ impl Config {
             together::check_clusters(&clusters, &mut defects);
             together::check_links(&links, &clusters, &mut defects);
         }
-        sound(Self { instance: None, clusters, links: vec![link] }, defects)
+        sound(
+            Self { instance: None, http: HttpConfig::default(), clusters, links: vec![link] },
+            defects,
+        )
     }
 }
 

@@ -2,7 +2,10 @@
 //! annotated file against these tables.
 
 /// Keys at the top of the file.
-pub const TOP: &[&str] = &["instance", "clusters", "links"];
+pub const TOP: &[&str] = &["instance", "http", "clusters", "links"];
+
+/// Keys of what is served.
+pub const HTTP: &[&str] = &["listen", "insecure"];
 
 /// Keys of one cluster.
 pub const CLUSTER: &[&str] = &[

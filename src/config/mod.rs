@@ -8,6 +8,7 @@ mod defect;
 mod environment;
 mod files;
 mod flags;
+mod http;
 pub mod keys;
 mod link;
 mod properties;
@@ -35,6 +36,8 @@ pub use files::Files;
 pub use flags::FLAGGED_SOURCE;
 pub use flags::OneCluster;
 pub use flags::OneLink;
+pub use http::HTTP_LISTEN;
+pub use http::HttpConfig;
 pub use link::ContextChoice;
 pub use link::LinkConfig;
 pub use properties::Properties;
@@ -54,6 +57,8 @@ use section::open_map;
 pub struct Config {
     /// What this process is called among those that stand by for it; the host's name if not given.
     pub instance: Option<String>,
+    /// What `run` serves.
+    pub http: HttpConfig,
     /// Clusters by name.
     pub clusters: BTreeMap<String, ClusterConfig>,
     /// Links, in the order of the file. Their clusters are among `clusters`, their names differ,
@@ -190,6 +195,7 @@ fn not_yaml(error: &serde_saphyr::Error) -> Defect {
 fn read(file: &Value, environment: &dyn Environment, defects: &mut Vec<Defect>) -> Option<Config> {
     let mut top = Section::open("", file, keys::TOP, defects)?;
     let instance = top.optional("instance", words::instance);
+    let served = top.raw("http");
     let links = top.raw("links").unwrap_or(&Value::Null);
     let given = top.required_raw("clusters", "write the clusters that links read and write")?;
     let entries = open_map("clusters", given, "clusters by name", defects)?;
@@ -207,7 +213,8 @@ fn read(file: &Value, environment: &dyn Environment, defects: &mut Vec<Defect>) 
     together::check_clusters(&clusters, defects);
     together::check_links(&links, &clusters, defects);
     let links = links.into_iter().map(|(_, link)| link).collect();
-    Some(Config { instance, clusters, links })
+    let http = http::read_http(served, defects);
+    Some(Config { instance, http, clusters, links })
 }
 
 /// Reads the links, each with the path it stands at.
@@ -259,7 +266,10 @@ mod tests {
     fn a_file_without_clusters_is_refused() {
         let missing = "file: clusters: missing; write the clusters that links read and write";
         check("links: []", missing);
-        check("", "file: nothing is not a map; write a map with keys instance, clusters, links");
+        check(
+            "",
+            "file: nothing is not a map; write a map with keys instance, http, clusters, links",
+        );
         check("clusters: {}", "file: clusters: no cluster is given; write at least one, by name");
     }
 
@@ -292,11 +302,13 @@ mod tests {
             format!("{{ {} }}", pairs.join(", "))
         };
         let file = format!(
-            "instance: [[]]\nclusters: {{ a: {} }}\nlinks: [{}]",
+            "instance: [[]]\nhttp: {}\nclusters: {{ a: {} }}\nlinks: [{}]",
+            wrong(keys::HTTP),
             wrong(keys::CLUSTER),
             wrong(keys::LINK)
         );
         let mut expected = vec!["instance".to_owned()];
+        expected.extend(keys::HTTP.iter().map(|key| format!("http.{key}")));
         expected.extend(keys::CLUSTER.iter().map(|key| format!("clusters.a.{key}")));
         expected.extend(keys::LINK.iter().map(|key| format!("links[0].{key}")));
         let error = Config::parse("file", &file, &Given::default()).unwrap_err();

@@ -5,6 +5,8 @@ pub mod compare;
 pub mod definition;
 pub mod ground;
 pub mod inspect;
+pub mod lag;
+pub mod latency;
 pub mod past;
 pub mod pipeline;
 pub mod ports;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::core::record::Offset;
 use crate::core::record::Outgoing;
 use crate::core::record::Room;
+use crate::service::latency::Latencies;
 use crate::service::ports::Appender;
 use crate::service::ports::Clock;
 use crate::service::ports::Fault;
@@ -58,6 +59,10 @@ pub struct Pipeline<A, L, K> {
     /// Source offsets that are done when the write with this number is acknowledged.
     marks: VecDeque<(u64, Offset)>,
     done_before: Offset,
+    /// Bursts on their way: the number of the last write, how many they are, when they were queued.
+    bursts: VecDeque<(u64, u64, Duration)>,
+    /// What acknowledgements took since it was asked for last.
+    latencies: Latencies,
 }
 
 impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
@@ -74,6 +79,8 @@ impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
             room: Room::default(),
             marks: VecDeque::new(),
             done_before: 0,
+            bursts: VecDeque::new(),
+            latencies: Latencies::default(),
         }
     }
 
@@ -81,6 +88,7 @@ impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
     pub fn go_on_with(&mut self, appender: A) {
         // What is marked counts writes of the appender that goes.
         self.done_before();
+        self.time_acknowledged();
         self.appender = appender;
         self.sent = 0;
     }
@@ -120,14 +128,40 @@ impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
     /// The lease is lost, or an earlier write failed.
     pub async fn flush(&mut self, counts: &mut Counts) -> Result<(), Stop> {
         let mut staged = std::mem::take(&mut self.staged);
+        if staged.is_empty() {
+            return Ok(());
+        }
+        self.time_acknowledged();
         self.staged_bytes = 0;
+        let (before, began) = (self.sent, self.clock.monotonic());
         for record in staged.drain(..) {
             self.send(&record, counts).await?;
             self.room.give_back(record);
         }
+        self.bursts.push_back((self.sent, self.sent.saturating_sub(before), began));
         // Its room serves the next burst.
         self.staged = staged;
         Ok(())
+    }
+
+    /// Counts the time that acknowledged writes took.
+    fn time_acknowledged(&mut self) {
+        let acked = self.appender.progress().acked;
+        while let Some((_, writes, began)) = self.bursts.pop_front_if(|(last, ..)| *last <= acked) {
+            self.latencies.add(writes, self.clock.monotonic().saturating_sub(began));
+        }
+    }
+
+    /// What acknowledgements took since this was asked last.
+    pub fn take_latencies(&mut self) -> Latencies {
+        self.time_acknowledged();
+        std::mem::take(&mut self.latencies)
+    }
+
+    /// Writes that are not acknowledged yet.
+    #[must_use]
+    pub fn on_their_way(&self) -> u64 {
+        self.sent.saturating_sub(self.appender.progress().acked)
     }
 
     /// Queues a record behind those before it.
@@ -262,6 +296,7 @@ impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
                 state = self.lease.changed() => drop(state),
                 () = self.clock.sleep(rest.min(until)) => {}
             }
+            self.time_acknowledged();
         }
         match progress.failed {
             Some(fault) => Err(Stop::Fault(fault)),

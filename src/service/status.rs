@@ -5,7 +5,11 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::core::link::Outcome;
+use crate::core::link::ledger::About;
+use crate::core::link::ledger::Ledger;
 use crate::core::record::Offset;
+use crate::service::lag::Lag;
+use crate::service::latency::Latencies;
 
 /// Where a link is in its life.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +51,21 @@ impl Phase {
             Self::Waiting(_) => "waiting",
             Self::Halted(_) => "halted",
             Self::Done => "done",
+        }
+    }
+
+    /// Whether a link that is here has reconciled, or says why it does not.
+    #[must_use]
+    pub fn settles(&self) -> bool {
+        match self {
+            Self::Running | Self::Halted(_) | Self::Done => true,
+            Self::Preflight
+            | Self::Standby
+            | Self::ReadingTarget
+            | Self::ReadingSource
+            | Self::Reconciling
+            | Self::CatchingUp
+            | Self::Waiting(_) => false,
         }
     }
 
@@ -135,6 +154,40 @@ impl Counts {
     }
 }
 
+/// Incidents that stand, by what they are about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Incidents {
+    /// Keys of the source whose newest record can't be copied.
+    pub source: usize,
+    /// Keys of the target that can't be brought to what the source says.
+    pub target: usize,
+    /// Records of the source whose key nobody can read.
+    pub unreadable: usize,
+}
+
+impl Incidents {
+    /// Counts a ledger's.
+    #[must_use]
+    pub fn of(ledger: &Ledger) -> Self {
+        let mut counts = Self::default();
+        for (about, _) in ledger.incidents() {
+            let count = match about {
+                About::Source(_) => &mut counts.source,
+                About::Target(_) => &mut counts.target,
+                About::Unreadable(_) => &mut counts.unreadable,
+            };
+            *count = count.saturating_add(1);
+        }
+        counts
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn all(self) -> usize {
+        self.source.saturating_add(self.target).saturating_add(self.unreadable)
+    }
+}
+
 /// A link as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
@@ -148,8 +201,26 @@ pub struct Status {
     pub source_end: Offset,
     /// Everything before this source offset is in the target.
     pub done_before: Offset,
-    /// Incidents that stand.
-    pub incidents: usize,
+    /// When it came to where it is in its life; monotonic.
+    pub since: Duration,
+    /// It ran, halted or was done once since the process started.
+    pub settled: bool,
+    /// Lives that it began: one, and one more for every time that something ended one.
+    pub lives: u64,
+    /// How far it is behind its source.
+    pub lag: Lag,
+    /// How long its writes took.
+    pub latencies: Latencies,
+    /// Writes that are not acknowledged yet.
+    pub on_their_way: u64,
+    /// When its checkpoint was last kept, or was found to say the same; monotonic.
+    pub checkpoint_at: Option<Duration>,
+    /// Keys of the scope that someone else changed and that were written again.
+    pub repairs: u64,
+    /// Keys of the scope that someone else changed since their source record did, repaired or not.
+    pub drifted: usize,
+    /// Incidents that stand, by what they are about.
+    pub incidents: Incidents,
     /// Keys that are held.
     pub held: usize,
     /// Time from the start to the first write or comparison, spent waiting for the lease.
@@ -164,7 +235,16 @@ impl Default for Status {
             source_next: 0,
             source_end: 0,
             done_before: 0,
-            incidents: 0,
+            since: Duration::ZERO,
+            settled: false,
+            lives: 0,
+            lag: Lag::default(),
+            latencies: Latencies::default(),
+            on_their_way: 0,
+            checkpoint_at: None,
+            repairs: 0,
+            drifted: 0,
+            incidents: Incidents::default(),
             held: 0,
             joined_after: Duration::ZERO,
         }

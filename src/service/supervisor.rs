@@ -29,11 +29,24 @@ pub struct Assignment<C> {
     pub write_rate_max: Option<u32>,
 }
 
+/// A link as whoever watches sees it.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    /// Its name.
+    pub link: String,
+    /// The cluster that it reads, by its name in the configuration.
+    pub source: String,
+    /// The cluster that it writes.
+    pub target: String,
+    /// What it is doing.
+    pub status: watch::Receiver<Status>,
+}
+
 /// Links at work.
 #[derive(Debug)]
 pub struct Fleet {
     links: JoinSet<(usize, End)>,
-    statuses: Vec<(String, watch::Receiver<Status>)>,
+    watched: Vec<Watched>,
     shutdowns: Vec<watch::Sender<bool>>,
 }
 
@@ -46,7 +59,7 @@ impl Fleet {
     ) -> Self {
         let mut shutdowns = Vec::new();
         let mut links = JoinSet::new();
-        let mut statuses = Vec::new();
+        let mut watched = Vec::new();
         let mut rates: BTreeMap<String, Rate<K>> = BTreeMap::new();
         let readings = readings(&assignments, clock);
         for (place, assignment) in assignments.into_iter().enumerate() {
@@ -55,7 +68,12 @@ impl Fleet {
                 .or_insert_with(|| Rate::new(clock.clone(), assignment.write_rate_max))
                 .clone();
             let (status, seen) = watch::channel(Status::default());
-            statuses.push((assignment.definition.rules.name.clone(), seen));
+            watched.push(Watched {
+                link: assignment.definition.rules.name.clone(),
+                source: assignment.source.name().to_owned(),
+                target: assignment.target.name().to_owned(),
+                status: seen,
+            });
             let source = source_of(&assignment);
             let worker = Worker {
                 definition: Arc::new(assignment.definition),
@@ -72,13 +90,13 @@ impl Fleet {
             shutdowns.push(shutdown);
             links.spawn(async move { (place, worker.run(told).await) });
         }
-        Self { links, statuses, shutdowns }
+        Self { links, watched, shutdowns }
     }
 
     /// What each link is doing, in the order in which they were given.
     #[must_use]
-    pub fn statuses(&self) -> &[(String, watch::Receiver<Status>)] {
-        &self.statuses
+    pub fn watched(&self) -> &[Watched] {
+        &self.watched
     }
 
     /// Tells every link to end once what is on its way has arrived.

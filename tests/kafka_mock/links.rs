@@ -91,7 +91,7 @@ async fn a_source_that_is_unknown_for_a_moment_is_followed_on_in_the_same_life()
         write_rate_max: None,
     };
     let mut fleet = Fleet::start(vec![assignment], &SystemClock::start(), Goal::Follow);
-    let mut status = fleet.statuses()[0].1.clone();
+    let mut status = fleet.watched()[0].status.clone();
     phases_to(&mut status, "running").await;
 
     let say = |answer: Refusal| {

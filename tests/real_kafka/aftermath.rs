@@ -28,7 +28,8 @@ const STEPS: [&str; 10] = [
     "topic",
 ];
 /// Said at most so often in all.
-const FRAME: [(&str, usize); 5] = [
+const FRAME: [(&str, usize); 6] = [
+    ("listening", 1),
     ("started", 1),
     ("topic created", 2),
     ("told to end; waiting for what is on its way", 1),

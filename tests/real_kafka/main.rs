@@ -54,6 +54,8 @@ mod outages;
 #[cfg(test)]
 mod secured;
 #[cfg(test)]
+mod seen;
+#[cfg(test)]
 mod tail;
 #[cfg(test)]
 mod takeover;

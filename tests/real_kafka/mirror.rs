@@ -263,7 +263,8 @@ impl Mirror {
         let folder = new_folder(&format!("run-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
         let log = folder.path().join("mirror.log");
         let mut program = watched(folder.path());
-        program.args([PROGRAM, "run", "--log-format", "json", "--config"]).arg(config).args(flags);
+        program.args([PROGRAM, "run", "--http", "127.0.0.1:0", "--log-format", "json", "--config"]);
+        program.arg(config).args(flags);
         program.stdout(Stdio::null()).stderr(File::create(&log).unwrap());
         Self { process: Some(program.spawn().unwrap()), log, _folder: folder }
     }

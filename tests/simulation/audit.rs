@@ -52,7 +52,7 @@ pub(crate) async fn audit(play: &Play) {
 /// Incidents that the instance counts which runs the link; none where nobody does.
 fn incidents(play: &Play, link: usize) -> Option<usize> {
     let mut statuses = play.instances.iter().map(|instance| instance.status(link));
-    statuses.find(|status| status.phase.word() == "running").map(|status| status.incidents)
+    statuses.find(|status| status.phase.word() == "running").map(|status| status.incidents.all())
 }
 
 fn judge(

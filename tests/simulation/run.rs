@@ -257,7 +257,7 @@ impl Play {
     fn phases(&self) -> String {
         let mut phases = String::new();
         for instance in &self.instances {
-            for link in 0..instance.fleet.statuses().len() {
+            for link in 0..instance.fleet.watched().len() {
                 let status = instance.status(link);
                 phases += &format!(
                     "{} {link}: {:?} read {} done {} of {}; ",

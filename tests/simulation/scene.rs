@@ -165,7 +165,7 @@ pub(crate) fn definition(link: &LinkSpec, instance: &str, start: Start) -> LinkD
 
 impl Instance {
     pub(crate) fn status(&self, link: usize) -> Status {
-        self.fleet.statuses()[link].1.borrow().clone()
+        self.fleet.watched()[link].status.borrow().clone()
     }
 
     pub(crate) fn halted(&self, link: usize) -> Option<String> {

@@ -32,6 +32,7 @@ use crate::service::ports::Fault;
 use crate::service::ports::Log;
 use crate::service::status::Phase;
 use crate::service::supervisor::Fleet;
+use crate::service::supervisor::Watched;
 use crate::service::worker::Goal;
 
 const TOPIC: &str = "_schemas";
@@ -185,7 +186,7 @@ impl World {
     pub(super) async fn settled(&self) -> Result<(), Trouble> {
         let Some(fleet) = &self.fleet else { return Ok(()) };
         let deadline = self.clock.monotonic().saturating_add(WAIT_MAX);
-        for ((name, status), side) in fleet.statuses().iter().zip(Side::BOTH) {
+        for (Watched { link: name, status, .. }, side) in fleet.watched().iter().zip(Side::BOTH) {
             let end = self.ends().get(&side).copied().unwrap_or_default();
             let mut status = status.clone();
             let rest = deadline.saturating_sub(self.clock.monotonic());
@@ -199,12 +200,12 @@ impl World {
 
     /// Records of the source that links left out since they started.
     pub(super) fn left_out(&self) -> Vec<(String, u64)> {
-        let statuses = self.fleet.as_ref().map(Fleet::statuses).unwrap_or_default();
-        statuses
+        let watched = self.fleet.as_ref().map(Fleet::watched).unwrap_or_default();
+        watched
             .iter()
-            .map(|(name, status)| {
+            .map(|Watched { link, status, .. }| {
                 let not_selected = crate::core::link::Outcome::NotSelected;
-                (name.clone(), status.borrow().counts.of(not_selected))
+                (link.clone(), status.borrow().counts.of(not_selected))
             })
             .collect()
     }
@@ -259,28 +260,28 @@ impl World {
 
     /// Waits until a link halts.
     async fn halted(&self) -> Trouble {
-        let statuses = self.fleet.as_ref().map(Fleet::statuses).unwrap_or_default();
-        let [(first, one), (second, other)] = statuses else {
+        let watched = self.fleet.as_ref().map(Fleet::watched).unwrap_or_default();
+        let [first, second] = watched else {
             return std::future::pending().await;
         };
-        let (mut one, mut other) = (one.clone(), other.clone());
+        let (mut one, mut other) = (first.status.clone(), second.status.clone());
         let stands =
             |status: &crate::service::status::Status| matches!(status.phase, Phase::Halted(_));
         let (link, reason) = tokio::select! {
-            Ok(status) = one.wait_for(stands) => (first, status.phase.reason().to_owned()),
-            Ok(status) = other.wait_for(stands) => (second, status.phase.reason().to_owned()),
+            Ok(status) = one.wait_for(stands) => (&first.link, status.phase.reason().to_owned()),
+            Ok(status) = other.wait_for(stands) => (&second.link, status.phase.reason().to_owned()),
             else => return std::future::pending().await,
         };
         Trouble::Halted { link: link.clone(), reason }
     }
 
     fn late(&self, what: &str) -> Trouble {
-        let statuses = self.fleet.as_ref().map(Fleet::statuses).unwrap_or_default();
-        let links: Vec<String> = statuses
+        let watched = self.fleet.as_ref().map(Fleet::watched).unwrap_or_default();
+        let links: Vec<String> = watched
             .iter()
-            .map(|(name, status)| {
+            .map(|Watched { link, status, .. }| {
                 let phase = status.borrow().phase.clone();
-                format!("{name} {phase} {}", phase.reason()).trim_end().to_owned()
+                format!("{link} {phase} {}", phase.reason()).trim_end().to_owned()
             })
             .collect();
         let what = what.to_owned();

@@ -9,6 +9,7 @@ use super::Link;
 use super::Unsent;
 use super::Write;
 use crate::core::key::Key;
+use crate::core::link::Outcome;
 use crate::core::link::brake::Suspicion;
 use crate::core::link::ledger::REPAIRS_MAX;
 use crate::core::link::ledger::WaitFor;
@@ -23,21 +24,6 @@ use crate::core::view::ContextView;
 use crate::core::view::Origin;
 use crate::core::view::SubjectView;
 use crate::core::view::View;
-
-/// What became of a record of the source. Every record has exactly one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Outcome {
-    /// It says nothing, or nothing that the link copies.
-    NotSelected,
-    /// The target holds what it says.
-    InSync,
-    /// It was written.
-    Written,
-    /// It waits for something else.
-    Held,
-    /// It was set aside with its reason.
-    Incident,
-}
 
 /// What a record asks for.
 #[derive(Debug, Clone, PartialEq)]

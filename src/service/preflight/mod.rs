@@ -20,6 +20,7 @@ pub use topics::source_hazards;
 
 use side::Look;
 
+use crate::core::record::Offset;
 use crate::service::definition::LinkDefinition;
 use crate::service::ground::Ground;
 use crate::service::pipeline::Stop;
@@ -134,6 +135,8 @@ pub struct Report {
     pub checks: Vec<Check>,
     /// The clusters and topics, where all of them are known.
     ground: Option<Ground>,
+    /// Where the source's topic ends, where that is known.
+    source_end: Option<Offset>,
 }
 
 /// Looks at both clusters and changes nothing.
@@ -166,6 +169,7 @@ pub async fn examine<C: Cluster>(
     if let (Some(from), Some(Some(into))) = (&source_topic, &target_topic) {
         targets.compare_sizes(&link.target_topic, from, into);
     }
+    let source_end = source_topic.as_ref().map(|topic| topic.end);
     let ground = match (source_facts, source_topic, target_facts, target_topic) {
         (Some(source), Some(source_topic), Some(target), Some(target_topic)) => {
             Some(Ground { source, source_topic, target, target_topic })
@@ -174,7 +178,7 @@ pub async fn examine<C: Cluster>(
     };
     let mut checks = sources.checks;
     checks.extend(targets.checks);
-    Report { checks, ground }
+    Report { checks, ground, source_end }
 }
 
 impl Report {
@@ -198,6 +202,12 @@ impl Report {
             // Whatever is not known has a check that failed.
             (None, None) => Err(Stop::Halt("a cluster was not looked at".to_owned())),
         }
+    }
+
+    /// Where the source's topic ends, where that is known: also while the target is away.
+    #[must_use]
+    pub fn source_end(&self) -> Option<Offset> {
+        self.source_end
     }
 
     /// Whether a link would halt for a topic that is missing and that it may not create.

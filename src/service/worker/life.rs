@@ -171,6 +171,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         let target_next = self.read_target(&mut link, target_next, ground.target_end()).await?;
         let (now, wall_ms) = (self.clock.monotonic(), self.clock.wall_ms());
         recall_deletes(&mut link, checkpoint.as_ref(), now, wall_ms);
+        self.show_begun(&ground, checkpoint.as_ref());
         let claim = unmade_claim(&definition, &ground, past.adopted_below);
         let record_limit = appender.record_limit();
         Ok(Box::new(Life {
@@ -194,13 +195,34 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         }))
     }
 
+    /// Shows how far behind the link begins, by its checkpoint where that counts.
+    fn show_begun(&self, ground: &Ground, checkpoint: Option<&Checkpoint>) {
+        let end = ground.source_topic.end;
+        let counts = ground.suspicions(checkpoint).is_empty();
+        let done = checkpoint.filter(|_| counts).map_or(0, |checkpoint| checkpoint.next);
+        let now = self.clock.monotonic();
+        self.status.send_modify(|status| {
+            status.lives = status.lives.saturating_add(1);
+            if !counts || end < status.source_end {
+                status.lag.begin_anew();
+            }
+            status.source_end = end;
+            status.lag.saw(end, now);
+            status.lag.done(done);
+        });
+    }
+
     async fn preflight(&mut self) -> Result<Ground, Stop> {
         self.enter(Phase::Preflight);
         let begun = self.clock.monotonic();
         let report = loop {
             let wall_ms = self.clock.wall_ms();
             let report = examine(&self.source, &self.target, &self.definition, wall_ms).await;
-            let looked_for = self.clock.monotonic().saturating_sub(begun);
+            let now = self.clock.monotonic();
+            if let Some(end) = report.source_end() {
+                self.status.send_modify(|status| status.lag.saw(end, now));
+            }
+            let looked_for = now.saturating_sub(begun);
             if !report.lacks_a_topic() || looked_for >= GONE_AFTER {
                 break report;
             }

@@ -211,12 +211,17 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
 
     /// Says where the link is now; once for each change.
     pub(super) fn enter(&self, phase: Phase) {
+        let now = self.clock.monotonic();
         let changed = self.status.send_if_modified(|status| {
             // Waiting is one state, however its reason is worded while it lasts.
             let waits_on =
                 matches!((&status.phase, &phase), (Phase::Waiting(_), Phase::Waiting(_)));
             let other = status.phase != phase && !waits_on;
             status.phase = phase.clone();
+            status.settled |= phase.settles();
+            if other {
+                status.since = now;
+            }
             other
         });
         if !changed {

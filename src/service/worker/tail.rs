@@ -222,7 +222,10 @@ impl<C: Cluster, K: Clock> Life<C, K> {
                 Event::Source(Err(fault)) => self.source_fault(fault, &mut tail)?,
                 Event::Target(Ok(batch)) => self.take_others(&batch).await?,
                 Event::Target(Err(fault)) => self.target_fault(fault)?,
-                Event::Writes(news) => progress = news?,
+                Event::Writes(news) => {
+                    progress = news?;
+                    self.show_done();
+                }
                 Event::Looked(looked) => {
                     let (source, target) = *looked;
                     self.check_source(source, &mut tail)?;
@@ -280,7 +283,14 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             self.link.follow_target(record).map_err(|halt| Stop::Halt(halt.to_string()))?;
         let link = &self.worker.definition.rules.name;
         // A key may take several writes to restore: one that frees its id comes first.
-        for write in first_of_each(&writes, |write| &write.key) {
+        let restored = first_of_each(&writes, |write| &write.key);
+        if author == Author::Other {
+            let keys = u64::try_from(restored.len()).unwrap_or(u64::MAX);
+            self.worker.status.send_modify(|status| {
+                status.repairs = status.repairs.saturating_add(keys);
+            });
+        }
+        for write in restored {
             let (key, offset, reason) = (&write.key, record.offset, write.reason);
             if author == Author::Earlier {
                 tracing::info!(

@@ -21,6 +21,7 @@ use crate::service::state::Braked;
 use crate::service::state::Checkpoint;
 use crate::service::state::FORMAT;
 use crate::service::state::RecentDeletes;
+use crate::service::status::Incidents;
 
 /// What a record costs besides its key, value and headers: the batch's frame and varints
 /// (`DefaultRecordBatch.RECORD_BATCH_OVERHEAD` is 61), with room.
@@ -121,8 +122,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         if !self.pipeline.may_write() || !self.pipeline.has_marked() {
             return Ok(());
         }
-        let next = self.pipeline.done_before();
-        self.worker.status.send_modify(|status| status.done_before = next);
+        let next = self.show_done();
         let definition = &self.worker.definition;
         let checkpoint = Checkpoint {
             format: FORMAT,
@@ -139,11 +139,13 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         };
         if self.checkpoint.as_ref() == Some(&checkpoint) || (next == 0 && self.checkpoint.is_none())
         {
+            self.show_checkpoint();
             return Ok(());
         }
         let record = checkpoint.record(&definition.rules.scope());
         self.keep(record).await?;
         self.checkpoint = Some(checkpoint);
+        self.show_checkpoint();
         self.keep_claim().await
     }
 
@@ -228,6 +230,29 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         }
     }
 
+    /// Shows what the target acknowledged, and gives the offset before which everything is there.
+    pub(super) fn show_done(&mut self) -> Offset {
+        let next = self.pipeline.done_before();
+        let latencies = self.pipeline.take_latencies();
+        let on_their_way = self.pipeline.on_their_way();
+        self.worker.status.send_if_modified(|status| {
+            let changed = status.done_before != next
+                || status.on_their_way != on_their_way
+                || !latencies.is_empty();
+            status.done_before = next;
+            status.on_their_way = on_their_way;
+            status.lag.done(next);
+            status.latencies.merge(&latencies);
+            changed
+        });
+        next
+    }
+
+    fn show_checkpoint(&self) {
+        let now = self.worker.clock.monotonic();
+        self.worker.status.send_modify(|status| status.checkpoint_at = Some(now));
+    }
+
     /// Shows how far the link is.
     pub(super) fn show(&mut self, next: Offset, end: Offset) {
         for (word, key, reason) in self.link.take_fresh() {
@@ -235,12 +260,15 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             tracing::warn!(link = %link, key = %key, reason = %reason, "{word}");
         }
         let ledger = self.link.ledger();
+        let now = self.worker.clock.monotonic();
         self.worker.status.send_modify(|status| {
             status.counts = self.counts.clone();
             status.source_next = next;
             status.source_end = end;
-            status.incidents = ledger.incidents().count();
+            status.lag.saw(end, now);
+            status.incidents = Incidents::of(ledger);
             status.held = ledger.held().count();
+            status.drifted = ledger.drift().count();
         });
     }
 }

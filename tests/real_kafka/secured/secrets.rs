@@ -119,7 +119,7 @@ fn a_mirror_that_runs_with_all_that_it_can_log_shows_no_secret_and_leaves_no_cor
     secured().broker.produce(&passage.source_topic(), &[schema("orders-value", 1, 1)]);
     let config = passage.config();
     let log = passage.folder.path().join("run.log");
-    let words = ["run", "--config", path(&config)];
+    let words = ["run", "--http", "none", "--config", path(&config)];
     let mut program = Command::new("sh");
     program.args(["-c", "ulimit -c unlimited; exec \"$@\"", "sh", PROGRAM]).args(words);
     program.env("RUST_LOG", "trace").current_dir(passage.folder.path()).stdin(Stdio::null());

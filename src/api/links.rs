@@ -1,0 +1,91 @@
+//! `/links`: what every link is doing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::board::Board;
+use super::board::Seen;
+use crate::core::record::Offset;
+use crate::service::ports::Clock;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Links {
+    links: Vec<LinkStatus>,
+}
+
+/// A link, in numbers that say their unit.
+#[derive(Debug, Serialize)]
+pub(super) struct LinkStatus {
+    link: String,
+    source: String,
+    target: String,
+    state: &'static str,
+    /// Why it stands still or waits.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    reason: String,
+    /// For how long it has been in this state.
+    state_ms: u64,
+    lag_records: u64,
+    lag_ms: u64,
+    /// Everything before this source offset is in the target.
+    done_before: Offset,
+    source_end: Offset,
+    records: BTreeMap<&'static str, u64>,
+    puts: u64,
+    deletions: u64,
+    on_their_way: u64,
+    incidents: usize,
+    held_keys: usize,
+    drifted_keys: usize,
+    repairs: u64,
+    lives: u64,
+    /// `null` before the first one.
+    checkpoint_age_ms: Option<u64>,
+}
+
+pub(super) fn links<K: Clock>(board: &Board<K>) -> Links {
+    let now = board.now();
+    Links { links: board.links().into_iter().map(|seen| LinkStatus::of(seen, now)).collect() }
+}
+
+/// The link with this name.
+pub(super) fn link<K: Clock>(board: &Board<K>, name: &str) -> Option<LinkStatus> {
+    let now = board.now();
+    let seen = board.links().into_iter().find(|seen| seen.link == name)?;
+    Some(LinkStatus::of(seen, now))
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl LinkStatus {
+    fn of(seen: Seen, now: Duration) -> Self {
+        let Seen { link, source, target, status } = seen;
+        let outcomes = status.counts.outcomes.iter();
+        Self {
+            link,
+            source,
+            target,
+            state: status.phase.word(),
+            reason: status.phase.reason().to_owned(),
+            state_ms: ms(now.saturating_sub(status.since)),
+            lag_records: status.lag.offsets(),
+            lag_ms: ms(status.lag.time(now)),
+            done_before: status.done_before,
+            source_end: status.source_end,
+            records: outcomes.map(|(outcome, count)| (outcome.word(), *count)).collect(),
+            puts: status.counts.puts,
+            deletions: status.counts.deletions,
+            on_their_way: status.on_their_way,
+            incidents: status.incidents.all(),
+            held_keys: status.held,
+            drifted_keys: status.drifted,
+            repairs: status.repairs,
+            lives: status.lives,
+            checkpoint_age_ms: status.checkpoint_at.map(|at| ms(now.saturating_sub(at))),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Listening, and what bounds a caller.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::Path;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::rt::TokioTimer;
+use hyper_util::service::TowerToHyperService;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+
+use super::board::Board;
+use super::health;
+use super::links;
+use super::metrics;
+use crate::service::ports::Clock;
+
+/// Connections at once; whoever comes then waits in the system's queue.
+const CONNECTIONS_MAX: usize = 256;
+/// The head of a request has to be there within this long, also on a connection that is kept.
+const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// A connection takes no longer, however slowly it is read.
+const CONNECTION_MAX: Duration = Duration::from_secs(600);
+/// The head of a request takes no more; no request has a body.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// After a connection could not be taken, for want of descriptors say.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Begins to listen.
+///
+/// # Errors
+/// The system's: the address is taken, or not of this machine.
+pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+#[derive(Debug)]
+struct Shared<K> {
+    board: Board<K>,
+    registry: Registry,
+}
+
+/// Answers until it is cancelled.
+pub async fn serve<K: Clock>(listener: TcpListener, board: Board<K>, clock: K) {
+    let registry = metrics::registry(board.clone());
+    let router = router(Arc::new(Shared { board, registry }));
+    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        // The semaphore is never closed.
+        let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(fault) => {
+                tracing::debug!(reason = %fault, "a connection could not be taken");
+                clock.sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let (router, clock) = (router.clone(), clock.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = talk(stream, router) => {}
+                () = clock.sleep(CONNECTION_MAX) => {}
+            }
+            drop(permit);
+        });
+    }
+}
+
+async fn talk(stream: TcpStream, router: Router) {
+    let talked = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // Who has said all that it wants to ask still waits for the answer.
+        .half_close(true)
+        .header_read_timeout(HEAD_WITHIN)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .await;
+    if let Err(fault) = talked {
+        tracing::trace!(reason = %fault, "a connection broke off");
+    }
+}
+
+fn router<K: Clock>(shared: Arc<Shared<K>>) -> Router {
+    Router::new()
+        .route("/live", get(|| async { "live\n" }))
+        .route("/ready", get(ready::<K>))
+        .route("/metrics", get(scrape::<K>))
+        .route("/links", get(all::<K>))
+        .route("/links/{name}", get(one::<K>))
+        .fallback(nothing)
+        .method_not_allowed_fallback(read_only)
+        .with_state(shared)
+}
+
+async fn ready<K: Clock>(State(shared): State<Arc<Shared<K>>>) -> Response {
+    health::ready(&shared.board).into_response()
+}
+
+async fn scrape<K: Clock>(State(shared): State<Arc<Shared<K>>>) -> Response {
+    match metrics::text(&shared.registry) {
+        Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Err(fault) => {
+            tracing::error!(reason = %fault, "metrics could not be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+async fn all<K: Clock>(State(shared): State<Arc<Shared<K>>>) -> Response {
+    Json(links::links(&shared.board)).into_response()
+}
+
+async fn one<K: Clock>(State(shared): State<Arc<Shared<K>>>, Path(name): Path<String>) -> Response {
+    match links::link(&shared.board, &name) {
+        Some(link) => Json(link).into_response(),
+        None => error(StatusCode::NOT_FOUND, "no link has this name; GET /links lists them"),
+    }
+}
+
+async fn nothing() -> Response {
+    error(StatusCode::NOT_FOUND, "there are /links, /links/{name}, /metrics, /ready and /live")
+}
+
+async fn read_only() -> Response {
+    error(StatusCode::METHOD_NOT_ALLOWED, "everything here is read with GET")
+}
+
+fn error(code: StatusCode, message: &'static str) -> Response {
+    let document = serde_json::json!({ "error_code": code.as_u16(), "message": message });
+    (code, Json(document)).into_response()
+}

@@ -1,0 +1,131 @@
+//! Where the process is seen from outside.
+
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+
+use serde_json::Value;
+
+use crate::config::defect::Defect;
+use crate::config::defect::Refusal;
+use crate::config::keys;
+use crate::config::section::Section;
+use crate::config::words;
+
+/// Where it listens unless told otherwise.
+pub const HTTP_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+/// The word for not listening at all.
+const NONE: &str = "none";
+
+/// What is served over HTTP, and to whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// Where it listens; `None` is nowhere.
+    pub listen: Option<SocketAddr>,
+    /// Whether others may be answered without a login.
+    pub insecure: bool,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self { listen: Some(HTTP_LISTEN), insecure: false }
+    }
+}
+
+impl HttpConfig {
+    /// The place to listen at, as a flag gives it.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what would be right.
+    pub fn of_flag(place: &str) -> Result<Self, String> {
+        let listen = listen(&Value::from(place));
+        let listen = listen.map_err(|refusal| refusal.at("--http").to_string())?;
+        let config = Self { listen, insecure: false };
+        match config.exposed() {
+            Some(_) => Err(format!(
+                "--http: {place} can be reached by others; write it into a file, with http.insecure: true"
+            )),
+            None => Ok(config),
+        }
+    }
+
+    /// The address, where others can reach it and nothing says that they may.
+    fn exposed(self) -> Option<SocketAddr> {
+        self.listen.filter(|listen| !listen.ip().is_loopback() && !self.insecure)
+    }
+}
+
+/// Reads the section; defaults where it is not given.
+pub(super) fn read_http(value: Option<&Value>, defects: &mut Vec<Defect>) -> HttpConfig {
+    let fallback = HttpConfig::default();
+    let Some(value) = value else { return fallback };
+    let Some(mut section) = Section::open("http", value, keys::HTTP, defects) else {
+        return fallback;
+    };
+    let http = HttpConfig {
+        listen: section.or("listen", fallback.listen, listen),
+        insecure: section.or("insecure", fallback.insecure, words::switch),
+    };
+    if let Some(listen) = http.exposed() {
+        let wrong = format!("others can reach {listen}, and nobody is asked for a login");
+        let right =
+            "listen at 127.0.0.1, or write insecure: true where the network keeps others out";
+        section.refuse("listen", Refusal::new(wrong, right));
+    }
+    http
+}
+
+fn listen(value: &Value) -> Result<Option<SocketAddr>, Refusal> {
+    let right = "write an IP address and a port, such as 127.0.0.1:8080, or none";
+    let text = value.as_str().unwrap_or_default();
+    if text == NONE {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| Refusal::new(words::describe(value), right))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(value: &Value) -> (HttpConfig, Vec<String>) {
+        let mut defects = Vec::new();
+        let http = read_http(Some(value), &mut defects);
+        (http, defects.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn it_listens_where_only_this_machine_reaches_it_unless_told_otherwise() {
+        let none = read_http(None, &mut Vec::new());
+        assert_eq!(none.listen.unwrap().to_string(), "127.0.0.1:8080");
+        let (http, defects) = read(&json!({"listen": "none"}));
+        assert_eq!((http.listen, defects.len()), (None, 0));
+        let (http, defects) = read(&json!({"listen": "[::1]:0"}));
+        assert_eq!((http.listen.unwrap().to_string().as_str(), defects.len()), ("[::1]:0", 0));
+    }
+
+    #[test]
+    fn an_address_that_others_reach_wants_the_word_for_it() {
+        let (_, defects) = read(&json!({"listen": "0.0.0.0:8080"}));
+        assert!(defects[0].starts_with("http.listen"), "{defects:?}");
+        assert!(defects[0].contains("insecure: true"), "{defects:?}");
+        let (http, defects) = read(&json!({"listen": "0.0.0.0:8080", "insecure": true}));
+        assert_eq!((http.insecure, defects.len()), (true, 0));
+        let refused = HttpConfig::of_flag("0.0.0.0:8080").unwrap_err();
+        assert!(refused.contains("insecure: true"), "{refused}");
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_one_that_is() {
+        for wrong in [json!("localhost"), json!("localhost:8080"), json!(8080), json!("127.0.0.1")]
+        {
+            let (http, defects) = read(&json!({ "listen": wrong }));
+            assert_eq!(http, HttpConfig::default());
+            assert!(defects[0].contains("127.0.0.1:8080"), "{defects:?}");
+        }
+        assert!(HttpConfig::of_flag("8080").unwrap_err().contains("--http"));
+        assert_eq!(HttpConfig::of_flag("none").unwrap().listen, None);
+    }
+}

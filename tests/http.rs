@@ -1,0 +1,169 @@
+//! What is served over HTTP, on a real socket.
+
+#[cfg(test)]
+mod http {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use schema_mirror::api::Board;
+    use schema_mirror::api::bind;
+    use schema_mirror::api::serve;
+    use schema_mirror::service::clock::SystemClock;
+    use schema_mirror::service::status::Phase;
+    use schema_mirror::service::status::Status;
+    use schema_mirror::service::supervisor::Watched;
+    use serde_json::Value;
+    use tokio::io::AsyncReadExt;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpStream;
+    use tokio::sync::watch;
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    /// A server with one link, in the runtime of the test.
+    struct Server {
+        address: SocketAddr,
+        link: watch::Sender<Status>,
+        _links: watch::Sender<Vec<Watched>>,
+    }
+
+    impl Server {
+        async fn start() -> Self {
+            let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let (link, status) = watch::channel(Status::default());
+            let watched = Watched {
+                link: "to \"quote\"".to_owned(),
+                source: "a".to_owned(),
+                target: "b".to_owned(),
+                status,
+            };
+            let (links, seen) = watch::channel(vec![watched]);
+            let clock = SystemClock::start();
+            tokio::spawn(serve(listener, Board::new(seen, clock), clock));
+            Self { address, link, _links: links }
+        }
+
+        /// Sends bytes and takes all that comes back.
+        async fn send(&self, bytes: &[u8]) -> String {
+            let talk = async {
+                let mut stream = TcpStream::connect(self.address).await.unwrap();
+                // Who is answered early may find the connection closed.
+                let _sent = stream.write_all(bytes).await;
+                let _ended = stream.shutdown().await;
+                let mut answer = Vec::new();
+                let _read = stream.read_to_end(&mut answer).await;
+                String::from_utf8_lossy(&answer).into_owned()
+            };
+            tokio::time::timeout(LIMIT, talk).await.expect("an answer in time")
+        }
+
+        async fn ask(&self, method: &str, path: &str) -> (u16, String) {
+            let request =
+                format!("{method} {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
+            let answer = self.send(request.as_bytes()).await;
+            let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+            (code(head), body.to_owned())
+        }
+
+        async fn get(&self, path: &str) -> (u16, String) {
+            self.ask("GET", path).await
+        }
+    }
+
+    fn code(answer: &str) -> u16 {
+        answer.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status line")
+    }
+
+    #[tokio::test]
+    async fn a_process_lives_at_once_and_is_ready_when_its_links_have_settled() {
+        let server = Server::start().await;
+        assert_eq!(server.get("/live").await, (200, "live\n".to_owned()));
+        server.link.send_modify(|status| status.phase = Phase::Waiting("no broker".to_owned()));
+        let (code, body) = server.get("/ready").await;
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((code, &body["ready"]), (503, &Value::Bool(false)));
+        assert_eq!(body["waiting"][0]["link"], "to \"quote\"");
+        assert_eq!(body["waiting"][0]["reason"], "no broker");
+        server.link.send_modify(|status| status.settled = true);
+        assert_eq!(server.get("/ready").await.0, 200);
+        server.link.send_modify(|status| status.settled = false);
+        assert_eq!(server.get("/ready").await.0, 200, "it stays ready");
+    }
+
+    #[tokio::test]
+    async fn metrics_are_text_that_prometheus_reads_and_change_with_the_link() {
+        let server = Server::start().await;
+        server.link.send_modify(|status| status.phase = Phase::Running);
+        let (code, body) = server.get("/metrics").await;
+        assert_eq!(code, 200);
+        assert!(body.ends_with("# EOF\n"), "{body}");
+        let labels = r#"link="to \"quote\"",source="a",target="b""#;
+        let running = format!("schema_mirror_link_state{{{labels},state=\"running\"}} 1\n");
+        assert!(body.contains(&running), "{body}");
+        server.link.send_modify(|status| status.phase = Phase::Halted("why".to_owned()));
+        assert!(!server.get("/metrics").await.1.contains(&running));
+    }
+
+    #[tokio::test]
+    async fn a_link_is_shown_with_its_reason_and_an_unknown_one_is_said_to_be() {
+        let server = Server::start().await;
+        server.link.send_modify(|status| {
+            status.phase = Phase::Halted("the fence was lifted".to_owned());
+            status.lag.saw(5, Duration::ZERO);
+        });
+        let (code, all) = server.get("/links").await;
+        let all: Value = serde_json::from_str(&all).unwrap();
+        let (_, one) = server.get("/links/to%20%22quote%22").await;
+        let one: Value = serde_json::from_str(&one).unwrap();
+        assert_eq!(code, 200);
+        for link in [&all["links"][0], &one] {
+            assert_eq!(link["state"], "halted");
+            assert_eq!(link["reason"], "the fence was lifted");
+            assert_eq!(link["lag_records"], 5);
+        }
+        let (code, body) = server.get("/links/other").await;
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((code, &body["error_code"]), (404, &Value::from(404)));
+    }
+
+    #[tokio::test]
+    async fn nothing_can_be_written_and_odd_requests_get_no_fault_of_ours() {
+        let server = Server::start().await;
+        for (method, path, wanted) in [
+            ("POST", "/links", 405),
+            ("DELETE", "/links/x", 405),
+            ("GET", "/", 404),
+            ("GET", "/links/%ff", 400),
+            ("GET", "/metrics/../links", 404),
+            ("HEAD", "/metrics", 200),
+        ] {
+            assert_eq!(server.ask(method, path).await.0, wanted, "{method} {path}");
+        }
+        let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(100_000));
+        assert!((400..500).contains(&code(&server.send(long.as_bytes()).await)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn whatever_is_sent_the_next_one_is_answered(
+            noise in prop::collection::vec(any::<u8>(), 0..200),
+            path in "[ -~]{0,40}",
+            method in "[A-Z]{1,8}",
+        ) {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(async {
+                let server = Server::start().await;
+                let request = format!("{method} /{path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+                for sent in [request.as_bytes(), &noise] {
+                    let answer = server.send(sent).await;
+                    prop_assert!(answer.is_empty() || code(&answer) < 500, "{answer}");
+                }
+                prop_assert_eq!(server.get("/live").await.0, 200);
+                Ok(())
+            })?;
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What a mirror shows over HTTP while clusters come and go.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use crate::{
+    broker::{Broker, shared_source},
+    message::NewRecord,
+    mirror::{LINK_LIMIT, Mirror, SOURCE_SETTINGS, Scene},
+    process::poll_until,
+    records::schema,
+};
+
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// Asks a mirror; the code of the answer and its body.
+fn get(mirror: &Mirror, path: &str) -> (u16, String) {
+    let listening = mirror.wait_for("listening");
+    let mut stream = TcpStream::connect(listening["address"].as_str().unwrap()).unwrap();
+    stream.set_read_timeout(Some(ANSWER_LIMIT)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+/// The sum of a metric's series that have these labels.
+fn metric(mirror: &Mirror, name: &str, label: &str) -> f64 {
+    let (code, text) = get(mirror, "/metrics");
+    assert_eq!(code, 200);
+    let series = text.lines().filter(|line| line.starts_with(&format!("{name}{{")));
+    let numbers = series.filter(|line| line.contains(label));
+    let numbers: Vec<f64> =
+        numbers.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
+    assert!(!numbers.is_empty(), "{name} {label} in {text}");
+    numbers.iter().sum()
+}
+
+fn lag(mirror: &Mirror) -> (f64, f64) {
+    let lag = |unit: &str| metric(mirror, &format!("schema_mirror_link_lag_{unit}"), "");
+    (lag("records"), lag("seconds"))
+}
+
+/// Ten new subjects, numbered from one on.
+fn ten_from(first: u32) -> Vec<NewRecord> {
+    (first..).take(10).map(|id| schema(&format!("s{id}"), 1, id)).collect()
+}
+
+#[track_caller]
+fn wait_in_sync(mirror: &Mirror) {
+    poll_until(LINK_LIMIT, "no lag is left", || (lag(mirror) == (0.0, 0.0)).then_some(()));
+}
+
+#[test]
+fn a_mirror_is_ready_once_its_link_runs_and_tells_what_it_wrote() {
+    let scene = Scene::shared("seen");
+    scene.produce(&ten_from(1));
+    let mut mirror = scene.run("one");
+    assert_eq!(get(&mirror, "/live").0, 200);
+    poll_until(LINK_LIMIT, "the mirror is ready", || {
+        let (code, body) = get(&mirror, "/ready");
+        let waiting = body.contains(r#""link":"seen""#);
+        assert!((code == 200) != waiting, "{code} {body}");
+        (code == 200).then_some(())
+    });
+    mirror.wait_for("running");
+    scene.produce(&ten_from(11));
+    scene.wait_target("all twenty arrive", |state| state.len() >= 20);
+    wait_in_sync(&mirror);
+
+    let puts = metric(&mirror, "schema_mirror_link_writes_total", r#"kind="put""#);
+    let timed = metric(&mirror, "schema_mirror_link_write_duration_seconds_count", "");
+    assert!(puts >= 20.0, "{puts} puts");
+    assert_eq!(timed.to_bits(), puts.to_bits(), "each write is timed");
+    let written = r#"outcome="written""#;
+    let written = metric(&mirror, "schema_mirror_link_source_records", written);
+    assert_eq!(written.to_bits(), 20_f64.to_bits());
+    for nothing in ["incidents", "held_keys", "drifted_keys", "repairs_total"] {
+        let name = format!("schema_mirror_link_{nothing}");
+        assert_eq!(metric(&mirror, &name, "").to_bits(), 0_f64.to_bits(), "{nothing}");
+    }
+    let age = metric(&mirror, "schema_mirror_link_checkpoint_age_seconds", "");
+    assert!(age < 5.0, "a checkpoint that stands does not age: {age} s");
+
+    let (code, body) = get(&mirror, "/links/seen");
+    let link: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((code, link["state"].as_str()), (200, Some("running")));
+    assert_eq!(mirror.end(), 0);
+}
+
+#[test]
+fn lag_grows_in_records_and_seconds_while_the_target_is_away_and_ends_when_it_is_back() {
+    let target = Broker::start("seen-target");
+    let scene = Scene::between("seen_lag", shared_source(), &target);
+    scene.source.create_topic(&scene.source_topic(), 1, &SOURCE_SETTINGS);
+    let mut mirror = scene.run("one");
+    mirror.wait_for("running");
+    scene.produce(&ten_from(1));
+    scene.wait_target("ten arrive", |state| state.len() >= 10);
+    wait_in_sync(&mirror);
+
+    target.kill();
+    scene.produce(&ten_from(11));
+    mirror.wait_for("waiting");
+    scene.produce(&ten_from(21));
+    poll_until(LINK_LIMIT, "what came while the target was away is counted", || {
+        let (records, seconds) = lag(&mirror);
+        (records >= 20.0 && seconds >= 5.0).then_some(())
+    });
+    let waiting = metric(&mirror, "schema_mirror_link_state", r#"state="waiting""#);
+    let looking = metric(&mirror, "schema_mirror_link_state", r#"state="preflight""#);
+    assert!(waiting + looking > 0.0);
+    assert_eq!(get(&mirror, "/ready").0, 200, "once ready, always ready");
+
+    target.restart();
+    wait_in_sync(&mirror);
+    assert!(metric(&mirror, "schema_mirror_link_lives_total", "") >= 2.0);
+    assert_eq!(mirror.end(), 0);
+    scene.verify_equal();
+}
