@@ -4,9 +4,15 @@
 mod commands {
     use std::io::BufRead;
     use std::io::BufReader;
+    use std::os::unix::net::UnixDatagram;
     use std::process::Command;
     use std::process::Stdio;
+    use std::time::Duration;
 
+    use rustix::process::Pid;
+    use rustix::process::Signal;
+    use rustix::process::kill_process;
+    use schema_mirror::kafka::MockPair;
     use tempfile::TempDir;
 
     const PROGRAM: &str = env!("CARGO_BIN_EXE_schema-mirror");
@@ -28,6 +34,34 @@ mod commands {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("mirror.yaml"), text).unwrap();
         folder
+    }
+
+    /// Waits for what a process tells its supervisor.
+    fn told(socket: &UnixDatagram) -> String {
+        let mut room = [0; 1024];
+        let bytes = socket.recv(&mut room).expect("a word in time");
+        String::from_utf8_lossy(&room[..bytes]).into_owned()
+    }
+
+    #[test]
+    fn a_supervisor_is_told_when_the_links_are_ready_and_when_the_process_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let mocks = MockPair::start().unwrap();
+        let (from, to) = (mocks.source.bootstrap_servers(), mocks.target.bootstrap_servers());
+        let mut process = Command::new(PROGRAM)
+            .args(["run", "--http", "none", "--from", from, "--to", to, "--context", ".copy"])
+            .env("NOTIFY_SOCKET", &path)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        assert!(told(&socket).starts_with("READY=1\n"));
+        let pid = Pid::from_child(&process);
+        kill_process(pid, Signal::TERM).unwrap();
+        assert_eq!(told(&socket), "STOPPING=1\n");
+        assert_eq!(process.wait().unwrap().code(), Some(0));
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod http {
     struct Server {
         address: SocketAddr,
         link: watch::Sender<Status>,
-        _links: watch::Sender<Vec<Watched>>,
+        _links: watch::Sender<Option<Vec<Watched>>>,
     }
 
     impl Server {
@@ -39,7 +39,7 @@ mod http {
                 target: "b".to_owned(),
                 status,
             };
-            let (links, seen) = watch::channel(vec![watched]);
+            let (links, seen) = watch::channel(Some(vec![watched]));
             let clock = SystemClock::start();
             tokio::spawn(serve(listener, Board::new(seen, clock), clock));
             Self { address, link, _links: links }
@@ -126,6 +126,32 @@ mod http {
         let (code, body) = server.get("/links/other").await;
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!((code, &body["error_code"]), (404, &Value::from(404)));
+    }
+
+    #[tokio::test]
+    async fn a_link_has_caught_up_with_an_offset_when_its_record_is_in_the_target() {
+        let server = Server::start().await;
+        let asked = |query: &'static str| {
+            let server = &server;
+            async move {
+                let path = format!("/links/to%20%22quote%22/caught-up{query}");
+                let (code, body) = server.get(&path).await;
+                let body: Value = serde_json::from_str(&body).unwrap();
+                (code, body["caught_up"].as_bool())
+            }
+        };
+        server.link.send_modify(|status| (status.source_end, status.done_before) = (12, 10));
+        assert_eq!(asked("?offset=9").await, (200, Some(false)), "it has not settled");
+        server.link.send_modify(|status| status.settled = true);
+        assert_eq!(asked("?offset=9").await, (200, Some(true)));
+        assert_eq!(asked("?offset=10").await, (200, Some(false)), "its record is still to come");
+        assert_eq!(asked("").await, (200, Some(false)));
+        server.link.send_modify(|status| status.done_before = 12);
+        assert_eq!(asked("").await, (200, Some(true)));
+        for wrong in ["?offset=x", "?offset=-1", "?offset=9999999999999999999"] {
+            assert_eq!(asked(wrong).await, (400, None), "{wrong}");
+        }
+        assert_eq!(server.get("/links/other/caught-up").await.0, 404);
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ const STANDS_BY_AFTER: Duration = Duration::from_secs(15);
 /// The links of the process, those of the configuration as it was read last.
 #[derive(Debug, Clone)]
 pub struct Board<K> {
-    links: watch::Receiver<Vec<Watched>>,
+    links: watch::Receiver<Option<Vec<Watched>>>,
     clock: K,
     was_ready: Arc<AtomicBool>,
 }
@@ -34,8 +34,8 @@ pub(super) struct Seen {
 }
 
 impl<K: Clock> Board<K> {
-    /// A board of these links.
-    pub fn new(links: watch::Receiver<Vec<Watched>>, clock: K) -> Self {
+    /// A board of these links; `None` until the first of them are started.
+    pub fn new(links: watch::Receiver<Option<Vec<Watched>>>, clock: K) -> Self {
         Self { links, clock, was_ready: Arc::default() }
     }
 
@@ -50,7 +50,7 @@ impl<K: Clock> Board<K> {
                 status: status.borrow().clone(),
             }
         };
-        self.links.borrow().iter().map(see).collect()
+        self.links.borrow().iter().flatten().map(see).collect()
     }
 
     /// Monotonic time.
@@ -58,18 +58,26 @@ impl<K: Clock> Board<K> {
         self.clock.monotonic()
     }
 
-    /// The links that keep the process from being ready: none once it was. A link that waits for a
-    /// cluster later is a matter for alerts; a process that is taken out for it helps nobody.
-    pub(super) fn unsettled(&self) -> Vec<Seen> {
+    /// Whether the process is ready, which it stays once it was: a link that waits for a cluster
+    /// later is a matter for alerts, and a process that is taken out for it helps nobody.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
         if self.was_ready.load(Ordering::Acquire) {
-            return Vec::new();
+            return true;
         }
+        let started = self.links.borrow().is_some();
+        let ready = started && self.unsettled().is_empty();
+        if ready {
+            self.was_ready.store(true, Ordering::Release);
+        }
+        ready
+    }
+
+    /// The links that have not settled.
+    pub(super) fn unsettled(&self) -> Vec<Seen> {
         let now = self.now();
         let mut links = self.links();
         links.retain(|seen| !is_settled(&seen.status, now));
-        if links.is_empty() {
-            self.was_ready.store(true, Ordering::Release);
-        }
         links
     }
 }
@@ -100,7 +108,7 @@ mod tests {
                 status: seen,
             });
         }
-        (senders, Board::new(watch::channel(links).1, clock))
+        (senders, Board::new(watch::channel(Some(links)).1, clock))
     }
 
     #[test]
@@ -108,11 +116,20 @@ mod tests {
         let (links, board) = board(&[Phase::Preflight, Phase::Preflight]);
         links[0].send_modify(|status| status.settled = true);
         let waiting: Vec<String> = board.unsettled().into_iter().map(|seen| seen.link).collect();
-        assert_eq!(waiting, ["link-1"]);
+        assert_eq!((waiting, board.is_ready()), (vec!["link-1".to_owned()], false));
         links[1].send_modify(|status| status.settled = true);
-        assert!(board.unsettled().is_empty());
+        assert!(board.is_ready());
         links[1].send_modify(|status| *status = Status::default());
-        assert!(board.unsettled().is_empty(), "once is enough");
+        assert!(board.is_ready(), "once is enough");
+    }
+
+    #[test]
+    fn a_process_whose_links_are_still_to_be_started_is_not_ready() {
+        let (sender, links) = watch::channel(None);
+        let board = Board::new(links, SystemClock::start());
+        assert!(!board.is_ready());
+        sender.send_replace(Some(Vec::new()));
+        assert!(board.is_ready(), "there is nothing to wait for");
     }
 
     #[test]

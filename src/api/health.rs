@@ -25,9 +25,11 @@ struct Unsettled {
 /// 200 as soon as every link has reconciled, stands by for another instance, or halted with a
 /// reason; 503 before, with what is waited for.
 pub(super) fn ready<K: Clock>(board: &Board<K>) -> (StatusCode, Json<Ready>) {
-    let unsettled = board.unsettled();
-    let code = if unsettled.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let waiting: Vec<Unsettled> = unsettled
+    if board.is_ready() {
+        return (StatusCode::OK, Json(Ready { ready: true, waiting: Vec::new() }));
+    }
+    let waiting = board
+        .unsettled()
         .into_iter()
         .map(|seen| Unsettled {
             link: seen.link,
@@ -35,5 +37,5 @@ pub(super) fn ready<K: Clock>(board: &Board<K>) -> (StatusCode, Json<Ready>) {
             reason: seen.status.phase.reason().to_owned(),
         })
         .collect();
-    (code, Json(Ready { ready: waiting.is_empty(), waiting }))
+    (StatusCode::SERVICE_UNAVAILABLE, Json(Ready { ready: false, waiting }))
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::board::Board;
 use super::board::Seen;
 use crate::core::record::Offset;
+use crate::core::record::after;
 use crate::service::ports::Clock;
 
 #[derive(Debug, Serialize)]
@@ -55,6 +56,39 @@ pub(super) fn link<K: Clock>(board: &Board<K>, name: &str) -> Option<LinkStatus>
     let now = board.now();
     let seen = board.links().into_iter().find(|seen| seen.link == name)?;
     Some(LinkStatus::of(seen, now))
+}
+
+/// Whether a link has brought its source up to an offset.
+#[derive(Debug, Serialize)]
+pub(super) struct CaughtUp {
+    caught_up: bool,
+    /// Everything before this source offset is in the target.
+    done_before: Offset,
+    source_end: Offset,
+    state: &'static str,
+    /// Keys that are not copied: done, and not in the target.
+    incidents: usize,
+    /// Keys that wait for something else: the same.
+    held_keys: usize,
+}
+
+/// Whether everything up to this source offset, its own record among it, is in the target; without
+/// one, everything that the source was seen to hold. What this instance does not know is no.
+pub(super) fn caught_up<K: Clock>(
+    board: &Board<K>,
+    name: &str,
+    offset: Option<Offset>,
+) -> Option<CaughtUp> {
+    let Seen { status, .. } = board.links().into_iter().find(|seen| seen.link == name)?;
+    let wanted = offset.map_or(status.source_end, after);
+    Some(CaughtUp {
+        caught_up: status.settled && status.done_before >= wanted,
+        done_before: status.done_before,
+        source_end: status.source_end,
+        state: status.phase.word(),
+        incidents: status.incidents.all(),
+        held_keys: status.held,
+    })
 }
 
 fn ms(time: Duration) -> u64 {

@@ -8,7 +8,9 @@ use std::time::Duration;
 use axum::Json;
 use axum::Router;
 use axum::extract::Path;
+use axum::extract::Query;
 use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
@@ -19,6 +21,7 @@ use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::service::TowerToHyperService;
 use prometheus_client::registry::Registry;
+use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -27,6 +30,7 @@ use super::board::Board;
 use super::health;
 use super::links;
 use super::metrics;
+use crate::core::record::Offset;
 use crate::service::ports::Clock;
 
 /// Connections at once; whoever comes then waits in the system's queue.
@@ -102,6 +106,7 @@ fn router<K: Clock>(shared: Arc<Shared<K>>) -> Router {
         .route("/metrics", get(scrape::<K>))
         .route("/links", get(all::<K>))
         .route("/links/{name}", get(one::<K>))
+        .route("/links/{name}/caught-up", get(caught_up::<K>))
         .fallback(nothing)
         .method_not_allowed_fallback(read_only)
         .with_state(shared)
@@ -128,12 +133,39 @@ async fn all<K: Clock>(State(shared): State<Arc<Shared<K>>>) -> Response {
 async fn one<K: Clock>(State(shared): State<Arc<Shared<K>>>, Path(name): Path<String>) -> Response {
     match links::link(&shared.board, &name) {
         Some(link) => Json(link).into_response(),
-        None => error(StatusCode::NOT_FOUND, "no link has this name; GET /links lists them"),
+        None => error(StatusCode::NOT_FOUND, UNKNOWN),
+    }
+}
+
+const UNKNOWN: &str = "no link has this name; GET /links lists them";
+
+#[derive(Debug, Deserialize)]
+struct UpTo {
+    offset: Option<Offset>,
+}
+
+async fn caught_up<K: Clock>(
+    State(shared): State<Arc<Shared<K>>>,
+    Path(name): Path<String>,
+    up_to: Result<Query<UpTo>, QueryRejection>,
+) -> Response {
+    let offset = match up_to {
+        Ok(Query(UpTo { offset })) if offset.is_none_or(|offset| offset >= 0) => offset,
+        Ok(_) | Err(_) => {
+            return error(StatusCode::BAD_REQUEST, "offset is an offset of the source, 0 or more");
+        }
+    };
+    match links::caught_up(&shared.board, &name, offset) {
+        Some(answer) => Json(answer).into_response(),
+        None => error(StatusCode::NOT_FOUND, UNKNOWN),
     }
 }
 
 async fn nothing() -> Response {
-    error(StatusCode::NOT_FOUND, "there are /links, /links/{name}, /metrics, /ready and /live")
+    error(
+        StatusCode::NOT_FOUND,
+        "there are /links, /links/{name}, /links/{name}/caught-up, /metrics, /ready and /live",
+    )
 }
 
 async fn read_only() -> Response {

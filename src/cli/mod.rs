@@ -16,6 +16,7 @@ pub mod render;
 mod round;
 mod run;
 mod signals;
+mod supervised;
 mod typed;
 
 use std::ffi::OsString;

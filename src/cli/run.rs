@@ -17,6 +17,8 @@ use crate::cli::links::http_of;
 use crate::cli::round::Round;
 use crate::cli::signals::Signals;
 use crate::cli::signals::Told;
+use crate::cli::supervised::tell_of_the_end;
+use crate::cli::supervised::tell_when_ready;
 use crate::config::Change;
 use crate::config::Files;
 use crate::config::HttpConfig;
@@ -45,17 +47,19 @@ pub(super) async fn run(
         Some(http) => http,
         None => http_of(links)?,
     };
-    let (shown, watched) = watch::channel(Vec::new());
-    let _served = serve(http, Board::new(watched, clock), clock).await?;
+    let (shown, watched) = watch::channel(None);
+    let board = Board::new(watched, clock);
+    let _served = serve(http, board.clone(), clock).await?;
+    let _ready = Task(tokio::spawn(tell_when_ready(board, clock)));
     rounds(links, round, &mut signals, &shown, clock).await
 }
 
-/// Begins to answer; whoever drops what this gives ends that.
+/// Begins to answer.
 async fn serve(
     http: HttpConfig,
     board: Board<SystemClock>,
     clock: SystemClock,
-) -> Result<Option<Served>, Unusable> {
+) -> Result<Option<Task>, Unusable> {
     let Some(address) = http.listen else { return Ok(None) };
     let listener = match bind(address).await {
         Ok(listener) => listener,
@@ -63,13 +67,13 @@ async fn serve(
     };
     let address = listener.local_addr().map_err(|reason| Unusable::Http { address, reason })?;
     tracing::info!(%address, "listening");
-    Ok(Some(Served(tokio::spawn(api::serve(listener, board, clock)))))
+    Ok(Some(Task(tokio::spawn(api::serve(listener, board, clock)))))
 }
 
-/// The task that answers.
-struct Served(JoinHandle<()>);
+/// A task that ends when this is dropped.
+struct Task(JoinHandle<()>);
 
-impl Drop for Served {
+impl Drop for Task {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -79,14 +83,14 @@ async fn rounds(
     links: &LinkSource,
     mut round: Round,
     signals: &mut Signals,
-    shown: &watch::Sender<Vec<Watched>>,
+    shown: &watch::Sender<Option<Vec<Watched>>>,
     clock: SystemClock,
 ) -> Result<u8, Unusable> {
     loop {
         let Round { links: assigned, mut files } = round;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), links = assigned.len(), "started");
         let mut fleet = Fleet::start(assigned, &clock, Goal::Follow);
-        shown.send_replace(fleet.watched().to_vec());
+        shown.send_replace(Some(fleet.watched().to_vec()));
         let mut ends = BTreeMap::new();
         let next = tokio::select! {
             () = fleet.join(&mut ends) => Next::End,
@@ -133,6 +137,7 @@ async fn told(
         match told {
             Some(Told::End) => {
                 tracing::info!("told to end; waiting for what is on its way");
+                tell_of_the_end();
                 return Next::End;
             }
             Some(Told::ReadAgain) => match Round::read(links, Releases::default(), clock) {

@@ -88,6 +88,11 @@ fn a_mirror_is_ready_once_its_link_runs_and_tells_what_it_wrote() {
     let age = metric(&mirror, "schema_mirror_link_checkpoint_age_seconds", "");
     assert!(age < 5.0, "a checkpoint that stands does not age: {age} s");
 
+    let (_, body) = get(&mirror, "/links/seen/caught-up?offset=19");
+    assert!(body.contains(r#""caught_up":true"#), "{body}");
+    let (_, body) = get(&mirror, "/links/seen/caught-up?offset=20");
+    assert!(body.contains(r#""caught_up":false"#), "{body}");
+
     let (code, body) = get(&mirror, "/links/seen");
     let link: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((code, link["state"].as_str()), (200, Some("running")));

@@ -205,6 +205,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             status.lives = status.lives.saturating_add(1);
             if !counts || end < status.source_end {
                 status.lag.begin_anew();
+                status.done_before = 0;
             }
             status.source_end = end;
             status.lag.saw(end, now);
