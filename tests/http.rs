@@ -141,14 +141,16 @@ mod http {
             }
         };
         server.link.send_modify(|status| (status.source_end, status.done_before) = (12, 10));
-        assert_eq!(asked("?offset=9").await, (200, Some(false)), "it has not settled");
-        server.link.send_modify(|status| status.settled = true);
+        assert_eq!(asked("?offset=9").await, (200, Some(false)), "it does not run");
+        server.link.send_modify(|status| status.phase = Phase::Running);
         assert_eq!(asked("?offset=9").await, (200, Some(true)));
         assert_eq!(asked("?offset=10").await, (200, Some(false)), "its record is still to come");
         assert_eq!(asked("").await, (200, Some(false)));
         server.link.send_modify(|status| status.done_before = 12);
         assert_eq!(asked("").await, (200, Some(true)));
-        for wrong in ["?offset=x", "?offset=-1", "?offset=9999999999999999999"] {
+        server.link.send_modify(|status| status.held = 1);
+        assert_eq!(asked("").await, (200, Some(false)), "what is held can't be read");
+        for wrong in ["?ofset=1", "?offset=x", "?offset=-1", "?offset=9999999999999999999"] {
             assert_eq!(asked(wrong).await, (400, None), "{wrong}");
         }
         assert_eq!(server.get("/links/other/caught-up").await.0, 404);

@@ -21,6 +21,8 @@ const STANDS_BY_AFTER: Duration = Duration::from_secs(15);
 pub struct Board<K> {
     links: watch::Receiver<Option<Vec<Watched>>>,
     clock: K,
+    /// When the process started, in ms since 1970.
+    started_ms: i64,
     was_ready: Arc<AtomicBool>,
 }
 
@@ -33,10 +35,19 @@ pub(super) struct Seen {
     pub(super) status: Status,
 }
 
+impl Seen {
+    /// Whether its lag is known: whoever stands by does not read the source.
+    pub(super) fn knows_its_lag(&self) -> bool {
+        self.status.phase != Phase::Standby
+    }
+}
+
 impl<K: Clock> Board<K> {
     /// A board of these links; `None` until the first of them are started.
     pub fn new(links: watch::Receiver<Option<Vec<Watched>>>, clock: K) -> Self {
-        Self { links, clock, was_ready: Arc::default() }
+        let runs_ms = i64::try_from(clock.monotonic().as_millis()).unwrap_or(0);
+        let started_ms = clock.wall_ms().saturating_sub(runs_ms);
+        Self { links, clock, started_ms, was_ready: Arc::default() }
     }
 
     /// All links now, in the order of the configuration.
@@ -51,6 +62,11 @@ impl<K: Clock> Board<K> {
             }
         };
         self.links.borrow().iter().flatten().map(see).collect()
+    }
+
+    /// When the process started, in ms since 1970.
+    pub(super) fn started_ms(&self) -> i64 {
+        self.started_ms
     }
 
     /// Monotonic time.

@@ -7,9 +7,11 @@ use serde::Serialize;
 
 use super::board::Board;
 use super::board::Seen;
+use crate::core::link::Outcome;
 use crate::core::record::Offset;
 use crate::core::record::after;
 use crate::service::ports::Clock;
+use crate::service::status::Phase;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Links {
@@ -28,15 +30,16 @@ pub(super) struct LinkStatus {
     reason: String,
     /// For how long it has been in this state.
     state_ms: u64,
-    lag_records: u64,
-    lag_ms: u64,
+    /// `null` while it stands by, as the next.
+    lag_records: Option<u64>,
+    lag_ms: Option<u64>,
     /// Everything before this source offset is in the target.
     done_before: Offset,
     source_end: Offset,
     records: BTreeMap<&'static str, u64>,
     puts: u64,
     deletions: u64,
-    on_their_way: u64,
+    writes_in_flight: u64,
     incidents: usize,
     held_keys: usize,
     drifted_keys: usize,
@@ -66,14 +69,15 @@ pub(super) struct CaughtUp {
     done_before: Offset,
     source_end: Offset,
     state: &'static str,
-    /// Keys that are not copied: done, and not in the target.
+    /// Keys that are not copied.
     incidents: usize,
-    /// Keys that wait for something else: the same.
+    /// Keys that wait for something else.
     held_keys: usize,
 }
 
-/// Whether everything up to this source offset, its own record among it, is in the target; without
-/// one, everything that the source was seen to hold. What this instance does not know is no.
+/// Whether everything up to this source offset, its own record among it, can be read in the target;
+/// without one, everything that the source was seen to hold. Only a link that runs knows, and a key
+/// that is set aside can't be read there.
 pub(super) fn caught_up<K: Clock>(
     board: &Board<K>,
     name: &str,
@@ -81,8 +85,9 @@ pub(super) fn caught_up<K: Clock>(
 ) -> Option<CaughtUp> {
     let Seen { status, .. } = board.links().into_iter().find(|seen| seen.link == name)?;
     let wanted = offset.map_or(status.source_end, after);
+    let set_aside = status.incidents.all().saturating_add(status.held);
     Some(CaughtUp {
-        caught_up: status.settled && status.done_before >= wanted,
+        caught_up: status.phase == Phase::Running && status.done_before >= wanted && set_aside == 0,
         done_before: status.done_before,
         source_end: status.source_end,
         state: status.phase.word(),
@@ -97,8 +102,9 @@ fn ms(time: Duration) -> u64 {
 
 impl LinkStatus {
     fn of(seen: Seen, now: Duration) -> Self {
+        let knows_its_lag = seen.knows_its_lag();
         let Seen { link, source, target, status } = seen;
-        let outcomes = status.counts.outcomes.iter();
+        let count = |outcome: Outcome| (outcome.word(), status.counts.of(outcome));
         Self {
             link,
             source,
@@ -106,14 +112,14 @@ impl LinkStatus {
             state: status.phase.word(),
             reason: status.phase.reason().to_owned(),
             state_ms: ms(now.saturating_sub(status.since)),
-            lag_records: status.lag.offsets(),
-            lag_ms: ms(status.lag.time(now)),
+            lag_records: knows_its_lag.then(|| status.lag.offsets()),
+            lag_ms: knows_its_lag.then(|| ms(status.lag.time(now))),
             done_before: status.done_before,
             source_end: status.source_end,
-            records: outcomes.map(|(outcome, count)| (outcome.word(), *count)).collect(),
+            records: Outcome::ALL.into_iter().map(count).collect(),
             puts: status.counts.puts,
             deletions: status.counts.deletions,
-            on_their_way: status.on_their_way,
+            writes_in_flight: status.on_their_way,
             incidents: status.incidents.all(),
             held_keys: status.held,
             drifted_keys: status.drifted,

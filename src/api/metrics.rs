@@ -106,14 +106,14 @@ pub const DOCUMENTED: [Documented; 13] = [
     gauge(
         "schema_mirror_link_lag_records",
         Measure::LagRecords,
-        "Offsets of the source that are not in the target yet; some may hold no record",
+        "Offsets of the source that are not in the target yet, some without a record; absent while standing by",
     ),
     Documented {
         seconds: true,
         ..gauge(
             "schema_mirror_link_lag",
             Measure::LagTime,
-            "Time since the oldest source offset that is not in the target was first seen; 0 when all are there",
+            "Time since the oldest source offset that is not in the target was first seen; absent while standing by",
         )
     },
     Documented {
@@ -126,7 +126,11 @@ pub const DOCUMENTED: [Documented; 13] = [
     },
     Documented {
         label: Some("kind"),
-        ..counter("schema_mirror_link_writes", Measure::Writes, "Records written to the target")
+        ..counter(
+            "schema_mirror_link_writes",
+            Measure::Writes,
+            "Records sent to the target, acknowledged or not",
+        )
     },
     Documented {
         kind: MetricType::Histogram,
@@ -216,7 +220,7 @@ struct Measures<K>(Board<K>);
 
 impl<K: Clock> Collector for Measures<K> {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        encode_process(&mut encoder)?;
+        encode_process(&mut encoder, self.0.started_ms())?;
         encode_links(encoder, &self.0.links(), self.0.now())
     }
 }
@@ -237,11 +241,16 @@ fn encode_links(
     Ok(())
 }
 
-fn encode_process(encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+fn encode_process(encoder: &mut DescriptorEncoder<'_>, started_ms: i64) -> Result<(), fmt::Error> {
     let help = "The version that runs";
     let mut build =
         encoder.encode_descriptor("schema_mirror_build", help, None, MetricType::Info)?;
     build.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])?;
+    let help = "When the process started, since 1970";
+    let started = Duration::from_millis(u64::try_from(started_ms).unwrap_or(0));
+    encoder
+        .encode_descriptor("process_start_time", help, Some(&Unit::Seconds), MetricType::Gauge)?
+        .encode_gauge(&started.as_secs_f64())?;
     if let Some(bytes) = resident_bytes() {
         let help = "Memory of the process that is resident";
         encoder
@@ -279,6 +288,7 @@ impl Series<'_, '_> {
             Measure::State => STATES
                 .iter()
                 .try_for_each(|state| self.gauge(state, &u64::from(status.phase.word() == *state))),
+            Measure::LagRecords | Measure::LagTime if !self.seen.knows_its_lag() => Ok(()),
             Measure::LagRecords => self.gauge("", &status.lag.offsets()),
             Measure::LagTime => self.gauge("", &status.lag.time(self.now).as_secs_f64()),
             Measure::SourceRecords => Outcome::ALL
@@ -353,17 +363,21 @@ mod tests {
         Seen { link: "a".into(), source: "s".into(), target: "t".into(), status }
     }
 
-    /// The lines of all measures of one link.
     fn lines() -> Vec<String> {
+        lines_of(seen())
+    }
+
+    /// The lines of all measures of one link.
+    fn lines_of(seen: Seen) -> Vec<String> {
         #[derive(Debug)]
-        struct One;
+        struct One([Seen; 1]);
         impl Collector for One {
             fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-                encode_links(encoder, &[seen()], Duration::from_secs(5))
+                encode_links(encoder, &self.0, Duration::from_secs(5))
             }
         }
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(One));
+        registry.register_collector(Box::new(One([seen])));
         text(&registry).unwrap().lines().map(str::to_owned).collect()
     }
 
@@ -386,6 +400,15 @@ mod tests {
         ] {
             assert!(lines.iter().any(|found| found == line), "{line} in {lines:#?}");
         }
+    }
+
+    #[test]
+    fn whoever_stands_by_has_no_lag_to_tell() {
+        let mut standby = seen();
+        standby.status.phase = Phase::Standby;
+        let lines = lines_of(standby);
+        assert!(!lines.iter().any(|line| line.starts_with("schema_mirror_link_lag")));
+        assert!(lines.iter().any(|line| line.ends_with(r#"state="standby"} 1"#)), "{lines:?}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,11 +35,13 @@ use crate::core::record::Offset;
 use crate::service::ports::Clock;
 
 /// Connections at once; whoever comes then waits in the system's queue.
-const CONNECTIONS_MAX: usize = 256;
+const CONNECTIONS_MAX: usize = 512;
 /// The head of a request has to be there within this long, also on a connection that is kept.
-const HEAD_WITHIN: Duration = Duration::from_secs(30);
-/// A connection takes no longer, however slowly it is read.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// A connection is kept no longer.
 const CONNECTION_MAX: Duration = Duration::from_secs(600);
+/// What is asked then is still answered, if it is read within this long.
+const LAST_ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// The head of a request takes no more; no request has a body.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// After a connection could not be taken, for want of descriptors say.
@@ -63,7 +66,12 @@ pub async fn serve<K: Clock>(listener: TcpListener, board: Board<K>, clock: K) {
     let registry = metrics::registry(board.clone());
     let router = router(Arc::new(Shared { board, registry }));
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut full = false;
     loop {
+        let was_full = std::mem::replace(&mut full, connections.available_permits() == 0);
+        if full && !was_full {
+            tracing::warn!(connections = CONNECTIONS_MAX, "all connections over HTTP are taken");
+        }
         // The semaphore is never closed.
         let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
         let stream = match listener.accept().await {
@@ -76,24 +84,31 @@ pub async fn serve<K: Clock>(listener: TcpListener, board: Board<K>, clock: K) {
         };
         let (router, clock) = (router.clone(), clock.clone());
         tokio::spawn(async move {
-            tokio::select! {
-                () = talk(stream, router) => {}
-                () = clock.sleep(CONNECTION_MAX) => {}
-            }
+            talk(stream, router, clock).await;
             drop(permit);
         });
     }
 }
 
-async fn talk(stream: TcpStream, router: Router) {
-    let talked = http1::Builder::new()
+async fn talk<K: Clock>(stream: TcpStream, router: Router, clock: K) {
+    let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         // Who has said all that it wants to ask still waits for the answer.
         .half_close(true)
         .header_read_timeout(HEAD_WITHIN)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
-        .await;
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = pin!(connection);
+    let talked = tokio::select! {
+        talked = connection.as_mut() => talked,
+        () = clock.sleep(CONNECTION_MAX) => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                talked = connection.as_mut() => talked,
+                () = clock.sleep(LAST_ANSWER_WITHIN) => Ok(()),
+            }
+        }
+    };
     if let Err(fault) = talked {
         tracing::trace!(reason = %fault, "a connection broke off");
     }
@@ -140,6 +155,7 @@ async fn one<K: Clock>(State(shared): State<Arc<Shared<K>>>, Path(name): Path<St
 const UNKNOWN: &str = "no link has this name; GET /links lists them";
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct UpTo {
     offset: Option<Offset>,
 }
@@ -152,7 +168,10 @@ async fn caught_up<K: Clock>(
     let offset = match up_to {
         Ok(Query(UpTo { offset })) if offset.is_none_or(|offset| offset >= 0) => offset,
         Ok(_) | Err(_) => {
-            return error(StatusCode::BAD_REQUEST, "offset is an offset of the source, 0 or more");
+            return error(
+                StatusCode::BAD_REQUEST,
+                "the question has one part: offset, an offset of the source, 0 or more",
+            );
         }
     };
     match links::caught_up(&shared.board, &name, offset) {

@@ -15,7 +15,6 @@ use crate::cli::typed::Typed;
 use crate::cli::typed::TypedCommand;
 use crate::cli::typed::TypedConfigCommand;
 use crate::cli::typed::TypedReleases;
-use crate::config::HttpConfig;
 use crate::config::OneCluster;
 use crate::config::OneLink;
 use crate::config::hide_secrets;
@@ -46,7 +45,7 @@ pub enum Command {
         /// What is released for this start.
         releases: Releases,
         /// Where it listens, if that is not left to the file.
-        http: Option<HttpConfig>,
+        http: Option<String>,
     },
     /// Copy once.
     Backfill {
@@ -163,7 +162,6 @@ fn meaning(typed: Typed) -> Result<Args, String> {
     let command = match command {
         TypedCommand::Run { file, http, releases, link } => {
             let links = link_source(one_file(config, file)?, Vec::new(), link)?;
-            let http = http.as_deref().map(HttpConfig::of_flag).transpose()?;
             Command::Run { links, releases: releases.into(), http }
         }
         TypedCommand::Backfill { file, names, releases, link } => {
@@ -342,19 +340,6 @@ mod tests {
         assert_eq!(link.to.properties, ["x=1", "y=2"]);
         assert_eq!(releases, Releases { allow_deletes: false, fence_again: true });
         assert_eq!(http, None, "left to the file");
-    }
-
-    #[test]
-    fn a_flag_says_where_to_listen_and_never_where_others_reach_it() {
-        let line = "run --config x.yaml --http";
-        let Command::Run { http, .. } = parse(&format!("{line} 127.0.0.1:0")).unwrap().command
-        else {
-            panic!("{line} runs");
-        };
-        assert_eq!(http.unwrap().listen.unwrap().to_string(), "127.0.0.1:0");
-        let refused = parse(&format!("{line} 0.0.0.0:80")).unwrap_err();
-        assert_eq!(refused.code, exit::USAGE);
-        assert!(refused.text.contains("http.insecure"), "{refused}");
     }
 
     #[test]

@@ -98,7 +98,9 @@ async fn execute(args: Args, log: logging::Kept) -> u8 {
     };
     let done = match args.command {
         Command::ConfigCheck { file } => check(&file, args.output),
-        Command::Run { links, releases, http } => run::run(&links, releases, http, clock).await,
+        Command::Run { links, releases, http } => {
+            run::run(&links, releases, http.as_deref(), clock).await
+        }
         Command::Backfill { links, releases } => {
             backfill::backfill(&links, releases, args.output, clock).await
         }

@@ -37,19 +37,17 @@ const FILES_LOOKED_AT_EVERY: Duration = Duration::from_secs(5);
 pub(super) async fn run(
     links: &LinkSource,
     releases: Releases,
-    http: Option<HttpConfig>,
+    http: Option<&str>,
     clock: SystemClock,
 ) -> Result<u8, Unusable> {
     // Once for all rounds: a signal that comes between two of them is not lost.
     let mut signals = Signals::listen();
     let round = Round::read(links, releases, clock)?;
-    let http = match http {
-        Some(http) => http,
-        None => http_of(links)?,
-    };
+    let served = http_of(links)?;
+    let served = http.map_or(Ok(served), |place| served.at(place))?;
     let (shown, watched) = watch::channel(None);
     let board = Board::new(watched, clock);
-    let _served = serve(http, board.clone(), clock).await?;
+    let _served = serve(served, board.clone(), clock).await?;
     let _ready = Task(tokio::spawn(tell_when_ready(board, clock)));
     rounds(links, round, &mut signals, &shown, clock).await
 }
@@ -86,10 +84,11 @@ async fn rounds(
     shown: &watch::Sender<Option<Vec<Watched>>>,
     clock: SystemClock,
 ) -> Result<u8, Unusable> {
+    let mut before = Vec::new();
     loop {
         let Round { links: assigned, mut files } = round;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), links = assigned.len(), "started");
-        let mut fleet = Fleet::start(assigned, &clock, Goal::Follow);
+        let mut fleet = Fleet::start_after(&before, assigned, &clock, Goal::Follow);
         shown.send_replace(Some(fleet.watched().to_vec()));
         let mut ends = BTreeMap::new();
         let next = tokio::select! {
@@ -102,6 +101,7 @@ async fn rounds(
             () = signals.told_to_end() => Next::End,
         };
         fleet.join(&mut ends).await;
+        before = fleet.watched().to_vec();
         match next {
             Next::Round(next) => round = next,
             Next::End => {

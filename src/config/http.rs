@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
+use crate::config::defect::ConfigError;
 use crate::config::defect::Defect;
 use crate::config::defect::Refusal;
 use crate::config::keys;
@@ -33,20 +34,18 @@ impl Default for HttpConfig {
 }
 
 impl HttpConfig {
-    /// The place to listen at, as a flag gives it.
+    /// The same at another place, as a flag gives it.
     ///
     /// # Errors
     /// What is wrong with it, and what would be right.
-    pub fn of_flag(place: &str) -> Result<Self, String> {
-        let listen = listen(&Value::from(place));
-        let listen = listen.map_err(|refusal| refusal.at("--http").to_string())?;
-        let config = Self { listen, insecure: false };
-        match config.exposed() {
-            Some(_) => Err(format!(
-                "--http: {place} can be reached by others; write it into a file, with http.insecure: true"
-            )),
-            None => Ok(config),
-        }
+    pub fn at(self, place: &str) -> Result<Self, ConfigError> {
+        let refuse = |refusal: Refusal| ConfigError {
+            origin: "command line".to_owned(),
+            defects: vec![refusal.at("--http")],
+        };
+        let listen = listen(&Value::from(place)).map_err(refuse)?;
+        let config = Self { listen, ..self };
+        config.exposed().map_or(Ok(config), |listen| Err(refuse(open_to_others(listen))))
     }
 
     /// The address, where others can reach it and nothing says that they may.
@@ -67,12 +66,16 @@ pub(super) fn read_http(value: Option<&Value>, defects: &mut Vec<Defect>) -> Htt
         insecure: section.or("insecure", fallback.insecure, words::switch),
     };
     if let Some(listen) = http.exposed() {
-        let wrong = format!("others can reach {listen}, and nobody is asked for a login");
-        let right =
-            "listen at 127.0.0.1, or write insecure: true where the network keeps others out";
-        section.refuse("listen", Refusal::new(wrong, right));
+        section.refuse("listen", open_to_others(listen));
     }
     http
+}
+
+fn open_to_others(listen: SocketAddr) -> Refusal {
+    Refusal::new(
+        format!("others can reach {listen}, and nobody is asked for a login"),
+        "listen at 127.0.0.1, or write http.insecure: true where the network keeps others out",
+    )
 }
 
 fn listen(value: &Value) -> Result<Option<SocketAddr>, Refusal> {
@@ -113,8 +116,9 @@ mod tests {
         assert!(defects[0].contains("insecure: true"), "{defects:?}");
         let (http, defects) = read(&json!({"listen": "0.0.0.0:8080", "insecure": true}));
         assert_eq!((http.insecure, defects.len()), (true, 0));
-        let refused = HttpConfig::of_flag("0.0.0.0:8080").unwrap_err();
-        assert!(refused.contains("insecure: true"), "{refused}");
+        let refused = HttpConfig::default().at("0.0.0.0:8080").unwrap_err().to_string();
+        assert!(refused.contains("http.insecure: true"), "{refused}");
+        assert!(http.at("0.0.0.0:9").is_ok(), "the file's word counts for a flag, too");
     }
 
     #[test]
@@ -125,7 +129,8 @@ mod tests {
             assert_eq!(http, HttpConfig::default());
             assert!(defects[0].contains("127.0.0.1:8080"), "{defects:?}");
         }
-        assert!(HttpConfig::of_flag("8080").unwrap_err().contains("--http"));
-        assert_eq!(HttpConfig::of_flag("none").unwrap().listen, None);
+        let refused = HttpConfig::default().at("8080").unwrap_err().to_string();
+        assert!(refused.contains("--http"), "{refused}");
+        assert_eq!(HttpConfig::default().at("none").unwrap().listen, None);
     }
 }

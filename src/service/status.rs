@@ -227,6 +227,21 @@ pub struct Status {
     pub joined_after: Duration,
 }
 
+impl Status {
+    /// The status that a link begins with after its configuration was read again: what is counted
+    /// for the whole process goes on.
+    #[must_use]
+    pub fn of_next_round(&self) -> Self {
+        Self {
+            counts: self.counts.written_only(),
+            lives: self.lives,
+            latencies: self.latencies.clone(),
+            repairs: self.repairs,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Status {
     fn default() -> Self {
         Self {

@@ -57,6 +57,16 @@ impl Fleet {
         clock: &K,
         goal: Goal,
     ) -> Self {
+        Self::start_after(&[], assignments, clock, goal)
+    }
+
+    /// Starts every link after others, whose counts go on under the same names.
+    pub fn start_after<C: Cluster, K: Clock>(
+        before: &[Watched],
+        assignments: Vec<Assignment<C>>,
+        clock: &K,
+        goal: Goal,
+    ) -> Self {
         let mut shutdowns = Vec::new();
         let mut links = JoinSet::new();
         let mut watched = Vec::new();
@@ -67,7 +77,10 @@ impl Fleet {
                 .entry(assignment.target.name().to_owned())
                 .or_insert_with(|| Rate::new(clock.clone(), assignment.write_rate_max))
                 .clone();
-            let (status, seen) = watch::channel(Status::default());
+            let name = &assignment.definition.rules.name;
+            let past = before.iter().find(|watched| watched.link == *name);
+            let begins = past.map(|past| past.status.borrow().of_next_round()).unwrap_or_default();
+            let (status, seen) = watch::channel(begins);
             watched.push(Watched {
                 link: assignment.definition.rules.name.clone(),
                 source: assignment.source.name().to_owned(),

@@ -93,6 +93,13 @@ fn a_mirror_is_ready_once_its_link_runs_and_tells_what_it_wrote() {
     let (_, body) = get(&mirror, "/links/seen/caught-up?offset=20");
     assert!(body.contains(r#""caught_up":false"#), "{body}");
 
+    mirror.hang_up();
+    mirror.wait_for_nth("running", 2);
+    wait_in_sync(&mirror);
+    let after = metric(&mirror, "schema_mirror_link_writes_total", r#"kind="put""#);
+    assert_eq!(after.to_bits(), puts.to_bits(), "counts outlive a reload");
+    assert!(metric(&mirror, "schema_mirror_link_lives_total", "") >= 2.0);
+
     let (code, body) = get(&mirror, "/links/seen");
     let link: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((code, link["state"].as_str()), (200, Some("running")));
@@ -118,9 +125,12 @@ fn lag_grows_in_records_and_seconds_while_the_target_is_away_and_ends_when_it_is
         let (records, seconds) = lag(&mirror);
         (records >= 20.0 && seconds >= 5.0).then_some(())
     });
-    let waiting = metric(&mirror, "schema_mirror_link_state", r#"state="waiting""#);
-    let looking = metric(&mirror, "schema_mirror_link_state", r#"state="preflight""#);
-    assert!(waiting + looking > 0.0);
+    for _ in 0..20 {
+        let waiting = metric(&mirror, "schema_mirror_link_state", r#"state="waiting""#);
+        assert!(waiting > 0.0, "it waits for as long as the target is away");
+    }
+    let (_, body) = get(&mirror, "/links/seen_lag/caught-up?offset=3");
+    assert!(body.contains(r#""caught_up":false"#), "only a link that runs knows: {body}");
     assert_eq!(get(&mirror, "/ready").0, 200, "once ready, always ready");
 
     target.restart();

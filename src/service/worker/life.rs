@@ -214,7 +214,10 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
     }
 
     async fn preflight(&mut self) -> Result<Ground, Stop> {
-        self.enter(Phase::Preflight);
+        // A link that waits goes on waiting, for whoever watches, until a look finds all in order.
+        if !matches!(self.status.borrow().phase, Phase::Waiting(_)) {
+            self.enter(Phase::Preflight);
+        }
         let begun = self.clock.monotonic();
         let report = loop {
             let wall_ms = self.clock.wall_ms();
