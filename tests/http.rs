@@ -7,7 +7,6 @@ mod http {
 
     use proptest::prelude::*;
     use schema_mirror::api::Board;
-    use schema_mirror::api::bind;
     use schema_mirror::api::serve;
     use schema_mirror::service::clock::SystemClock;
     use schema_mirror::service::status::Phase;
@@ -16,6 +15,7 @@ mod http {
     use serde_json::Value;
     use tokio::io::AsyncReadExt;
     use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
     use tokio::net::TcpStream;
     use tokio::sync::watch;
 
@@ -30,7 +30,7 @@ mod http {
 
     impl Server {
         async fn start() -> Self {
-            let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
             let (link, status) = watch::channel(Status::default());
             let watched = Watched {
@@ -154,6 +154,25 @@ mod http {
             assert_eq!(asked(wrong).await, (400, None), "{wrong}");
         }
         assert_eq!(server.get("/links/other/caught-up").await.0, 404);
+    }
+
+    /// The clock of the test goes on by itself whenever nothing else is to be done.
+    #[tokio::test(start_paused = true)]
+    async fn who_says_no_more_for_ten_seconds_is_hung_up_on() {
+        let server = Server::start().await;
+        for (said, answered) in
+            [("GET /live HT", false), ("GET /live HTTP/1.1\r\nHost: a\r\n\r\n", true)]
+        {
+            let began = tokio::time::Instant::now();
+            let mut stream = TcpStream::connect(server.address).await.unwrap();
+            stream.write_all(said.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.unwrap();
+            assert_eq!(String::from_utf8_lossy(&answer).contains("live\n"), answered, "{said}");
+            let waited = began.elapsed();
+            let about_ten = Duration::from_secs(9)..Duration::from_secs(12);
+            assert!(about_ten.contains(&waited), "{said:?} was kept for {waited:?}");
+        }
     }
 
     #[tokio::test]

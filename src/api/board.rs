@@ -36,6 +36,16 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    fn of(watched: &Watched) -> Self {
+        let Watched { link, source, target, status } = watched;
+        Self {
+            link: link.clone(),
+            source: source.clone(),
+            target: target.clone(),
+            status: status.borrow().clone(),
+        }
+    }
+
     /// Whether its lag is known: whoever stands by does not read the source.
     pub(super) fn knows_its_lag(&self) -> bool {
         self.status.phase != Phase::Standby
@@ -52,16 +62,13 @@ impl<K: Clock> Board<K> {
 
     /// All links now, in the order of the configuration.
     pub(super) fn links(&self) -> Vec<Seen> {
-        let see = |watched: &Watched| {
-            let Watched { link, source, target, status } = watched;
-            Seen {
-                link: link.clone(),
-                source: source.clone(),
-                target: target.clone(),
-                status: status.borrow().clone(),
-            }
-        };
-        self.links.borrow().iter().flatten().map(see).collect()
+        self.links.borrow().iter().flatten().map(Seen::of).collect()
+    }
+
+    /// The link with this name now.
+    pub(super) fn link(&self, name: &str) -> Option<Seen> {
+        let links = self.links.borrow();
+        links.iter().flatten().find(|watched| watched.link == name).map(Seen::of)
     }
 
     /// When the process started, in ms since 1970.

@@ -56,9 +56,7 @@ pub(super) fn links<K: Clock>(board: &Board<K>) -> Links {
 
 /// The link with this name.
 pub(super) fn link<K: Clock>(board: &Board<K>, name: &str) -> Option<LinkStatus> {
-    let now = board.now();
-    let seen = board.links().into_iter().find(|seen| seen.link == name)?;
-    Some(LinkStatus::of(seen, now))
+    Some(LinkStatus::of(board.link(name)?, board.now()))
 }
 
 /// Whether a link has brought its source up to an offset.
@@ -83,7 +81,7 @@ pub(super) fn caught_up<K: Clock>(
     name: &str,
     offset: Option<Offset>,
 ) -> Option<CaughtUp> {
-    let Seen { status, .. } = board.links().into_iter().find(|seen| seen.link == name)?;
+    let Seen { status, .. } = board.link(name)?;
     let wanted = offset.map_or(status.source_end, after);
     let set_aside = status.incidents.all().saturating_add(status.held);
     Some(CaughtUp {
@@ -119,7 +117,7 @@ impl LinkStatus {
             records: Outcome::ALL.into_iter().map(count).collect(),
             puts: status.counts.puts,
             deletions: status.counts.deletions,
-            writes_in_flight: status.on_their_way,
+            writes_in_flight: status.writes_in_flight,
             incidents: status.incidents.all(),
             held_keys: status.held,
             drifted_keys: status.drifted,

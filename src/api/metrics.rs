@@ -27,7 +27,7 @@ use crate::service::status::Incidents;
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 enum Measure {
     State,
     LagRecords,
@@ -46,7 +46,7 @@ enum Measure {
 
 /// A measure as it is documented.
 #[derive(Debug, Clone, Copy)]
-pub struct Documented {
+struct Documented {
     /// Its name, without what its unit and kind put behind it.
     name: &'static str,
     measure: Measure,
@@ -55,34 +55,6 @@ pub struct Documented {
     /// Labels besides `link`, `source` and `target`.
     label: Option<&'static str>,
     help: &'static str,
-}
-
-impl Documented {
-    /// The name under which a query finds it.
-    #[must_use]
-    pub fn name(&self) -> String {
-        let unit = if self.seconds { "_seconds" } else { "" };
-        let total = if matches!(self.kind, MetricType::Counter) { "_total" } else { "" };
-        format!("{}{unit}{total}", self.name)
-    }
-
-    /// Its kind, as Prometheus calls it.
-    #[must_use]
-    pub fn kind(&self) -> &str {
-        self.kind.as_str()
-    }
-
-    /// Labels besides `link`, `source` and `target`.
-    #[must_use]
-    pub fn label(&self) -> Option<&'static str> {
-        self.label
-    }
-
-    /// What it says.
-    #[must_use]
-    pub fn help(&self) -> &'static str {
-        self.help
-    }
 }
 
 const fn gauge(name: &'static str, measure: Measure, help: &'static str) -> Documented {
@@ -94,7 +66,7 @@ const fn counter(name: &'static str, measure: Measure, help: &'static str) -> Do
 }
 
 /// Every measure of a link.
-pub const DOCUMENTED: [Documented; 13] = [
+const DOCUMENTED: [Documented; 13] = [
     Documented {
         label: Some("state"),
         ..gauge(
@@ -305,7 +277,7 @@ impl Series<'_, '_> {
                 let mut metric = self.metric.encode_family(&labels)?;
                 metric.encode_histogram::<NoLabelSet>(sum, count, &classes, None)
             }
-            Measure::WritesInFlight => self.gauge("", &status.on_their_way),
+            Measure::WritesInFlight => self.gauge("", &status.writes_in_flight),
             Measure::Incidents => {
                 let Incidents { source, target, unreadable } = status.incidents;
                 self.gauge("source", &source)?;
@@ -367,6 +339,13 @@ mod tests {
         lines_of(seen())
     }
 
+    /// The name under which a query finds a measure.
+    fn name_of(documented: &Documented) -> String {
+        let unit = if documented.seconds { "_seconds" } else { "" };
+        let total = if matches!(documented.kind, MetricType::Counter) { "_total" } else { "" };
+        format!("{}{unit}{total}", documented.name)
+    }
+
     /// The lines of all measures of one link.
     fn lines_of(seen: Seen) -> Vec<String> {
         #[derive(Debug)]
@@ -419,7 +398,7 @@ mod tests {
             .filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next())
             .collect();
         for documented in &DOCUMENTED {
-            let name = documented.name();
+            let name = name_of(documented);
             let family = name.trim_end_matches("_total");
             assert!(described.contains(family), "{family} in {described:?}");
         }
@@ -453,9 +432,9 @@ mod tests {
         let wanted: Vec<String> = DOCUMENTED
             .iter()
             .map(|documented| {
-                let label = documented.label().map_or(String::new(), |label| format!("`{label}`"));
-                let (name, kind) = (documented.name(), documented.kind());
-                format!("| `{name}` | {kind} | {label} | {} |", documented.help())
+                let label = documented.label.map_or(String::new(), |label| format!("`{label}`"));
+                let (name, kind) = (name_of(documented), documented.kind.as_str());
+                format!("| `{name}` | {kind} | {label} | {} |", documented.help)
             })
             .collect();
         assert_eq!(rows, wanted);

@@ -11,7 +11,4 @@ mod metrics;
 mod server;
 
 pub use self::board::Board;
-pub use self::metrics::DOCUMENTED;
-pub use self::metrics::Documented;
-pub use self::server::bind;
 pub use self::server::serve;

@@ -1,7 +1,5 @@
 //! Listening, and what bounds a caller.
 
-use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +21,7 @@ use hyper_util::rt::TokioTimer;
 use hyper_util::service::TowerToHyperService;
 use prometheus_client::registry::Registry;
 use serde::Deserialize;
+use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -46,14 +45,6 @@ const LAST_ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// After a connection could not be taken, for want of descriptors say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-
-/// Begins to listen.
-///
-/// # Errors
-/// The system's: the address is taken, or not of this machine.
-pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address).await
-}
 
 #[derive(Debug)]
 struct Shared<K> {
@@ -146,13 +137,8 @@ async fn all<K: Clock>(State(shared): State<Arc<Shared<K>>>) -> Response {
 }
 
 async fn one<K: Clock>(State(shared): State<Arc<Shared<K>>>, Path(name): Path<String>) -> Response {
-    match links::link(&shared.board, &name) {
-        Some(link) => Json(link).into_response(),
-        None => error(StatusCode::NOT_FOUND, UNKNOWN),
-    }
+    of_a_link(links::link(&shared.board, &name))
 }
-
-const UNKNOWN: &str = "no link has this name; GET /links lists them";
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -174,9 +160,14 @@ async fn caught_up<K: Clock>(
             );
         }
     };
-    match links::caught_up(&shared.board, &name, offset) {
+    of_a_link(links::caught_up(&shared.board, &name, offset))
+}
+
+/// An answer about a link, where there is one of that name.
+fn of_a_link(answer: Option<impl Serialize>) -> Response {
+    match answer {
         Some(answer) => Json(answer).into_response(),
-        None => error(StatusCode::NOT_FOUND, UNKNOWN),
+        None => error(StatusCode::NOT_FOUND, "no link has this name; GET /links lists them"),
     }
 }
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::api;
 use crate::api::Board;
-use crate::api::bind;
 use crate::cli::args::LinkSource;
 use crate::cli::args::Releases;
 use crate::cli::exit;
@@ -59,7 +59,7 @@ async fn serve(
     clock: SystemClock,
 ) -> Result<Option<Task>, Unusable> {
     let Some(address) = http.listen else { return Ok(None) };
-    let listener = match bind(address).await {
+    let listener = match TcpListener::bind(address).await {
         Ok(listener) => listener,
         Err(reason) => return Err(Unusable::Http { address, reason }),
     };

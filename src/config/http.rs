@@ -14,7 +14,7 @@ use crate::config::section::Section;
 use crate::config::words;
 
 /// Where it listens unless told otherwise.
-pub const HTTP_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 /// The word for not listening at all.
 const NONE: &str = "none";
 
@@ -29,7 +29,7 @@ pub struct HttpConfig {
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { listen: Some(HTTP_LISTEN), insecure: false }
+        Self { listen: Some(LISTEN), insecure: false }
     }
 }
 

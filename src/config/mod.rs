@@ -36,7 +36,6 @@ pub use files::Files;
 pub use flags::FLAGGED_SOURCE;
 pub use flags::OneCluster;
 pub use flags::OneLink;
-pub use http::HTTP_LISTEN;
 pub use http::HttpConfig;
 pub use link::ContextChoice;
 pub use link::LinkConfig;

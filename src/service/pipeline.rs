@@ -160,7 +160,7 @@ impl<A: Appender, L: Lease, K: Clock> Pipeline<A, L, K> {
 
     /// Writes that are not acknowledged yet.
     #[must_use]
-    pub fn on_their_way(&self) -> u64 {
+    pub fn writes_in_flight(&self) -> u64 {
         self.sent.saturating_sub(self.appender.progress().acked)
     }
 

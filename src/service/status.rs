@@ -57,16 +57,7 @@ impl Phase {
     /// Whether a link that is here has reconciled, or says why it does not.
     #[must_use]
     pub fn settles(&self) -> bool {
-        match self {
-            Self::Running | Self::Halted(_) | Self::Done => true,
-            Self::Preflight
-            | Self::Standby
-            | Self::ReadingTarget
-            | Self::ReadingSource
-            | Self::Reconciling
-            | Self::CatchingUp
-            | Self::Waiting(_) => false,
-        }
+        matches!(self, Self::Running | Self::Halted(_) | Self::Done)
     }
 
     /// The reason for standing still, or waiting.
@@ -212,7 +203,7 @@ pub struct Status {
     /// How long its writes took.
     pub latencies: Latencies,
     /// Writes that are not acknowledged yet.
-    pub on_their_way: u64,
+    pub writes_in_flight: u64,
     /// When its checkpoint was last kept, or was found to say the same; monotonic.
     pub checkpoint_at: Option<Duration>,
     /// Keys of the scope that someone else changed and that were written again.
@@ -228,6 +219,12 @@ pub struct Status {
 }
 
 impl Status {
+    /// The source was seen to end here.
+    pub fn saw_end(&mut self, end: Offset, now: Duration) {
+        self.source_end = end;
+        self.lag.saw(end, now);
+    }
+
     /// The status that a link begins with after its configuration was read again: what is counted
     /// for the whole process goes on.
     #[must_use]
@@ -255,7 +252,7 @@ impl Default for Status {
             lives: 0,
             lag: Lag::default(),
             latencies: Latencies::default(),
-            on_their_way: 0,
+            writes_in_flight: 0,
             checkpoint_at: None,
             repairs: 0,
             drifted: 0,

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use rdkafka::types::RDKafkaRespErr as Refusal;
+use tokio::sync::watch::Receiver;
 
 use schema_mirror::core::dialect::Dialect;
 use schema_mirror::core::filter::SubjectFilter;
+use schema_mirror::core::record::Outgoing;
 use schema_mirror::core::rules::Compatibility;
 use schema_mirror::core::rules::DeleteLimit;
 use schema_mirror::core::rules::DriftPolicy;
@@ -14,6 +16,8 @@ use schema_mirror::core::rules::Placement;
 use schema_mirror::core::rules::References;
 use schema_mirror::core::rules::Rules;
 use schema_mirror::core::subject::ContextName;
+use schema_mirror::kafka::KafkaCluster;
+use schema_mirror::kafka::MockBroker;
 use schema_mirror::kafka::MockPair;
 use schema_mirror::service::clock::SystemClock;
 use schema_mirror::service::definition::ContextNamedBy;
@@ -27,7 +31,6 @@ use schema_mirror::service::supervisor::Assignment;
 use schema_mirror::service::supervisor::Fleet;
 use schema_mirror::service::worker::Goal;
 
-use super::LIMIT;
 use super::TOPIC;
 use super::acked;
 use super::cluster;
@@ -61,7 +64,7 @@ fn definition() -> LinkDefinition {
 }
 
 /// The phases that a link goes through, until it is in one of a name.
-async fn phases_to(status: &mut tokio::sync::watch::Receiver<Status>, word: &str) -> Vec<String> {
+async fn phases_to(status: &mut Receiver<Status>, word: &str) -> Vec<String> {
     soon(async {
         let mut phases = Vec::new();
         loop {
@@ -78,53 +81,100 @@ async fn phases_to(status: &mut tokio::sync::watch::Receiver<Status>, word: &str
     .await
 }
 
+/// Two clusters with a topic each, and the link between them.
+struct Pair {
+    mocks: MockPair,
+    source: KafkaCluster,
+    target: KafkaCluster,
+}
+
+impl Pair {
+    fn start() -> Self {
+        let mocks = MockPair::start().unwrap();
+        let often = [("topic.metadata.refresh.interval.ms", "200")];
+        let source = cluster(&mocks.source, &often);
+        let target = cluster(&mocks.target, &[]);
+        Self { mocks, source, target }
+    }
+
+    fn follow(&self) -> (Fleet, Receiver<Status>) {
+        let assignment = Assignment {
+            definition: definition(),
+            source: self.source.clone(),
+            target: self.target.clone(),
+            write_rate_max: None,
+        };
+        let fleet = Fleet::start(vec![assignment], &SystemClock::start(), Goal::Follow);
+        let status = fleet.watched()[0].status.clone();
+        (fleet, status)
+    }
+
+    /// Writes a version into the source.
+    async fn register(&self) {
+        let mut registry = soon(self.source.append_to(TOPIC, 0)).await.unwrap();
+        let key = br#"{"keytype":"SCHEMA","subject":"s","version":1,"magic":1}"#;
+        let value = br#"{"subject":"s","version":1,"id":7,"schema":"\"int\"","deleted":false}"#;
+        let record = Outgoing { key: key.to_vec(), value: Some(value.to_vec()), ..super::write(0) };
+        soon(registry.append_when_room(&record)).await.unwrap();
+        assert_eq!(acked(&registry, 1).await.acked, 1);
+    }
+
+    /// Waits until that version is in the target.
+    async fn copied(&self) {
+        let mut log = soon(self.target.read(TOPIC, 0, 0)).await.unwrap();
+        soon(async {
+            loop {
+                let batch = log.next().await.unwrap();
+                let is_copy = |key: &[u8]| String::from_utf8_lossy(key).contains(r#"":.source:s""#);
+                if batch.records.iter().any(|record| record.key.as_deref().is_some_and(is_copy)) {
+                    return;
+                }
+            }
+        })
+        .await;
+    }
+}
+
+/// What a broker answers when it is asked for the topic.
+fn say(broker: &MockBroker, answer: Refusal) {
+    broker.with(move |mock| mock.topic_error(TOPIC, answer)).unwrap().unwrap();
+}
+
+async fn end(mut fleet: Fleet) {
+    fleet.shut_down();
+    soon(fleet.join(&mut BTreeMap::new())).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_source_that_is_unknown_for_a_moment_is_followed_on_in_the_same_life() {
-    let pair = MockPair::start().unwrap();
-    let often = [("topic.metadata.refresh.interval.ms", "200")];
-    let source = cluster(&pair.source, &often);
-    let target = cluster(&pair.target, &[]);
-    let assignment = Assignment {
-        definition: definition(),
-        source: source.clone(),
-        target: target.clone(),
-        write_rate_max: None,
-    };
-    let mut fleet = Fleet::start(vec![assignment], &SystemClock::start(), Goal::Follow);
-    let mut status = fleet.watched()[0].status.clone();
+    let pair = Pair::start();
+    let (fleet, mut status) = pair.follow();
     phases_to(&mut status, "running").await;
 
-    let say = |answer: Refusal| {
-        pair.source.with(move |mock| mock.topic_error(TOPIC, answer)).unwrap().unwrap();
-    };
-    say(Refusal::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    say(&pair.mocks.source, Refusal::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
     assert_eq!(phases_to(&mut status, "waiting").await, ["running", "waiting"]);
     let told = format!("{:?}", status.borrow().phase);
     assert!(told.contains("does not exist"), "{told}");
-    say(Refusal::RD_KAFKA_RESP_ERR_NO_ERROR);
+    say(&pair.mocks.source, Refusal::RD_KAFKA_RESP_ERR_NO_ERROR);
     assert_eq!(phases_to(&mut status, "running").await, ["waiting", "running"], "no new life");
 
-    let mut registry = soon(source.append_to(TOPIC, 0)).await.unwrap();
-    let key = br#"{"keytype":"SCHEMA","subject":"s","version":1,"magic":1}"#;
-    let value = br#"{"subject":"s","version":1,"id":7,"schema":"\"int\"","deleted":false}"#;
-    let record = schema_mirror::core::record::Outgoing {
-        key: key.to_vec(),
-        value: Some(value.to_vec()),
-        ..super::write(0)
-    };
-    soon(registry.append_when_room(&record)).await.unwrap();
-    assert_eq!(acked(&registry, 1).await.acked, 1);
-    let mut log = soon(target.read(TOPIC, 0, 0)).await.unwrap();
-    soon(async {
-        loop {
-            let batch = log.next().await.unwrap();
-            let is_copy = |key: &[u8]| String::from_utf8_lossy(key).contains(r#"":.source:s""#);
-            if batch.records.iter().any(|record| record.key.as_deref().is_some_and(is_copy)) {
-                return;
-            }
-        }
-    })
-    .await;
-    fleet.shut_down();
-    tokio::time::timeout(LIMIT, fleet.join(&mut BTreeMap::new())).await.unwrap();
+    pair.register().await;
+    pair.copied().await;
+    end(fleet).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_is_unknown_for_a_moment_halts_no_link_that_may_not_create_it() {
+    let pair = Pair::start();
+    pair.register().await;
+    say(&pair.mocks.target, Refusal::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    let (fleet, mut status) = pair.follow();
+    // A look at both sides has told where the source ends, and has not found the target's topic.
+    soon(status.wait_for(|status| status.lag.offsets() > 0)).await.unwrap();
+    say(&pair.mocks.target, Refusal::RD_KAFKA_RESP_ERR_NO_ERROR);
+    let phases = phases_to(&mut status, "running").await;
+    assert_eq!(phases.first().map(String::as_str), Some("preflight"), "{phases:?}");
+    assert!(!phases.iter().any(|phase| ["halted", "waiting"].contains(&&**phase)), "{phases:?}");
+    pair.copied().await;
+    end(fleet).await;
 }

@@ -2,15 +2,9 @@
 
 use crate::{
     broker::{Broker, shared_source},
-    message::NewRecord,
     mirror::{Mirror, SOURCE_SETTINGS, Scene},
-    records::{schema, version_in},
+    records::{ten_from, version_in},
 };
-
-/// Ten new subjects, numbered from one on.
-fn ten_from(first: u32) -> Vec<NewRecord> {
-    (first..).take(10).map(|id| schema(&format!("s{id}"), 1, id)).collect()
-}
 
 /// Waits until everything up to a subject is in the target.
 #[track_caller]

@@ -32,6 +32,11 @@ pub(crate) fn schema(subject: &str, version: u32, id: u32) -> NewRecord {
     NewRecord::put(&schema_key(subject, version), &value.to_string())
 }
 
+/// Ten new subjects, numbered from one on.
+pub(crate) fn ten_from(first: u32) -> Vec<NewRecord> {
+    (first..).take(10).map(|id| schema(&format!("s{id}"), 1, id)).collect()
+}
+
 /// The same version, soft-deleted.
 pub(crate) fn soft_deleted(subject: &str, version: u32, id: u32) -> NewRecord {
     let mut value = value(subject, version, id);

@@ -19,7 +19,7 @@ use super::world::Sim;
 use super::world::World;
 
 /// How long a broker that is back does not know its topics.
-const SLOW_START: Duration = Duration::from_secs(4);
+const TOPICS_UNKNOWN_FOR: Duration = Duration::from_secs(4);
 
 /// Somebody uses one of the registries that links read.
 pub(crate) fn sources_act(world: &mut World) {
@@ -102,7 +102,7 @@ fn back(world: &mut World, cluster: usize) {
     let back = &mut world.clusters[cluster];
     back.up = true;
     if is_slow {
-        back.starts_until = now + SLOW_START;
+        back.starts_until = now + TOPICS_UNKNOWN_FOR;
     }
 }
 

@@ -131,7 +131,7 @@ pub(crate) enum Release {
 const READ_AHEAD: u64 = 5;
 /// The same for slow starts where a cluster is away.
 const SLOW_START: u64 = 13;
-/// The same for sources that turn over.
+/// For sources that turn over; not chosen by what earlier seeds found.
 const OVERTAKEN: u64 = 0;
 
 /// The run's choices.

@@ -207,8 +207,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
                 status.lag.begin_anew();
                 status.done_before = 0;
             }
-            status.source_end = end;
-            status.lag.saw(end, now);
+            status.saw_end(end, now);
             status.lag.done(done);
         });
     }

@@ -103,7 +103,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             let signal = shutdown.clone();
             let lived = tokio::spawn(async move { life.life(signal).await }).await;
             // What is still on its way then is given up, or found by the next life.
-            self.status.send_modify(|status| status.on_their_way = 0);
+            self.status.send_modify(|status| status.writes_in_flight = 0);
             // Later lives read alone: the shared reading has moved on.
             self.reading = None;
             let stop = match lived {

@@ -258,7 +258,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     async fn take_batch(&mut self, batch: &Batch, tail: &mut Tail) -> Result<(), Stop> {
         self.is_back(tail)?;
         // A record in it may halt the link: what lies behind that one is known to be missing.
-        self.show(tail.next, batch.next.max(tail.end));
+        self.show_end(batch.next.max(tail.end));
         for record in batch.records.iter().filter(|record| record.offset >= tail.next) {
             self.take_source(record).await?;
         }

@@ -234,13 +234,13 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     pub(super) fn show_done(&mut self) -> Offset {
         let next = self.pipeline.done_before();
         let latencies = self.pipeline.take_latencies();
-        let on_their_way = self.pipeline.on_their_way();
+        let writes_in_flight = self.pipeline.writes_in_flight();
         self.worker.status.send_if_modified(|status| {
             let changed = status.done_before != next
-                || status.on_their_way != on_their_way
+                || status.writes_in_flight != writes_in_flight
                 || !latencies.is_empty();
             status.done_before = next;
-            status.on_their_way = on_their_way;
+            status.writes_in_flight = writes_in_flight;
             status.lag.done(next);
             status.latencies.merge(&latencies);
             changed
@@ -251,6 +251,12 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     fn show_checkpoint(&self) {
         let now = self.worker.clock.monotonic();
         self.worker.status.send_modify(|status| status.checkpoint_at = Some(now));
+    }
+
+    /// Shows where the source ends.
+    pub(super) fn show_end(&self, end: Offset) {
+        let now = self.worker.clock.monotonic();
+        self.worker.status.send_modify(|status| status.saw_end(end, now));
     }
 
     /// Shows how far the link is.
@@ -264,8 +270,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         self.worker.status.send_modify(|status| {
             status.counts = self.counts.clone();
             status.source_next = next;
-            status.source_end = end;
-            status.lag.saw(end, now);
+            status.saw_end(end, now);
             status.incidents = Incidents::of(ledger);
             status.held = ledger.held().count();
             status.drifted = ledger.drift().count();
