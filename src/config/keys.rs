@@ -26,6 +26,7 @@ pub const LINK: &[&str] = &[
     "target",
     "context",
     "subjects",
+    "subject_format",
     "fence",
     "references",
     "drift",

@@ -6,6 +6,7 @@
 pub mod dialect;
 pub mod entry;
 pub mod filter;
+pub mod format;
 pub mod json;
 pub mod key;
 pub mod link;
