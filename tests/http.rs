@@ -3,14 +3,18 @@
 #[cfg(test)]
 mod http {
     use std::net::SocketAddr;
+    use std::sync::Arc;
     use std::time::Duration;
 
     use proptest::prelude::*;
     use schema_mirror::api::Board;
     use schema_mirror::api::serve;
+    use schema_mirror::kafka::KafkaCluster;
     use schema_mirror::service::clock::SystemClock;
+    use schema_mirror::service::exporter::Desk;
     use schema_mirror::service::status::Phase;
     use schema_mirror::service::status::Status;
+    use schema_mirror::service::supervisor::Roster;
     use schema_mirror::service::supervisor::Watched;
     use serde_json::Value;
     use tokio::io::AsyncReadExt;
@@ -25,7 +29,8 @@ mod http {
     struct Server {
         address: SocketAddr,
         link: watch::Sender<Status>,
-        _links: watch::Sender<Option<Vec<Watched>>>,
+        _roster: watch::Sender<Roster>,
+        _desk: watch::Sender<Option<Arc<Desk<KafkaCluster, SystemClock>>>>,
     }
 
     impl Server {
@@ -39,10 +44,12 @@ mod http {
                 target: "b".to_owned(),
                 status,
             };
-            let (links, seen) = watch::channel(Some(vec![watched]));
+            let roster = Roster { links: vec![watched], is_complete: true };
+            let (roster, seen) = watch::channel(roster);
+            let (desk, desks) = watch::channel(None);
             let clock = SystemClock::start();
-            tokio::spawn(serve(listener, Board::new(seen, clock), clock));
-            Self { address, link, _links: links }
+            tokio::spawn(serve(listener, Board::new(seen, clock), desks, clock));
+            Self { address, link, _roster: roster, _desk: desk }
         }
 
         /// Sends bytes and takes all that comes back.

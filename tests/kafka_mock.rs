@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod kafka_mock {
+    mod exporters;
     mod lease;
     mod links;
     mod writing;

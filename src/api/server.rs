@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::extract::rejection::QueryRejection;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::middleware::from_fn;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
@@ -25,13 +26,18 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::sync::watch;
 
 use super::board::Board;
+use super::exporters;
+use super::guard::same_site;
 use super::health;
 use super::links;
 use super::metrics;
 use crate::core::record::Offset;
+use crate::service::exporter::Desk;
 use crate::service::ports::Clock;
+use crate::service::ports::Cluster;
 
 /// Connections at once; whoever comes then waits in the system's queue.
 const CONNECTIONS_MAX: usize = 512;
@@ -46,16 +52,33 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// After a connection could not be taken, for want of descriptors say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
+/// Where exporters are asked for; `None` while the configuration is read.
+pub type Desks<C, K> = watch::Receiver<Option<Arc<Desk<C, K>>>>;
+
+/// What all answers need.
 #[derive(Debug)]
-struct Shared<K> {
+pub(super) struct Shared<C, K> {
     board: Board<K>,
     registry: Registry,
+    desks: Desks<C, K>,
+}
+
+impl<C, K> Shared<C, K> {
+    /// The desk of the configuration as it was read last.
+    pub(super) fn desk(&self) -> Option<Arc<Desk<C, K>>> {
+        self.desks.borrow().clone()
+    }
 }
 
 /// Answers until it is cancelled.
-pub async fn serve<K: Clock>(listener: TcpListener, board: Board<K>, clock: K) {
+pub async fn serve<C: Cluster, K: Clock>(
+    listener: TcpListener,
+    board: Board<K>,
+    desks: Desks<C, K>,
+    clock: K,
+) {
     let registry = metrics::registry(board.clone());
-    let router = router(Arc::new(Shared { board, registry }));
+    let router = router(Arc::new(Shared { board, registry, desks }));
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut full = false;
     loop {
@@ -105,24 +128,46 @@ async fn talk<K: Clock>(stream: TcpStream, router: Router, clock: K) {
     }
 }
 
-fn router<K: Clock>(shared: Arc<Shared<K>>) -> Router {
+fn router<C: Cluster, K: Clock>(shared: Arc<Shared<C, K>>) -> Router {
     Router::new()
         .route("/live", get(|| async { "live\n" }))
-        .route("/ready", get(ready::<K>))
-        .route("/metrics", get(scrape::<K>))
-        .route("/links", get(all::<K>))
-        .route("/links/{name}", get(one::<K>))
-        .route("/links/{name}/caught-up", get(caught_up::<K>))
+        .route("/ready", get(ready::<C, K>))
+        .route("/metrics", get(scrape::<C, K>))
+        .route("/links", get(all::<C, K>))
+        .route("/links/{name}", get(one::<C, K>))
+        .route("/links/{name}/caught-up", get(caught_up::<C, K>))
+        .route("/clusters", get(clusters::<C, K>))
+        .merge(exporters::routes::<C, K>())
         .fallback(nothing)
-        .method_not_allowed_fallback(read_only)
+        .method_not_allowed_fallback(other_method)
+        .layer(from_fn(same_site))
         .with_state(shared)
 }
 
-async fn ready<K: Clock>(State(shared): State<Arc<Shared<K>>>) -> Response {
+/// A cluster that links can be made between.
+#[derive(Debug, Serialize)]
+struct ClusterAnswer {
+    name: String,
+    registry_urls: Vec<String>,
+}
+
+async fn clusters<C: Cluster, K: Clock>(State(shared): State<Arc<Shared<C, K>>>) -> Response {
+    let desk = shared.desk();
+    let known = desk.iter().flat_map(|desk| desk.clusters());
+    let answers: Vec<ClusterAnswer> = known
+        .map(|(name, endpoint)| ClusterAnswer {
+            name: name.to_owned(),
+            registry_urls: endpoint.registry_urls.iter().map(ToString::to_string).collect(),
+        })
+        .collect();
+    Json(answers).into_response()
+}
+
+async fn ready<C: Cluster, K: Clock>(State(shared): State<Arc<Shared<C, K>>>) -> Response {
     health::ready(&shared.board).into_response()
 }
 
-async fn scrape<K: Clock>(State(shared): State<Arc<Shared<K>>>) -> Response {
+async fn scrape<C: Cluster, K: Clock>(State(shared): State<Arc<Shared<C, K>>>) -> Response {
     match metrics::text(&shared.registry) {
         Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(fault) => {
@@ -132,11 +177,14 @@ async fn scrape<K: Clock>(State(shared): State<Arc<Shared<K>>>) -> Response {
     }
 }
 
-async fn all<K: Clock>(State(shared): State<Arc<Shared<K>>>) -> Response {
+async fn all<C: Cluster, K: Clock>(State(shared): State<Arc<Shared<C, K>>>) -> Response {
     Json(links::links(&shared.board)).into_response()
 }
 
-async fn one<K: Clock>(State(shared): State<Arc<Shared<K>>>, Path(name): Path<String>) -> Response {
+async fn one<C: Cluster, K: Clock>(
+    State(shared): State<Arc<Shared<C, K>>>,
+    Path(name): Path<String>,
+) -> Response {
     of_a_link(links::link(&shared.board, &name))
 }
 
@@ -146,8 +194,8 @@ struct UpTo {
     offset: Option<Offset>,
 }
 
-async fn caught_up<K: Clock>(
-    State(shared): State<Arc<Shared<K>>>,
+async fn caught_up<C: Cluster, K: Clock>(
+    State(shared): State<Arc<Shared<C, K>>>,
     Path(name): Path<String>,
     up_to: Result<Query<UpTo>, QueryRejection>,
 ) -> Response {
@@ -174,15 +222,15 @@ fn of_a_link(answer: Option<impl Serialize>) -> Response {
 async fn nothing() -> Response {
     error(
         StatusCode::NOT_FOUND,
-        "there are /links, /links/{name}, /links/{name}/caught-up, /metrics, /ready and /live",
+        "there are /links, /links/{name}, /links/{name}/caught-up, /clusters, /{cluster}/exporters, \
+         /metrics, /ready and /live",
     )
 }
 
-async fn read_only() -> Response {
-    error(StatusCode::METHOD_NOT_ALLOWED, "everything here is read with GET")
+async fn other_method() -> Response {
+    error(StatusCode::METHOD_NOT_ALLOWED, "this path takes other methods, see the header Allow")
 }
 
-fn error(code: StatusCode, message: &'static str) -> Response {
-    let document = serde_json::json!({ "error_code": code.as_u16(), "message": message });
-    (code, Json(document)).into_response()
+fn error(status: StatusCode, message: &str) -> Response {
+    super::answer::error(status, u32::from(status.as_u16()), message)
 }

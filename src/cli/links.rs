@@ -84,8 +84,12 @@ pub(super) fn assignments(
 ) -> Result<Vec<Link>, Unusable> {
     let (config, names) = read(from)?;
     check(&config, names, from)?;
-    let instance = config.instance.clone().unwrap_or_else(|| host_name(&ProcessEnvironment));
-    links_of(&config, names, releases, &instance, clock)
+    links_of(&config, names, releases, &instance_of(&config), clock)
+}
+
+/// What this process is called among those that stand by for it.
+pub(super) fn instance_of(config: &Config) -> String {
+    config.instance.clone().unwrap_or_else(|| host_name(&ProcessEnvironment))
 }
 
 /// What is to be served.
@@ -93,18 +97,8 @@ pub(super) fn http_of(from: &LinkSource) -> Result<HttpConfig, Unusable> {
     Ok(read(from)?.0.http)
 }
 
-/// The clusters of the links that are asked for.
-pub(super) fn clusters_of(from: &LinkSource) -> Result<Vec<ClusterConfig>, Unusable> {
-    let (config, names) = read(from)?;
-    let links = config.select(names)?;
-    let is_used = |cluster: &&ClusterConfig| {
-        links.iter().any(|link| [&link.source, &link.target].contains(&&cluster.name))
-    };
-    Ok(config.clusters.values().filter(is_used).cloned().collect())
-}
-
 /// Reads the file, or the flags, and gives the names of links that are asked for.
-fn read(from: &LinkSource) -> Result<(Config, &[String]), ConfigError> {
+pub(super) fn read(from: &LinkSource) -> Result<(Config, &[String]), ConfigError> {
     match from {
         LinkSource::File { file, names } => Ok((load(file)?, names.as_slice())),
         LinkSource::Flags(link) => Ok((Config::for_one_link(link, &ProcessEnvironment)?, &[])),

@@ -17,6 +17,7 @@ mod round;
 mod run;
 mod signals;
 mod supervised;
+mod team;
 mod typed;
 
 use std::ffi::OsString;

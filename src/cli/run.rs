@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::api;
 use crate::api::Board;
+use crate::api::Desks;
 use crate::cli::args::LinkSource;
 use crate::cli::args::Releases;
 use crate::cli::exit;
@@ -19,16 +20,17 @@ use crate::cli::signals::Signals;
 use crate::cli::signals::Told;
 use crate::cli::supervised::tell_of_the_end;
 use crate::cli::supervised::tell_when_ready;
+use crate::cli::team::Shown;
+use crate::cli::team::Team;
 use crate::config::Change;
 use crate::config::Files;
 use crate::config::HttpConfig;
 use crate::config::ProcessEnvironment;
+use crate::kafka::KafkaCluster;
 use crate::service::clock::SystemClock;
 use crate::service::ports::Clock;
-use crate::service::supervisor::Fleet;
-use crate::service::supervisor::Watched;
+use crate::service::supervisor::Roster;
 use crate::service::worker::End;
-use crate::service::worker::Goal;
 
 /// How often files with certificates, keys and secrets are looked at: what is replaced has to be
 /// taken long before the old one expires, and looking costs a read of some kilobytes.
@@ -45,17 +47,19 @@ pub(super) async fn run(
     let round = Round::read(links, releases, clock)?;
     let served = http_of(links)?;
     let served = http.map_or(Ok(served), |place| served.at(place))?;
-    let (shown, watched) = watch::channel(None);
+    let (roster, watched) = watch::channel(Roster::default());
+    let (desk, desks) = watch::channel(None);
     let board = Board::new(watched, clock);
-    let _served = serve(served, board.clone(), clock).await?;
+    let _served = serve(served, board.clone(), desks, clock).await?;
     let _ready = Task(tokio::spawn(tell_when_ready(board, clock)));
-    rounds(links, round, &mut signals, &shown, clock).await
+    rounds(links, round, &mut signals, &Shown { roster, desk }, clock).await
 }
 
 /// Begins to answer.
 async fn serve(
     http: HttpConfig,
     board: Board<SystemClock>,
+    desks: Desks<KafkaCluster, SystemClock>,
     clock: SystemClock,
 ) -> Result<Option<Task>, Unusable> {
     let Some(address) = http.listen else { return Ok(None) };
@@ -65,7 +69,7 @@ async fn serve(
     };
     let address = listener.local_addr().map_err(|reason| Unusable::Http { address, reason })?;
     tracing::info!(%address, "listening");
-    Ok(Some(Task(tokio::spawn(api::serve(listener, board, clock)))))
+    Ok(Some(Task(tokio::spawn(api::serve(listener, board, desks, clock)))))
 }
 
 /// A task that ends when this is dropped.
@@ -81,29 +85,26 @@ async fn rounds(
     links: &LinkSource,
     mut round: Round,
     signals: &mut Signals,
-    shown: &watch::Sender<Option<Vec<Watched>>>,
+    shown: &Shown,
     clock: SystemClock,
 ) -> Result<u8, Unusable> {
     let mut before = Vec::new();
     loop {
-        let Round { links: assigned, mut files } = round;
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), links = assigned.len(), "started");
-        let mut fleet = Fleet::start_after(&before, assigned, &clock, Goal::Follow);
-        shown.send_replace(Some(fleet.watched().to_vec()));
+        let (mut team, mut files) = Team::start(round, &before, shown, clock);
         let mut ends = BTreeMap::new();
         let next = tokio::select! {
-            () = fleet.join(&mut ends) => Next::End,
+            () = team.join(&mut ends) => Next::End,
             next = told(links, signals, &mut files, clock) => next,
         };
-        fleet.shut_down();
+        team.shut_down();
         let next = tokio::select! {
-            () = fleet.join(&mut ends) => next,
+            () = team.join(&mut ends) => next,
             () = signals.told_to_end() => Next::End,
         };
-        fleet.join(&mut ends).await;
-        before = fleet.watched().to_vec();
+        team.join(&mut ends).await;
+        before = team.watched().to_vec();
         match next {
-            Next::Round(next) => round = next,
+            Next::Round(next) => round = *next,
             Next::End => {
                 tracing::info!("ended");
                 return Ok(code_of(ends.values()));
@@ -115,7 +116,7 @@ async fn rounds(
 /// What comes after the links have ended.
 enum Next {
     /// These links.
-    Round(Round),
+    Round(Box<Round>),
     /// Nothing.
     End,
 }
@@ -143,7 +144,7 @@ async fn told(
             Some(Told::ReadAgain) => match Round::read(links, Releases::default(), clock) {
                 Ok(round) => {
                     tracing::info!("configuration read again; links start anew with it");
-                    return Next::Round(round);
+                    return Next::Round(Box::new(round));
                 }
                 Err(wrong) => {
                     tracing::error!(reason = %wrong, "configuration is wrong; links go on with the old one");
@@ -152,7 +153,7 @@ async fn told(
             None => {
                 let changes = files.look(&ProcessEnvironment);
                 if let Some(round) = renewed(links, &changes, clock) {
-                    return Next::Round(round);
+                    return Next::Round(Box::new(round));
                 }
             }
         }

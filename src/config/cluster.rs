@@ -12,6 +12,7 @@ use crate::config::section::Section;
 use crate::config::words;
 use crate::config::words::WriteRate;
 use crate::core::dialect::Dialect;
+use crate::core::registry_url::RegistryUrl;
 use crate::core::rules::Compatibility;
 
 /// Where Confluent's registry and Karapace keep their state unless told otherwise.
@@ -38,6 +39,8 @@ pub struct ClusterConfig {
     pub create_topics: bool,
     /// How fast it may be written, by this process and by all its links together.
     pub write_rate_max: WriteRate,
+    /// Where registries of this topic answer; links that are made over REST name the cluster by them.
+    pub registry_urls: Vec<RegistryUrl>,
     /// librdkafka's own properties.
     pub kafka: Properties,
 }
@@ -55,6 +58,7 @@ impl ClusterConfig {
             default_compatibility: Compatibility::Backward,
             create_topics: true,
             write_rate_max: WriteRate::default(),
+            registry_urls: Vec::new(),
             kafka: Properties::new(),
         }
     }
@@ -109,6 +113,7 @@ pub(super) fn read_cluster(
         ),
         create_topics: section.or("create_topics", fallback.create_topics, words::switch),
         write_rate_max: section.or("write_rate_max", fallback.write_rate_max, words::write_rate),
+        registry_urls: section.or("registry_urls", fallback.registry_urls, registry_urls),
         ..fallback
     };
     if let Some(properties) = section.raw("kafka") {
@@ -121,6 +126,22 @@ pub(super) fn read_cluster(
         section.refuse("state_topic", Refusal::new(wrong, right));
     }
     (defects.len() == given).then_some(cluster)
+}
+
+fn registry_urls(value: &Value) -> Result<Vec<RegistryUrl>, Refusal> {
+    let right = "write a list of addresses, such as [\"http://registry:8081\"]";
+    let refuse = |wrong: String| Refusal::new(wrong, right);
+    let Some(items) = value.as_array() else {
+        return Err(refuse(format!("{} is not a list of addresses", words::kind(value))));
+    };
+    let read = |item: &Value| match item.as_str().map(RegistryUrl::parse) {
+        Some(Ok(url)) => Ok(url),
+        // What is no address may hold a login all the same.
+        Some(Err(_)) | None => {
+            Err(refuse("one of them is not an address of a registry".to_owned()))
+        }
+    };
+    items.iter().map(read).collect()
 }
 
 pub(super) fn dialect(value: &Value) -> Result<Dialect, Refusal> {

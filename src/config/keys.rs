@@ -16,6 +16,7 @@ pub const CLUSTER: &[&str] = &[
     "default_compatibility",
     "create_topics",
     "write_rate_max",
+    "registry_urls",
     "kafka",
 ];
 

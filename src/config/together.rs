@@ -29,6 +29,13 @@ pub(super) fn check_clusters(clusters: &Clusters, defects: &mut Vec<Defect>) {
                 let path = format!("clusters.{}.state_topic", one.name);
                 defects.push(Refusal::new(wrong, right).at(path));
             }
+            let shared = one.registry_urls.iter().find(|url| other.registry_urls.contains(url));
+            if let Some(url) = shared {
+                let wrong = format!("{url} is given for cluster {}, too", other.name);
+                let right = "a link that names it could mean either: write it once";
+                let path = format!("clusters.{}.registry_urls", one.name);
+                defects.push(Refusal::new(wrong, right).at(path));
+            }
         }
     }
 }

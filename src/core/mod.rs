@@ -12,6 +12,7 @@ pub mod key;
 pub mod link;
 pub mod provenance;
 pub mod record;
+pub mod registry_url;
 pub mod rules;
 pub mod subject;
 pub mod value;

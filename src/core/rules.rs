@@ -8,6 +8,17 @@ use crate::core::format::SubjectFormat;
 use crate::core::subject::ContextName;
 use crate::core::subject::Subject;
 
+/// Longer names don't fit into the names of groups.
+pub const LINK_NAME_CHARS_MAX: usize = 100;
+
+/// Whether a link can have this name: letters, digits, `-`, `_` and `.`; not what paths are made of.
+#[must_use]
+pub fn is_link_name(given: &str) -> bool {
+    let in_alphabet = given.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    let is_sized = (1..=LINK_NAME_CHARS_MAX).contains(&given.len());
+    in_alphabet && is_sized && given != "." && given != ".."
+}
+
 /// Where the source's subjects stand in the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Placement {

@@ -3,6 +3,8 @@
 pub mod clock;
 pub mod compare;
 pub mod definition;
+pub mod exported;
+pub mod exporter;
 pub mod ground;
 pub mod inspect;
 pub mod lag;

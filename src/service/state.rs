@@ -14,6 +14,7 @@ use crate::core::record::Outgoing;
 use crate::core::record::Record;
 use crate::core::rules::Scope;
 use crate::core::value::Digest;
+use crate::service::exported::Exported;
 use crate::service::ports::TopicSpec;
 
 /// Partitions of our topic: each scope belongs to one, whose owner in the group may write it.
@@ -63,6 +64,9 @@ pub struct Checkpoint {
     pub source_topic_id: Option<String>,
     /// Everything before this source offset is in the target.
     pub next: Offset,
+    /// The newest record that the link copied, or found there.
+    #[serde(default)]
+    pub exported: Option<Exported>,
     /// The first offset that the source's log held.
     pub log_start: Offset,
     /// Fingerprint of the link's definition.
@@ -133,10 +137,13 @@ pub struct NewerFormat {
     pub format: u64,
 }
 
+/// The key of a record of our topic.
 #[derive(Debug, Serialize, Deserialize)]
-struct StateKey {
-    kind: String,
-    scope: String,
+pub(in crate::service) struct StateKey {
+    /// What kind of record it is.
+    pub(in crate::service) kind: String,
+    /// What it is about: a scope, or for an exporter `source/name`.
+    pub(in crate::service) scope: String,
 }
 
 impl State {

@@ -8,6 +8,7 @@ use crate::core::link::Outcome;
 use crate::core::link::ledger::About;
 use crate::core::link::ledger::Ledger;
 use crate::core::record::Offset;
+use crate::service::exported::Exported;
 use crate::service::lag::Lag;
 use crate::service::latency::Latencies;
 
@@ -192,6 +193,8 @@ pub struct Status {
     pub source_end: Offset,
     /// Everything before this source offset is in the target.
     pub done_before: Offset,
+    /// The newest record that the link copied, or found there; `None` before the first.
+    pub exported: Option<Exported>,
     /// When it came to where it is in its life; monotonic.
     pub since: Duration,
     /// It ran, halted or was done once since the process started.
@@ -232,6 +235,7 @@ impl Status {
         Self {
             counts: self.counts.written_only(),
             lives: self.lives,
+            exported: self.exported,
             latencies: self.latencies.clone(),
             repairs: self.repairs,
             ..Self::default()
@@ -247,6 +251,7 @@ impl Default for Status {
             source_next: 0,
             source_end: 0,
             done_before: 0,
+            exported: None,
             since: Duration::ZERO,
             settled: false,
             lives: 0,

@@ -22,6 +22,7 @@ use crate::core::record::Offset;
 use crate::service::compare::recall_deletes;
 use crate::service::definition::ContextNamedBy;
 use crate::service::definition::LinkDefinition;
+use crate::service::exported::Exports;
 use crate::service::ground::Ground;
 use crate::service::ground::read_to_end;
 use crate::service::past::history;
@@ -97,6 +98,7 @@ pub(super) struct Life<C: Cluster, K: Clock> {
     /// Our own topic as it was read when the lease had begun, until the scope is claimed.
     pub(super) state: State,
     pub(super) counts: Counts,
+    pub(super) exports: Exports,
     /// The target's log was read to here.
     pub(super) target_next: Offset,
     /// The target takes no larger record.
@@ -172,7 +174,6 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         let (now, wall_ms) = (self.clock.monotonic(), self.clock.wall_ms());
         recall_deletes(&mut link, checkpoint.as_ref(), now, wall_ms);
         self.show_begun(&ground, checkpoint.as_ref());
-        let claim = unmade_claim(&definition, &ground, past.adopted_below);
         let record_limit = appender.record_limit();
         Ok(Box::new(Life {
             fetcher: Fetcher::new(self.source.clone(), &definition.source_topic),
@@ -181,11 +182,12 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             live_appender,
             old_end: OldEnd::Unseen,
             keeper,
-            claim,
+            claim: unmade_claim(&definition, &ground, past.adopted_below),
             folded: None,
             checkpoint,
             state,
             counts: self.status.borrow().counts.written_only(),
+            exports: Exports::default(),
             target_next,
             record_limit,
             wall_ms: self.clock.wall_ms(),
@@ -209,6 +211,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             }
             status.saw_end(end, now);
             status.lag.done(done);
+            status.exported = checkpoint.filter(|_| counts).and_then(|kept| kept.exported);
         });
     }
 

@@ -267,7 +267,7 @@ enum After {
 }
 
 /// Waits until the signal to end is given, or nobody can give it any more.
-pub(super) async fn wait_for(shutdown: &mut watch::Receiver<bool>) {
+pub(in crate::service) async fn wait_for(shutdown: &mut watch::Receiver<bool>) {
     // The sender is gone only when the process ends.
     drop(shutdown.wait_for(|told| *told).await);
 }

@@ -1,0 +1,62 @@
+//! Calls that change something, made by a page that someone happens to look at: they are refused.
+
+use axum::extract::Request;
+use axum::http::HeaderMap;
+use axum::http::Method;
+use axum::http::StatusCode;
+use axum::http::header::HOST;
+use axum::http::header::ORIGIN;
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::answer::error;
+
+/// Lets through what changes nothing, and what no other site's page has sent.
+pub(super) async fn same_site(request: Request, next: Next) -> Response {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if reads || !is_cross_site(request.headers()) {
+        return next.run(request).await;
+    }
+    let message =
+        "a page of another site sent this; changes are taken from this one and from tools only";
+    error(StatusCode::FORBIDDEN, 403, message)
+}
+
+/// Browsers say where a request comes from, tools don't.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    let said = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("unreadable"));
+    if said("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none")) {
+        return true;
+    }
+    let Some(origin) = said(ORIGIN.as_str()) else { return false };
+    let host = said(HOST.as_str()).unwrap_or_default();
+    origin.split_once("://").is_none_or(|(_, from)| from != host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(given: &[(&'static str, &str)], sender: &str) {
+        let mut headers = HeaderMap::new();
+        for (name, value) in given {
+            headers.insert(*name, value.parse().unwrap());
+        }
+        let told = if is_cross_site(&headers) { "another site" } else { "ours" };
+        assert_eq!(told, sender, "{given:?}");
+    }
+
+    #[test]
+    fn a_page_of_another_site_is_told_from_tools_and_from_our_own() {
+        check(&[("host", "a:1")], "ours");
+        check(
+            &[("host", "a:1"), ("origin", "http://a:1"), ("sec-fetch-site", "same-origin")],
+            "ours",
+        );
+        check(&[("host", "a:1"), ("origin", "http://evil")], "another site");
+        check(&[("host", "a:1"), ("origin", "null")], "another site");
+        check(&[("host", "a:1"), ("sec-fetch-site", "cross-site")], "another site");
+        check(&[("host", "a:1"), ("sec-fetch-site", "same-site")], "another site");
+    }
+}

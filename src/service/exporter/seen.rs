@@ -1,0 +1,129 @@
+//! What exporters are doing, in Schema Linking's words.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
+use super::ContextType;
+use super::shelf::Id;
+use crate::service::exported::Exported;
+use crate::service::status::Phase;
+use crate::service::status::Status;
+use crate::service::supervisor::Watched;
+
+/// Where an exporter is. There is no state for a fault: what failed is paused, with its cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExporterState {
+    /// It has not caught up yet.
+    Starting,
+    /// It follows its source.
+    Running,
+    /// It stands still.
+    Paused,
+}
+
+impl ExporterState {
+    /// As Schema Linking spells it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Starting => "STARTING",
+            Self::Running => "RUNNING",
+            Self::Paused => "PAUSED",
+        }
+    }
+}
+
+/// What an exporter is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExporterStatus {
+    /// Where it is.
+    pub state: ExporterState,
+    /// The newest record of the source that it copied, if there is one.
+    pub exported: Option<Exported>,
+    /// Why it stands still, or waits.
+    pub trace: Option<String>,
+}
+
+impl ExporterStatus {
+    /// It stands still for a reason.
+    pub(super) fn paused(trace: String) -> Self {
+        Self { state: ExporterState::Paused, exported: None, trace: Some(trace) }
+    }
+
+    pub(super) fn of(status: &Status) -> Self {
+        let (state, trace) = match &status.phase {
+            Phase::Running => (ExporterState::Running, None),
+            Phase::Halted(reason) => (ExporterState::Paused, Some(reason.clone())),
+            Phase::Waiting(reason) => (ExporterState::Starting, Some(reason.clone())),
+            Phase::Preflight
+            | Phase::Standby
+            | Phase::ReadingTarget
+            | Phase::ReadingSource
+            | Phase::Reconciling
+            | Phase::CatchingUp
+            | Phase::Done => (ExporterState::Starting, None),
+        };
+        Self { state, exported: status.exported, trace }
+    }
+}
+
+/// An exporter as it is described to whoever asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// Its name.
+    pub name: String,
+    /// Which subjects.
+    pub subjects: Vec<String>,
+    /// Where they go.
+    pub context_type: ContextType,
+    /// The context, as it was given.
+    pub context: Option<String>,
+    /// What they are called.
+    pub subject_rename_format: Option<String>,
+    /// What keys of encryption are called.
+    pub kek_rename_format: Option<String>,
+    /// Its configuration, without credentials.
+    pub config: BTreeMap<String, String>,
+}
+
+/// A link of the configuration's file: seen like an exporter of its source, and changed in the file.
+#[derive(Debug, Clone)]
+pub struct FixedLink {
+    /// The cluster that it reads.
+    pub source: String,
+    /// The cluster that it writes.
+    pub target: String,
+    /// What it does.
+    pub described: Described,
+    /// What it is doing.
+    pub watched: Watched,
+}
+
+/// What links of this process show, by their names.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Posts(Arc<Mutex<BTreeMap<Id, Watched>>>);
+
+impl Posts {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Id, Watched>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn of(&self, id: &Id) -> Option<Watched> {
+        self.lock().get(id).cloned()
+    }
+
+    pub(super) fn put(&self, id: Id, watched: Watched) {
+        self.lock().insert(id, watched);
+    }
+
+    pub(super) fn keep_only(&self, stays: impl Fn(&Id) -> bool) {
+        self.lock().retain(|id, _| stays(id));
+    }
+
+    pub(super) fn watched(&self) -> Vec<Watched> {
+        self.lock().values().cloned().collect()
+    }
+}
