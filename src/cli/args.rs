@@ -8,6 +8,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::cli::exit;
+use crate::cli::exporter::Words;
 use crate::cli::typed::ConfigFile;
 use crate::cli::typed::InspectFlags;
 use crate::cli::typed::LinkFlags;
@@ -73,6 +74,8 @@ pub enum Command {
     },
     /// Say what a schemas topic holds.
     Inspect(Inspection),
+    /// Make, change and show links of a running process, in Schema Linking's words.
+    Exporter(Box<Words>),
     /// Show it all without Kafka.
     Demo,
     /// Check a file.
@@ -181,6 +184,10 @@ fn meaning(typed: Typed) -> Result<Args, String> {
         TypedCommand::Inspect(flags) => {
             refuse_file(config, "inspect reads no file: it takes --brokers, without --config")?;
             Command::Inspect(inspection(flags)?)
+        }
+        TypedCommand::Exporter(words) => {
+            refuse_file(config, "exporter reads no file: leave --config out")?;
+            Command::Exporter(words)
         }
         TypedCommand::Demo => {
             refuse_file(config, "demo reads no file: leave --config out")?;

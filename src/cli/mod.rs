@@ -6,6 +6,7 @@ mod compared;
 mod core_dump;
 mod demo;
 pub mod exit;
+pub mod exporter;
 pub mod inspect;
 mod links;
 mod logging;
@@ -27,7 +28,9 @@ use tokio::runtime::Builder;
 use crate::cli::args::Args;
 use crate::cli::args::Command;
 use crate::cli::args::LinkSource;
+use crate::cli::args::LogFormat;
 use crate::cli::args::Output;
+use crate::cli::args::UsageError;
 use crate::cli::args::parse_args;
 use crate::cli::links::Unusable;
 use crate::kafka::wait_left;
@@ -43,7 +46,9 @@ where
     I::Item: Into<OsString>,
 {
     core_dump::forbid();
-    let args = match parse_args(words) {
+    let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+    let read = if exporter::is_called(&words) { parse_exporter(&words) } else { parse_args(words) };
+    let args = match read {
         Ok(args) => args,
         Err(usage) if usage.code == exit::DONE => {
             output::answer(&usage.text);
@@ -57,6 +62,8 @@ where
     let log = match args.command {
         // What its links warn of is a part of the story; it must not run into it.
         Command::Demo => logging::keep_warnings(),
+        // Its answers are all there is to say.
+        Command::Exporter(_) => logging::Kept::default(),
         Command::Run { .. }
         | Command::Backfill { .. }
         | Command::Plan { .. }
@@ -84,6 +91,12 @@ where
     }
 }
 
+/// What `schema-exporter` is told, as the other name of the binary takes it.
+fn parse_exporter(words: &[OsString]) -> Result<Args, UsageError> {
+    let command = Command::Exporter(Box::new(exporter::parse(words)?));
+    Ok(Args { output: Output::Table, log_format: LogFormat::Text, command })
+}
+
 async fn execute(args: Args, log: logging::Kept) -> u8 {
     let clock = SystemClock::start();
     // `run` gives no answer: whoever starts it reads the log.
@@ -95,6 +108,7 @@ async fn execute(args: Args, log: logging::Kept) -> u8 {
         | Command::Preflight { .. }
         | Command::Inspect(_)
         | Command::Demo
+        | Command::Exporter(_)
         | Command::ConfigCheck { .. } => args.output,
     };
     let done = match args.command {
@@ -111,6 +125,7 @@ async fn execute(args: Args, log: logging::Kept) -> u8 {
         Command::Verify { links } => compared::verify(&links, args.output, clock).await,
         Command::Preflight { links } => preflight::preflight(&links, args.output, clock).await,
         Command::Inspect(what) => inspect::run(&what, args.output, clock).await,
+        Command::Exporter(words) => Ok(exporter::run(&words).await),
         Command::Demo => Ok(Box::pin(demo::demo(args.output, log, clock)).await),
     };
     done.unwrap_or_else(|wrong| {
