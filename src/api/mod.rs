@@ -1,8 +1,8 @@
-//! What is seen from outside, over HTTP: whether the process lives, whether its links are ready, and
-//! what they are doing.
+//! What is seen from outside, over HTTP: whether the process lives, whether its links are ready, what
+//! they are doing, and what Schema Linking's clients ask for.
 //!
-//! Nothing here changes anything, so there is nothing to protect but the facts themselves; a
-//! listener that others can reach wants the word of the configuration (`http.insecure`).
+//! Nobody is asked for a login: a listener that others can reach wants the word of the configuration
+//! (`http.insecure`).
 
 mod answer;
 mod board;

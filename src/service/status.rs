@@ -33,6 +33,8 @@ pub enum Phase {
     Waiting(String),
     /// It stands still until an operator decides.
     Halted(String),
+    /// It stands still because an operator wants it so.
+    Paused,
     /// It has done what it was asked for.
     Done,
 }
@@ -51,6 +53,7 @@ impl Phase {
             Self::Running => "running",
             Self::Waiting(_) => "waiting",
             Self::Halted(_) => "halted",
+            Self::Paused => "paused",
             Self::Done => "done",
         }
     }
@@ -58,7 +61,7 @@ impl Phase {
     /// Whether a link that is here has reconciled, or says why it does not.
     #[must_use]
     pub fn settles(&self) -> bool {
-        matches!(self, Self::Running | Self::Halted(_) | Self::Done)
+        matches!(self, Self::Running | Self::Halted(_) | Self::Paused | Self::Done)
     }
 
     /// The reason for standing still, or waiting.
@@ -73,6 +76,7 @@ impl Phase {
             | Self::Reconciling
             | Self::CatchingUp
             | Self::Running
+            | Self::Paused
             | Self::Done => "",
         }
     }

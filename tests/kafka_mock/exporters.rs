@@ -211,8 +211,12 @@ async fn an_exporter_is_made_copies_pauses_goes_on_and_is_deleted() {
     assert_eq!(process.ask("DELETE", "/to-target", Value::Null).await.0, 204);
     let (code, gone) = process.get("/to-target/status").await;
     assert_eq!((code, &gone["error_code"]), (404, &json!(40450)));
-    process.end().await;
     assert_eq!(subjects_of_target(&mocks).await.len(), 1, "the copy stays");
+    let mut heir = link("heir");
+    heir["config"]["mirror.adopt"] = json!("true");
+    assert_eq!(process.ask("POST", "", heir).await.0, 200, "the scope is free");
+    process.until("heir", "RUNNING").await;
+    process.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

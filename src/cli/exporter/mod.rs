@@ -111,7 +111,14 @@ async fn asked(method: Method, url: &str, body: Option<&Value>) -> Result<Value,
     let message = body.get("message").and_then(Value::as_str).unwrap_or("no reason is given");
     let code = body.get("error_code").and_then(Value::as_u64);
     let code = code.unwrap_or_else(|| u64::from(status.as_u16()));
-    Err(NoAnswer(format!("{}; error code: {code}", output::visible(message))))
+    // A registry, or anything else, has no such path.
+    let hint = if code == 404 {
+        "; it takes the address of a schema-mirror and one of its clusters, http://HOST:8080/CLUSTER, or \
+         SCHEMA_MIRROR_URL"
+    } else {
+        ""
+    };
+    Err(NoAnswer(format!("{}; error code: {code}{hint}", output::visible(message))))
 }
 
 /// Where the exporters of the source are.

@@ -151,7 +151,14 @@ impl<C: Cluster, K: Clock> Crew<C, K> {
 
     fn ended(&self, ended: Result<Id, tokio::task::JoinError>, working: &mut BTreeMap<Id, Post>) {
         match ended {
-            Ok(id) => drop(working.remove(&id)),
+            Ok(id) => {
+                working.remove(&id);
+                let kept = self.shelf.find(&id.0, &id.1);
+                if kept.iter().any(|kept| kept.exporter.wanted == Wanted::Paused) {
+                    tracing::info!(link = %id.1, "paused");
+                    self.posts.pause(&id, self.clock.monotonic());
+                }
+            }
             // A worker catches its own panics.
             Err(panic) => tracing::error!(reason = %panic, "a link's task ended without a word"),
         }

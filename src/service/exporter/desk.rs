@@ -21,6 +21,7 @@ use super::crew::is_target;
 use super::endpoint::named;
 use super::seen::Posts;
 use super::shelf::Kept;
+use super::shelf::PARTITION;
 use super::shelf::Shelf;
 use crate::core::rules::is_link_name;
 use crate::service::exported::Exported;
@@ -301,6 +302,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         }
         for kept in all {
             self.take_away(&kept.target, &kept.exporter).await?;
+            self.forget(self.target(&kept.target)?, name).await?;
         }
         tracing::info!(link = name, source, "link deleted; what it copied stays");
         Ok(())
@@ -399,7 +401,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     async fn keep(&self, target: &Endpoint<C>, exporter: &Exporter) -> Result<(), Refused> {
         let Exporter { source, name, revision, .. } = exporter;
         let cluster = target.cluster.name();
-        self.append(target, &Kept::record(exporter)).await?;
+        self.append(target, PARTITION, &Kept::record(exporter)).await?;
         self.read_back(target, |shelf| {
             let kept = shelf.find(source, name);
             kept.iter().any(|kept| kept.target == cluster && kept.exporter.revision >= *revision)
@@ -410,7 +412,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     async fn take_away(&self, target: &str, exporter: &Exporter) -> Result<(), Refused> {
         let Exporter { source, name, .. } = exporter;
         let endpoint = self.target(target)?;
-        self.append(endpoint, &Kept::withdrawal(exporter)).await?;
+        self.append(endpoint, PARTITION, &Kept::withdrawal(exporter)).await?;
         self.read_back(endpoint, |shelf| {
             !shelf.find(source, name).iter().any(|kept| kept.target == target)
         })

@@ -1,26 +1,36 @@
 //! Writing definitions into our own topic, and waiting for them to be there.
 
+use std::time::Duration;
+
 use super::Desk;
 use super::Endpoint;
 use super::Refused;
 use super::desk::READ_BACK_WITHIN;
-use super::shelf::PARTITION;
 use super::shelf::Shelf;
 use crate::core::record::Outgoing;
+use crate::service::past::read_state_if_there;
+use crate::service::pipeline::Stop;
 use crate::service::ports::Appender;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
+use crate::service::state::Checkpoint;
+use crate::service::state::group_of;
+use crate::service::state::partition_of;
+
+/// Between two looks at a group that is being left.
+const LEFT_PAUSE: Duration = Duration::from_millis(200);
 
 impl<C: Cluster, K: Clock> Desk<C, K> {
     /// Appends to our topic on a cluster and waits for the acknowledgement.
     pub(super) async fn append(
         &self,
         target: &Endpoint<C>,
+        partition: i32,
         record: &Outgoing,
     ) -> Result<(), Refused> {
-        let mut keeper = target.cluster.keep_in(&target.state_topic, PARTITION).await?;
+        let mut keeper = target.cluster.keep_in(&target.state_topic, partition).await?;
         let number = keeper.append_when_room(record).await?;
         let deadline = self.clock.monotonic().saturating_add(READ_BACK_WITHIN);
         let mut progress = keeper.progress();
@@ -36,6 +46,48 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
             }
         }
         Ok(())
+    }
+
+    /// Takes away what a link that is gone has kept of itself: another one may have its scope then. Where
+    /// an instance of it has not ended yet, that stays, and does no harm.
+    pub(super) async fn forget(&self, target: &Endpoint<C>, link: &str) -> Result<(), Refused> {
+        let (cluster, topic) = (&target.cluster, &target.state_topic);
+        let state = match read_state_if_there(cluster, topic).await {
+            Ok(state) => state,
+            Err(Stop::Fault(fault)) => return Err(fault.into()),
+            Err(_) => return Ok(()),
+        };
+        let own = state.claims.values().filter(|claim| claim.link == link);
+        for claim in own {
+            if !self.have_left(target, &group_of(topic, &claim.scope)).await? {
+                tracing::warn!(
+                    link, scope = %claim.scope,
+                    "an instance of the deleted link has not ended; its claim stays"
+                );
+                continue;
+            }
+            let partition = partition_of(&claim.scope);
+            self.append(target, partition, &Checkpoint::withdrawal(&claim.scope)).await?;
+            self.append(target, partition, &claim.withdrawal()).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until nobody is in a group any more.
+    async fn have_left(&self, target: &Endpoint<C>, group: &str) -> Result<bool, Refused> {
+        let deadline = self.clock.monotonic().saturating_add(READ_BACK_WITHIN);
+        loop {
+            match target.cluster.members(group).await {
+                Ok(members) if members.is_empty() => return Ok(true),
+                Ok(_) => {}
+                Err(fault) if fault.class == FaultClass::Unsupported => return Ok(true),
+                Err(fault) => return Err(fault.into()),
+            }
+            if self.clock.monotonic() >= deadline {
+                return Ok(false);
+            }
+            self.clock.sleep(LEFT_PAUSE).await;
+        }
     }
 
     /// Waits until the definitions that are kept are so.

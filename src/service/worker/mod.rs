@@ -240,6 +240,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             | Phase::Reconciling
             | Phase::CatchingUp
             | Phase::Running
+            | Phase::Paused
             | Phase::Done => tracing::info!(link = %link, "{}", phase.word()),
         }
     }
