@@ -1,8 +1,7 @@
 //! What is seen from outside, over HTTP: whether the process lives, whether its links are ready, what
 //! they are doing, and what Schema Linking's clients ask for.
 //!
-//! Nobody is asked for a login: a listener that others can reach wants the word of the configuration
-//! (`http.insecure`).
+//! A listener that others can reach has logins, or the word of the configuration (`http.insecure`).
 
 mod answer;
 mod board;
@@ -10,9 +9,11 @@ mod exporters;
 mod guard;
 mod health;
 mod links;
+mod logins;
 mod metrics;
 mod server;
 
 pub use self::board::Board;
+pub use self::logins::Login;
 pub use self::server::Desks;
 pub use self::server::serve;

@@ -13,6 +13,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn;
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
@@ -33,6 +34,9 @@ use super::exporters;
 use super::guard::same_site;
 use super::health;
 use super::links;
+use super::logins::Login;
+use super::logins::Logins;
+use super::logins::logged_in;
 use super::metrics;
 use crate::core::record::Offset;
 use crate::service::exporter::Desk;
@@ -75,10 +79,11 @@ pub async fn serve<C: Cluster, K: Clock>(
     listener: TcpListener,
     board: Board<K>,
     desks: Desks<C, K>,
+    logins: Vec<Login>,
     clock: K,
 ) {
     let registry = metrics::registry(board.clone());
-    let router = router(Arc::new(Shared { board, registry, desks }));
+    let router = router(Arc::new(Shared { board, registry, desks }), logins.into());
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut full = false;
     loop {
@@ -128,7 +133,7 @@ async fn talk<K: Clock>(stream: TcpStream, router: Router, clock: K) {
     }
 }
 
-fn router<C: Cluster, K: Clock>(shared: Arc<Shared<C, K>>) -> Router {
+fn router<C: Cluster, K: Clock>(shared: Arc<Shared<C, K>>, logins: Logins) -> Router {
     Router::new()
         .route("/live", get(|| async { "live\n" }))
         .route("/ready", get(ready::<C, K>))
@@ -141,6 +146,7 @@ fn router<C: Cluster, K: Clock>(shared: Arc<Shared<C, K>>) -> Router {
         .fallback(nothing)
         .method_not_allowed_fallback(other_method)
         .layer(from_fn(same_site))
+        .layer(from_fn_with_state(logins, logged_in))
         .with_state(shared)
 }
 

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use crate::api;
 use crate::api::Board;
 use crate::api::Desks;
+use crate::api::Login;
 use crate::cli::args::LinkSource;
 use crate::cli::args::Releases;
 use crate::cli::exit;
@@ -25,7 +26,9 @@ use crate::cli::team::Team;
 use crate::config::Change;
 use crate::config::Files;
 use crate::config::HttpConfig;
+use crate::config::LoginConfig;
 use crate::config::ProcessEnvironment;
+use crate::config::Role;
 use crate::kafka::KafkaCluster;
 use crate::service::clock::SystemClock;
 use crate::service::ports::Clock;
@@ -46,7 +49,10 @@ pub(super) async fn run(
     let mut signals = Signals::listen();
     let round = Round::read(links, releases, clock)?;
     let served = http_of(links)?;
-    let served = http.map_or(Ok(served), |place| served.at(place))?;
+    let served = match http {
+        Some(place) => served.at(place)?,
+        None => served,
+    };
     let (roster, watched) = watch::channel(Roster::default());
     let (desk, desks) = watch::channel(None);
     let board = Board::new(watched, clock);
@@ -69,7 +75,19 @@ async fn serve(
     };
     let address = listener.local_addr().map_err(|reason| Unusable::Http { address, reason })?;
     tracing::info!(%address, "listening");
-    Ok(Some(Task(tokio::spawn(api::serve(listener, board, desks, clock)))))
+    let logins: Vec<Login> = http.logins.iter().map(login).collect();
+    if !logins.is_empty() && !address.ip().is_loopback() {
+        tracing::warn!(%address, "logins travel here as they are: let nobody else listen to that network");
+    }
+    Ok(Some(Task(tokio::spawn(api::serve(listener, board, desks, logins, clock)))))
+}
+
+fn login(config: &LoginConfig) -> Login {
+    let LoginConfig { name, role, secret } = config;
+    match role {
+        Role::Read => Login::reader(name, secret.reveal()),
+        Role::Admin => Login::admin(name, secret.reveal()),
+    }
 }
 
 /// A task that ends when this is dropped.

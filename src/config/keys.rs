@@ -5,7 +5,10 @@
 pub const TOP: &[&str] = &["instance", "http", "clusters", "links"];
 
 /// Keys of what is served.
-pub const HTTP: &[&str] = &["listen", "insecure"];
+pub const HTTP: &[&str] = &["listen", "insecure", "logins"];
+
+/// Keys of one login.
+pub const LOGIN: &[&str] = &["name", "role", "secret"];
 
 /// Keys of one cluster.
 pub const CLUSTER: &[&str] = &[

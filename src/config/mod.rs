@@ -37,6 +37,8 @@ pub use flags::FLAGGED_SOURCE;
 pub use flags::OneCluster;
 pub use flags::OneLink;
 pub use http::HttpConfig;
+pub use http::LoginConfig;
+pub use http::Role;
 pub use link::ContextChoice;
 pub use link::LinkConfig;
 pub use properties::Properties;
@@ -212,7 +214,7 @@ fn read(file: &Value, environment: &dyn Environment, defects: &mut Vec<Defect>) 
     together::check_clusters(&clusters, defects);
     together::check_links(&links, &clusters, defects);
     let links = links.into_iter().map(|(_, link)| link).collect();
-    let http = http::read_http(served, defects);
+    let http = http::read_http(served, environment, defects);
     Some(Config { instance, http, clusters, links })
 }
 

@@ -49,7 +49,7 @@ impl Process {
         let (desk, desks) = watch::channel(Some(Arc::new(desk)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, Board::new(seen, clock), desks, clock));
+        tokio::spawn(serve(listener, Board::new(seen, clock), desks, Vec::new(), clock));
         Self { address, stop, crew, _desk: desk }
     }
 

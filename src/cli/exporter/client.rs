@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
+use axum::http::HeaderValue;
 use axum::http::Method;
 use axum::http::Request;
 use axum::http::StatusCode;
 use axum::http::Uri;
+use axum::http::header::AUTHORIZATION;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::header::HOST;
 use http_body_util::BodyExt;
@@ -34,13 +36,14 @@ pub(super) struct Answered {
     pub(super) body: Value,
 }
 
-/// Asks the address below which everything is.
+/// Asks an address, under a login where there is one.
 pub(super) async fn ask(
     method: Method,
     url: &str,
     body: Option<&Value>,
+    login: Option<&HeaderValue>,
 ) -> Result<Answered, NoAnswer> {
-    match tokio::time::timeout(ANSWER_WITHIN, talk(method, url, body)).await {
+    match tokio::time::timeout(ANSWER_WITHIN, talk(method, url, body, login)).await {
         Ok(answered) => answered,
         Err(_) => {
             Err(NoAnswer(format!("{url} did not answer within {} s", ANSWER_WITHIN.as_secs())))
@@ -48,7 +51,12 @@ pub(super) async fn ask(
     }
 }
 
-async fn talk(method: Method, url: &str, body: Option<&Value>) -> Result<Answered, NoAnswer> {
+async fn talk(
+    method: Method,
+    url: &str,
+    body: Option<&Value>,
+    login: Option<&HeaderValue>,
+) -> Result<Answered, NoAnswer> {
     let lost = |cause: &dyn std::fmt::Display| {
         NoAnswer(format!("ask {url}: {cause}; is that a schema-mirror that runs?"))
     };
@@ -65,13 +73,16 @@ async fn talk(method: Method, url: &str, body: Option<&Value>) -> Result<Answere
     let driven = tokio::spawn(connection);
     let text = body.map(Value::to_string).unwrap_or_default();
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let request = Request::builder()
+    let mut request = Request::builder()
         .method(method)
         .uri(path)
         .header(HOST, authority.as_str())
         .header(CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::from(text)))
         .map_err(|cause| lost(&cause))?;
+    if let Some(login) = login {
+        request.headers_mut().insert(AUTHORIZATION, login.clone());
+    }
     let response = sender.send_request(request).await.map_err(|cause| lost(&cause))?;
     let status = response.status();
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;

@@ -7,7 +7,10 @@ mod typed;
 use std::ffi::OsString;
 use std::path::Path;
 
+use axum::http::HeaderValue;
 use axum::http::Method;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use clap::Parser;
 use clap::error::ErrorKind;
 use serde_json::Map;
@@ -31,6 +34,9 @@ use crate::core::registry_url::RegistryUrl;
 const NAME: &str = "schema-exporter";
 /// Where the schema-mirror is that `--schema.registry.url` is a cluster of.
 const MIRROR_URL: &str = "SCHEMA_MIRROR_URL";
+
+/// The token of a login there.
+const TOKEN: &str = "SCHEMA_MIRROR_TOKEN";
 
 /// Whether the binary was called by this name.
 pub(super) fn is_called(words: &[OsString]) -> bool {
@@ -65,11 +71,12 @@ pub(super) async fn run(words: &Words) -> u8 {
 }
 
 async fn execute(words: &Words) -> Result<String, NoAnswer> {
-    let base = exporters_url(words.schema_registry_url.as_deref()).await?;
+    let caller = Caller { login: login(words)? };
+    let base = caller.exporters_url(words.schema_registry_url.as_deref()).await?;
     let name = words.name.as_deref().unwrap_or_default();
     let one = format!("{base}/{}", in_path(name));
     if words.list {
-        let names = asked(Method::GET, &base, None).await?;
+        let names = caller.asked(Method::GET, &base, None).await?;
         let names = names.as_array().map(Vec::as_slice).unwrap_or_default();
         let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
         return Ok(format!("[{}]", names.join(", ")));
@@ -78,19 +85,19 @@ async fn execute(words: &Words) -> Result<String, NoAnswer> {
         [(words.describe, ""), (words.get_status, "/status"), (words.get_config, "/config")]
     {
         if is_asked {
-            return Ok(asked(Method::GET, &format!("{one}{path}"), None).await?.to_string());
+            return Ok(caller.asked(Method::GET, &format!("{one}{path}"), None).await?.to_string());
         }
     }
     if words.create {
-        asked(Method::POST, &base, Some(&definition(words, Some(name))?)).await?;
+        caller.asked(Method::POST, &base, Some(&definition(words, Some(name))?)).await?;
         return Ok(format!("Successfully created exporter {name}"));
     }
     if words.update {
-        asked(Method::PUT, &one, Some(&definition(words, None)?)).await?;
+        caller.asked(Method::PUT, &one, Some(&definition(words, None)?)).await?;
         return Ok(format!("Successfully updated exporter {name}"));
     }
     if words.delete {
-        asked(Method::DELETE, &one, None).await?;
+        caller.asked(Method::DELETE, &one, None).await?;
         return Ok(format!("Successfully deleted exporter {name}"));
     }
     let (path, done) = match (words.pause, words.resume) {
@@ -98,76 +105,102 @@ async fn execute(words: &Words) -> Result<String, NoAnswer> {
         (_, true) => ("resume", "resumed"),
         (false, false) => ("reset", "reset"),
     };
-    asked(Method::PUT, &format!("{one}/{path}"), None).await?;
+    caller.asked(Method::PUT, &format!("{one}/{path}"), None).await?;
     Ok(format!("Successfully {done} exporter {name}"))
 }
 
-/// What is answered to a call that succeeds.
-async fn asked(method: Method, url: &str, body: Option<&Value>) -> Result<Value, NoAnswer> {
-    let Answered { status, body } = ask(method, url, body).await?;
-    if status.is_success() {
-        return Ok(body);
-    }
-    let message = body.get("message").and_then(Value::as_str).unwrap_or("no reason is given");
-    let code = body.get("error_code").and_then(Value::as_u64);
-    let code = code.unwrap_or_else(|| u64::from(status.as_u16()));
-    // A registry, or anything else, has no such path.
-    let hint = if code == 404 {
-        "; it takes the address of a schema-mirror and one of its clusters, http://HOST:8080/CLUSTER, or \
-         SCHEMA_MIRROR_URL"
-    } else {
-        ""
-    };
-    Err(NoAnswer(format!("{}; error code: {code}{hint}", output::visible(message))))
+/// Who asks.
+struct Caller {
+    login: Option<HeaderValue>,
 }
 
-/// Where the exporters of the source are.
-async fn exporters_url(given: Option<&str>) -> Result<String, NoAnswer> {
-    let mirror = ProcessEnvironment.var(MIRROR_URL).filter(|url| !url.is_empty());
-    let given = given.map(|url| url.trim_end_matches('/'));
-    match (mirror, given) {
-        (None, Some(url)) => Ok(format!("{url}/exporters")),
-        (None, None) => Err(NoAnswer(
-            "nobody to ask: give --schema.registry.url http://HOST:8080/CLUSTER, or set \
+impl Caller {
+    /// What is answered to a call that succeeds.
+    async fn asked(
+        &self,
+        method: Method,
+        url: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, NoAnswer> {
+        let Answered { status, body } = ask(method, url, body, self.login.as_ref()).await?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        let message = body.get("message").and_then(Value::as_str).unwrap_or("no reason is given");
+        let code = body.get("error_code").and_then(Value::as_u64);
+        let code = code.unwrap_or_else(|| u64::from(status.as_u16()));
+        // A registry, or anything else, has no such path.
+        let hint = if code == 404 {
+            "; it takes the address of a schema-mirror and one of its clusters, http://HOST:8080/CLUSTER, or \
+         SCHEMA_MIRROR_URL"
+        } else {
+            ""
+        };
+        Err(NoAnswer(format!("{}; error code: {code}{hint}", output::visible(message))))
+    }
+
+    /// Where the exporters of the source are.
+    async fn exporters_url(&self, given: Option<&str>) -> Result<String, NoAnswer> {
+        let mirror = ProcessEnvironment.var(MIRROR_URL).filter(|url| !url.is_empty());
+        let given = given.map(|url| url.trim_end_matches('/'));
+        match (mirror, given) {
+            (None, Some(url)) => Ok(format!("{url}/exporters")),
+            (None, None) => Err(NoAnswer(
+                "nobody to ask: give --schema.registry.url http://HOST:8080/CLUSTER, or set \
              SCHEMA_MIRROR_URL"
-                .to_owned(),
-        )),
-        (Some(mirror), given) => {
-            let mirror = mirror.trim_end_matches('/').to_owned();
-            let cluster = cluster_of(&mirror, given).await?;
-            Ok(format!("{mirror}/{}/exporters", in_path(&cluster)))
+                    .to_owned(),
+            )),
+            (Some(mirror), given) => {
+                let mirror = mirror.trim_end_matches('/').to_owned();
+                let cluster = self.cluster_of(&mirror, given).await?;
+                Ok(format!("{mirror}/{}/exporters", in_path(&cluster)))
+            }
         }
     }
+
+    /// The cluster of a schema-mirror whose registry answers at the address.
+    async fn cluster_of(&self, mirror: &str, given: Option<&str>) -> Result<String, NoAnswer> {
+        let given = given.ok_or_else(|| {
+            NoAnswer(
+                "--schema.registry.url is missing: the address of the source's registry".to_owned(),
+            )
+        })?;
+        let wanted = RegistryUrl::parse_list(given)
+            .map_err(|fault| NoAnswer(format!("--schema.registry.url: {fault}")))?;
+        let clusters = self.asked(Method::GET, &format!("{mirror}/clusters"), None).await?;
+        let clusters = clusters.as_array().map(Vec::as_slice).unwrap_or_default();
+        let urls = |cluster: &Value| -> Vec<RegistryUrl> {
+            let urls = cluster.get("registry_urls").and_then(Value::as_array);
+            let urls = urls.into_iter().flatten().filter_map(Value::as_str);
+            urls.filter_map(|url| RegistryUrl::parse(url).ok()).collect()
+        };
+        let named =
+            clusters.iter().find(|cluster| urls(cluster).iter().any(|url| wanted.contains(url)));
+        let name = named.and_then(|cluster| cluster.get("name")?.as_str());
+        name.map(str::to_owned).ok_or_else(|| {
+            let known: Vec<String> =
+                clusters.iter().flat_map(urls).map(|url| url.to_string()).collect();
+            NoAnswer(format!(
+                "no cluster of the schema-mirror at {mirror} has a registry at {}; known are: {}",
+                wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            ))
+        })
+    }
 }
 
-/// The cluster of a schema-mirror whose registry answers at the address.
-async fn cluster_of(mirror: &str, given: Option<&str>) -> Result<String, NoAnswer> {
-    let given = given.ok_or_else(|| {
-        NoAnswer(
-            "--schema.registry.url is missing: the address of the source's registry".to_owned(),
-        )
-    })?;
-    let wanted = RegistryUrl::parse_list(given)
-        .map_err(|fault| NoAnswer(format!("--schema.registry.url: {fault}")))?;
-    let clusters = asked(Method::GET, &format!("{mirror}/clusters"), None).await?;
-    let clusters = clusters.as_array().map(Vec::as_slice).unwrap_or_default();
-    let urls = |cluster: &Value| -> Vec<RegistryUrl> {
-        let urls = cluster.get("registry_urls").and_then(Value::as_array);
-        let urls = urls.into_iter().flatten().filter_map(Value::as_str);
-        urls.filter_map(|url| RegistryUrl::parse(url).ok()).collect()
+/// The login that a mirror may want.
+fn login(words: &Words) -> Result<Option<HeaderValue>, NoAnswer> {
+    let token = ProcessEnvironment.var(TOKEN).filter(|token| !token.is_empty());
+    let given = match (token, &words.user_info) {
+        (_, Some(pair)) => format!("Basic {}", STANDARD.encode(pair)),
+        (Some(token), None) => format!("Bearer {token}"),
+        (None, None) => return Ok(None),
     };
-    let named =
-        clusters.iter().find(|cluster| urls(cluster).iter().any(|url| wanted.contains(url)));
-    let name = named.and_then(|cluster| cluster.get("name")?.as_str());
-    name.map(str::to_owned).ok_or_else(|| {
-        let known: Vec<String> =
-            clusters.iter().flat_map(urls).map(|url| url.to_string()).collect();
-        NoAnswer(format!(
-            "no cluster of the schema-mirror at {mirror} has a registry at {}; known are: {}",
-            wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
-            if known.is_empty() { "none".to_owned() } else { known.join(", ") }
-        ))
-    })
+    let mut value = HeaderValue::from_str(&given)
+        .map_err(|_| NoAnswer(format!("{TOKEN} holds characters that no token has")))?;
+    value.set_sensitive(true);
+    Ok(Some(value))
 }
 
 /// The body of a call that makes or changes an exporter.

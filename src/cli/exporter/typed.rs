@@ -10,7 +10,8 @@ const HELP: &str = "\
 Where it asks:
   the schema-mirror at --schema.registry.url, http://HOST:8080/CLUSTER for one of its clusters;
   where SCHEMA_MIRROR_URL is set, the schema-mirror there, and --schema.registry.url is the address
-  of the source's registry, one of the registry_urls in the mirror's file.
+  of the source's registry, one of the registry_urls in the mirror's file. A mirror that wants a
+  login gets the token in SCHEMA_MIRROR_TOKEN, or --basic.auth.user.info.
 
 Examples:
   schema-exporter --create --name to-dr --config-file dr.cfg --context-type CUSTOM \\
@@ -91,6 +92,12 @@ pub struct Words {
     /// The context of CUSTOM, without its dot
     #[arg(long, value_name = "CONTEXT")]
     pub(super) context_name: Option<String>,
+    /// The mirror's login, NAME:SECRET; SCHEMA_MIRROR_TOKEN keeps it from lists of processes
+    #[arg(long = "basic.auth.user.info", value_name = "LOGIN")]
+    pub(super) user_info: Option<String>,
+    /// Where that login stands: taken for the sake of runbooks, it is always the flag
+    #[arg(long = "basic.auth.credentials.source", value_name = "SOURCE", hide = true)]
+    pub(super) credentials_source: Option<String>,
     /// Where it asks
     #[arg(long = "schema.registry.url", value_name = "URL")]
     pub(super) schema_registry_url: Option<String>,
