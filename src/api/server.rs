@@ -40,8 +40,10 @@ use super::logins::logged_in;
 use super::metrics;
 use crate::core::record::Offset;
 use crate::service::exporter::Desk;
+use crate::service::ground::missing_source;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
+use crate::service::ports::Fault;
 
 /// Connections at once; whoever comes then waits in the system's queue.
 const CONNECTIONS_MAX: usize = 512;
@@ -198,6 +200,7 @@ async fn one<C: Cluster, K: Clock>(
 #[serde(deny_unknown_fields)]
 struct UpTo {
     offset: Option<Offset>,
+    now: Option<bool>,
 }
 
 async fn caught_up<C: Cluster, K: Clock>(
@@ -206,15 +209,39 @@ async fn caught_up<C: Cluster, K: Clock>(
     up_to: Result<Query<UpTo>, QueryRejection>,
 ) -> Response {
     let offset = match up_to {
-        Ok(Query(UpTo { offset })) if offset.is_none_or(|offset| offset >= 0) => offset,
+        Ok(Query(UpTo { offset: None, now: Some(true) })) => {
+            match source_end(&shared, &name).await {
+                Ok(Some(end)) => Some(end.saturating_sub(1)),
+                Ok(None) => None,
+                Err(fault) => return error(StatusCode::SERVICE_UNAVAILABLE, &fault.to_string()),
+            }
+        }
+        Ok(Query(UpTo { offset, now: None | Some(false) })) if offset.is_none_or(|at| at >= 0) => {
+            offset
+        }
         Ok(_) | Err(_) => {
             return error(
                 StatusCode::BAD_REQUEST,
-                "the question has one part: offset, an offset of the source, 0 or more",
+                "the question has one part: offset, an offset of the source, 0 or more, or now=true",
             );
         }
     };
     of_a_link(links::caught_up(&shared.board, &name, offset))
+}
+
+/// Where the source of a link ends now; `None` where there is no such link.
+async fn source_end<C: Cluster, K: Clock>(
+    shared: &Shared<C, K>,
+    name: &str,
+) -> Result<Option<Offset>, Fault> {
+    let Some((seen, desk)) = shared.board.link(name).zip(shared.desk()) else { return Ok(None) };
+    let found = desk.clusters().find(|(cluster, _)| *cluster == seen.source);
+    let Some((_, source)) = found else { return Ok(None) };
+    let facts = source.cluster.topic(&source.schemas_topic).await?;
+    match facts {
+        Some(facts) => Ok(Some(facts.end)),
+        None => Err(missing_source(&source.cluster, &source.schemas_topic)),
+    }
 }
 
 /// An answer about a link, where there is one of that name.

@@ -9,6 +9,7 @@ use clap::error::ErrorKind;
 
 use crate::cli::exit;
 use crate::cli::exporter::Words;
+use crate::cli::link::LinkWords;
 use crate::cli::typed::ConfigFile;
 use crate::cli::typed::InspectFlags;
 use crate::cli::typed::LinkFlags;
@@ -74,6 +75,8 @@ pub enum Command {
     },
     /// Say what a schemas topic holds.
     Inspect(Inspection),
+    /// Ask what links of a running process are doing.
+    Link(LinkWords),
     /// Make, change and show links of a running process, in Schema Linking's words.
     Exporter(Box<Words>),
     /// Show it all without Kafka.
@@ -184,6 +187,10 @@ fn meaning(typed: Typed) -> Result<Args, String> {
         TypedCommand::Inspect(flags) => {
             refuse_file(config, "inspect reads no file: it takes --brokers, without --config")?;
             Command::Inspect(inspection(flags)?)
+        }
+        TypedCommand::Link(words) => {
+            refuse_file(config, "link reads no file: leave --config out")?;
+            Command::Link(words)
         }
         TypedCommand::Exporter(words) => {
             refuse_file(config, "exporter reads no file: leave --config out")?;

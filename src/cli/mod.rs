@@ -2,12 +2,14 @@
 
 pub mod args;
 mod backfill;
+mod client;
 mod compared;
 mod core_dump;
 mod demo;
 pub mod exit;
 pub mod exporter;
 pub mod inspect;
+pub mod link;
 mod links;
 mod logging;
 mod output;
@@ -63,7 +65,7 @@ where
         // What its links warn of is a part of the story; it must not run into it.
         Command::Demo => logging::keep_warnings(),
         // Its answers are all there is to say.
-        Command::Exporter(_) => logging::Kept::default(),
+        Command::Exporter(_) | Command::Link(_) => logging::Kept::default(),
         Command::Run { .. }
         | Command::Backfill { .. }
         | Command::Plan { .. }
@@ -109,6 +111,7 @@ async fn execute(args: Args, log: logging::Kept) -> u8 {
         | Command::Inspect(_)
         | Command::Demo
         | Command::Exporter(_)
+        | Command::Link(_)
         | Command::ConfigCheck { .. } => args.output,
     };
     let done = match args.command {
@@ -125,6 +128,7 @@ async fn execute(args: Args, log: logging::Kept) -> u8 {
         Command::Verify { links } => compared::verify(&links, args.output, clock).await,
         Command::Preflight { links } => preflight::preflight(&links, args.output, clock).await,
         Command::Inspect(what) => inspect::run(&what, args.output, clock).await,
+        Command::Link(words) => Ok(link::run(&words, args.output, clock).await),
         Command::Exporter(words) => Ok(exporter::run(&words).await),
         Command::Demo => Ok(Box::pin(demo::demo(args.output, log, clock)).await),
     };

@@ -8,6 +8,7 @@ use clap::Subcommand;
 use clap::ValueEnum;
 
 use crate::cli::exporter::Words;
+use crate::cli::link::LinkWords;
 
 const ONE_LINK: &str = "One link without a file";
 const RELEASES: &str = "Releases, for this start only";
@@ -183,6 +184,9 @@ Examples:
   schema-mirror inspect --brokers broker:9093 --context .source \\
     --property security.protocol=SASL_SSL --property 'sasl.password={env: PASSWORD}'")]
     Inspect(InspectFlags),
+
+    /// Ask a running `run` what its links are doing, or wait until one has caught up.
+    Link(LinkWords),
 
     /// Make, change and show links of a running `run`, in the words of Schema Linking's own tool.
     ///

@@ -60,9 +60,14 @@ impl Process {
 
     /// Asks below the source; gives the code and what was said.
     async fn ask(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        self.at(method, &format!("/source/exporters{path}"), body).await
+    }
+
+    /// The same anywhere.
+    async fn at(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let request = format!(
-            "{method} /source/exporters{path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\
              Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
@@ -328,5 +333,30 @@ async fn of_two_creates_at_once_one_is_taken() {
     let mut codes = [one.0, other.0];
     codes.sort_unstable();
     assert_eq!(codes, [200, 409], "{one:?} {other:?}");
+    process.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_gate_asks_where_the_source_ends_now() {
+    let mocks = MockPair::start().unwrap();
+    let process = Process::start(&mocks).await;
+    assert_eq!(process.ask("POST", "", link("x")).await.0, 200);
+    process.until("x", "RUNNING").await;
+    let (_, empty) = process.at("GET", "/links/x/caught-up?now=true", Value::Null).await;
+    assert_eq!((&empty["caught_up"], &empty["up_to"]), (&json!(true), &Value::Null), "{empty}");
+    register(&mocks, "orders", 7).await;
+    let (_, asked) = process.at("GET", "/links/x/caught-up?now=true", Value::Null).await;
+    assert_eq!(asked["up_to"], 0, "{asked}");
+    soon(async {
+        while process.at("GET", "/links/x/caught-up?offset=0", Value::Null).await.1["caught_up"]
+            != true
+        {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    assert_eq!(subjects_of_target(&mocks).await, [":.source:orders"]);
+    assert_eq!(process.at("GET", "/links/y/caught-up?now=true", Value::Null).await.0, 404);
+    assert_eq!(process.at("GET", "/links/x/caught-up?now=true&offset=1", Value::Null).await.0, 400);
     process.end().await;
 }

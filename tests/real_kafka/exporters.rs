@@ -74,6 +74,15 @@ impl Pair {
         answer.trim_end().to_owned()
     }
 
+    /// Asks with `link`; the exit code and what was said.
+    fn link(&self, mirror: &Mirror, words: &str) -> (i32, String) {
+        let address = mirror.wait_for("listening")["address"].as_str().unwrap().to_owned();
+        let mut program = Command::new(PROGRAM);
+        program.args(["link", "--url", &format!("http://{address}")]);
+        let output = program.args(words.split_whitespace()).stdin(Stdio::null()).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    }
+
     fn path(&self, file: &str) -> PathBuf {
         self.folder.path().join(file)
     }
@@ -144,16 +153,26 @@ fn links_made_both_ways_by_the_lines_of_a_runbook_run_on_and_nothing_compounds()
         assert!(!compounded, "{:?}", state.keys());
     }
 
+    source.produce(&pair.topic(), &ten_from(21));
+    let (code, told) = pair.link(&mirror, "wait src-to-tgt-link --now --timeout 40s");
+    assert!(code == 0 && told.contains("has caught up"), "{code} {told}");
+    assert_eq!(subjects(&pair.state(target), ":.source:"), 20, "the gate opened behind them");
+    let (code, told) = pair.link(&mirror, "wait src-to-tgt-link --offset 1000000 --timeout 300ms");
+    assert!(code == 1 && told.contains("has not caught up with offset 1000000"), "{code} {told}");
+    let (code, told) = pair.link(&mirror, "list");
+    assert!(code == 0 && told.contains("tgt-to-src-link"), "{code} {told}");
+    assert_eq!(pair.link(&mirror, "show nothing").0, 2);
+
     pair.exporter(&mirror, &format!("--pause {there}"));
     source.produce(&pair.topic(), &ten_from(11));
     assert_eq!(pair.status(&mirror, there)["state"], "PAUSED");
     pair.exporter(&mirror, &format!("--resume {there}"));
     poll_until(LINK_LIMIT, "what came while it was paused is copied", || {
-        (subjects(&pair.state(target), ":.source:") == 20).then_some(())
+        (subjects(&pair.state(target), ":.source:") == 30).then_some(())
     });
     pair.exporter(&mirror, &format!("--pause {there}"));
     pair.exporter(&mirror, &format!("--delete {there}"));
-    assert_eq!(subjects(&pair.state(target), ":.source:"), 20, "the copy stays");
+    assert_eq!(subjects(&pair.state(target), ":.source:"), 30, "the copy stays");
     assert_eq!(
         pair.exporter(&mirror, "--list --schema.registry.url http://schemaregistry:8081"),
         "[]"

@@ -1,29 +1,25 @@
 //! `schema-exporter`, and `schema-mirror exporter`: the tool that runbooks for Schema Linking call.
 
-mod client;
 mod properties;
 mod typed;
 
 use std::ffi::OsString;
 use std::path::Path;
 
-use axum::http::HeaderValue;
 use axum::http::Method;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use clap::Parser;
 use clap::error::ErrorKind;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
-use self::client::Answered;
-use self::client::NoAnswer;
-use self::client::ask;
 use self::properties::read_properties;
 use self::typed::CommandLine;
 pub use self::typed::Words;
 use crate::cli::args::UsageError;
+use crate::cli::client::Caller;
+use crate::cli::client::NoAnswer;
+use crate::cli::client::in_path;
 use crate::cli::exit;
 use crate::cli::output;
 use crate::config::Environment;
@@ -32,12 +28,6 @@ use crate::core::registry_url::RegistryUrl;
 
 /// The name under which the binary takes these words at once.
 const NAME: &str = "schema-exporter";
-/// Where the schema-mirror is that `--schema.registry.url` is a cluster of.
-const MIRROR_URL: &str = "SCHEMA_MIRROR_URL";
-
-/// The token of a login there.
-const TOKEN: &str = "SCHEMA_MIRROR_TOKEN";
-
 /// Whether the binary was called by this name.
 pub(super) fn is_called(words: &[OsString]) -> bool {
     let called = words.first().map(Path::new).and_then(Path::file_stem);
@@ -63,7 +53,7 @@ pub(super) async fn run(words: &Words) -> u8 {
             output::answer(&format!("{answer}\n"));
             exit::DONE
         }
-        Err(NoAnswer(reason)) => {
+        Err(NoAnswer { reason, .. }) => {
             output::complain(&format!("error: {reason}\n"));
             exit::DIFFERENT
         }
@@ -71,12 +61,12 @@ pub(super) async fn run(words: &Words) -> u8 {
 }
 
 async fn execute(words: &Words) -> Result<String, NoAnswer> {
-    let caller = Caller { login: login(words)? };
-    let base = caller.exporters_url(words.schema_registry_url.as_deref()).await?;
+    let caller = Caller::of_environment(words.user_info.as_deref())?;
+    let base = exporters_url(&caller, words.schema_registry_url.as_deref()).await?;
     let name = words.name.as_deref().unwrap_or_default();
     let one = format!("{base}/{}", in_path(name));
     if words.list {
-        let names = caller.asked(Method::GET, &base, None).await?;
+        let names = asked(&caller, Method::GET, &base, None).await?;
         let names = names.as_array().map(Vec::as_slice).unwrap_or_default();
         let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
         return Ok(format!("[{}]", names.join(", ")));
@@ -85,19 +75,21 @@ async fn execute(words: &Words) -> Result<String, NoAnswer> {
         [(words.describe, ""), (words.get_status, "/status"), (words.get_config, "/config")]
     {
         if is_asked {
-            return Ok(caller.asked(Method::GET, &format!("{one}{path}"), None).await?.to_string());
+            return Ok(asked(&caller, Method::GET, &format!("{one}{path}"), None)
+                .await?
+                .to_string());
         }
     }
     if words.create {
-        caller.asked(Method::POST, &base, Some(&definition(words, Some(name))?)).await?;
+        asked(&caller, Method::POST, &base, Some(&definition(words, Some(name))?)).await?;
         return Ok(format!("Successfully created exporter {name}"));
     }
     if words.update {
-        caller.asked(Method::PUT, &one, Some(&definition(words, None)?)).await?;
+        asked(&caller, Method::PUT, &one, Some(&definition(words, None)?)).await?;
         return Ok(format!("Successfully updated exporter {name}"));
     }
     if words.delete {
-        caller.asked(Method::DELETE, &one, None).await?;
+        asked(&caller, Method::DELETE, &one, None).await?;
         return Ok(format!("Successfully deleted exporter {name}"));
     }
     let (path, done) = match (words.pause, words.resume) {
@@ -105,102 +97,80 @@ async fn execute(words: &Words) -> Result<String, NoAnswer> {
         (_, true) => ("resume", "resumed"),
         (false, false) => ("reset", "reset"),
     };
-    caller.asked(Method::PUT, &format!("{one}/{path}"), None).await?;
+    asked(&caller, Method::PUT, &format!("{one}/{path}"), None).await?;
     Ok(format!("Successfully {done} exporter {name}"))
 }
 
-/// Who asks.
-struct Caller {
-    login: Option<HeaderValue>,
-}
-
-impl Caller {
-    /// What is answered to a call that succeeds.
-    async fn asked(
-        &self,
-        method: Method,
-        url: &str,
-        body: Option<&Value>,
-    ) -> Result<Value, NoAnswer> {
-        let Answered { status, body } = ask(method, url, body, self.login.as_ref()).await?;
-        if status.is_success() {
-            return Ok(body);
-        }
-        let message = body.get("message").and_then(Value::as_str).unwrap_or("no reason is given");
-        let code = body.get("error_code").and_then(Value::as_u64);
-        let code = code.unwrap_or_else(|| u64::from(status.as_u16()));
+/// What is answered to a call that succeeds.
+async fn asked(
+    caller: &Caller,
+    method: Method,
+    url: &str,
+    body: Option<&Value>,
+) -> Result<Value, NoAnswer> {
+    caller.asked(method, url, body).await.map_err(|mut no| {
         // A registry, or anything else, has no such path.
-        let hint = if code == 404 {
-            "; it takes the address of a schema-mirror and one of its clusters, http://HOST:8080/CLUSTER, or \
-         SCHEMA_MIRROR_URL"
-        } else {
-            ""
-        };
-        Err(NoAnswer(format!("{}; error code: {code}{hint}", output::visible(message))))
-    }
-
-    /// Where the exporters of the source are.
-    async fn exporters_url(&self, given: Option<&str>) -> Result<String, NoAnswer> {
-        let mirror = ProcessEnvironment.var(MIRROR_URL).filter(|url| !url.is_empty());
-        let given = given.map(|url| url.trim_end_matches('/'));
-        match (mirror, given) {
-            (None, Some(url)) => Ok(format!("{url}/exporters")),
-            (None, None) => Err(NoAnswer(
-                "nobody to ask: give --schema.registry.url http://HOST:8080/CLUSTER, or set \
-             SCHEMA_MIRROR_URL"
-                    .to_owned(),
-            )),
-            (Some(mirror), given) => {
-                let mirror = mirror.trim_end_matches('/').to_owned();
-                let cluster = self.cluster_of(&mirror, given).await?;
-                Ok(format!("{mirror}/{}/exporters", in_path(&cluster)))
-            }
+        if no.code == Some(404) {
+            no.reason.push_str(
+                "; it takes the address of a schema-mirror and one of its clusters, \
+                 http://HOST:8080/CLUSTER, or SCHEMA_MIRROR_URL",
+            );
         }
-    }
+        no
+    })
+}
 
-    /// The cluster of a schema-mirror whose registry answers at the address.
-    async fn cluster_of(&self, mirror: &str, given: Option<&str>) -> Result<String, NoAnswer> {
-        let given = given.ok_or_else(|| {
-            NoAnswer(
-                "--schema.registry.url is missing: the address of the source's registry".to_owned(),
-            )
-        })?;
-        let wanted = RegistryUrl::parse_list(given)
-            .map_err(|fault| NoAnswer(format!("--schema.registry.url: {fault}")))?;
-        let clusters = self.asked(Method::GET, &format!("{mirror}/clusters"), None).await?;
-        let clusters = clusters.as_array().map(Vec::as_slice).unwrap_or_default();
-        let urls = |cluster: &Value| -> Vec<RegistryUrl> {
-            let urls = cluster.get("registry_urls").and_then(Value::as_array);
-            let urls = urls.into_iter().flatten().filter_map(Value::as_str);
-            urls.filter_map(|url| RegistryUrl::parse(url).ok()).collect()
-        };
-        let named =
-            clusters.iter().find(|cluster| urls(cluster).iter().any(|url| wanted.contains(url)));
-        let name = named.and_then(|cluster| cluster.get("name")?.as_str());
-        name.map(str::to_owned).ok_or_else(|| {
-            let known: Vec<String> =
-                clusters.iter().flat_map(urls).map(|url| url.to_string()).collect();
-            NoAnswer(format!(
-                "no cluster of the schema-mirror at {mirror} has a registry at {}; known are: {}",
-                wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
-                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
-            ))
-        })
+/// Where the exporters of the source are.
+async fn exporters_url(caller: &Caller, given: Option<&str>) -> Result<String, NoAnswer> {
+    let mirror = Caller::mirror();
+    let given = given.map(|url| url.trim_end_matches('/'));
+    match (mirror, given) {
+        (None, Some(url)) => Ok(format!("{url}/exporters")),
+        (None, None) => Err(NoAnswer::new(
+            "nobody to ask: give --schema.registry.url http://HOST:8080/CLUSTER, or set \
+         SCHEMA_MIRROR_URL"
+                .to_owned(),
+        )),
+        (Some(mirror), given) => {
+            let mirror = mirror.trim_end_matches('/').to_owned();
+            let cluster = cluster_of(caller, &mirror, given).await?;
+            Ok(format!("{mirror}/{}/exporters", in_path(&cluster)))
+        }
     }
 }
 
-/// The login that a mirror may want.
-fn login(words: &Words) -> Result<Option<HeaderValue>, NoAnswer> {
-    let token = ProcessEnvironment.var(TOKEN).filter(|token| !token.is_empty());
-    let given = match (token, &words.user_info) {
-        (_, Some(pair)) => format!("Basic {}", STANDARD.encode(pair)),
-        (Some(token), None) => format!("Bearer {token}"),
-        (None, None) => return Ok(None),
+/// The cluster of a schema-mirror whose registry answers at the address.
+async fn cluster_of(
+    caller: &Caller,
+    mirror: &str,
+    given: Option<&str>,
+) -> Result<String, NoAnswer> {
+    let given = given.ok_or_else(|| {
+        NoAnswer::new(
+            "--schema.registry.url is missing: the address of the source's registry".to_owned(),
+        )
+    })?;
+    let wanted = RegistryUrl::parse_list(given)
+        .map_err(|fault| NoAnswer::new(format!("--schema.registry.url: {fault}")))?;
+    let clusters = asked(caller, Method::GET, &format!("{mirror}/clusters"), None).await?;
+    let clusters = clusters.as_array().map(Vec::as_slice).unwrap_or_default();
+    let urls = |cluster: &Value| -> Vec<RegistryUrl> {
+        let urls = cluster.get("registry_urls").and_then(Value::as_array);
+        let urls = urls.into_iter().flatten().filter_map(Value::as_str);
+        urls.filter_map(|url| RegistryUrl::parse(url).ok()).collect()
     };
-    let mut value = HeaderValue::from_str(&given)
-        .map_err(|_| NoAnswer(format!("{TOKEN} holds characters that no token has")))?;
-    value.set_sensitive(true);
-    Ok(Some(value))
+    let named =
+        clusters.iter().find(|cluster| urls(cluster).iter().any(|url| wanted.contains(url)));
+    let name = named.and_then(|cluster| cluster.get("name")?.as_str());
+    name.map(str::to_owned).ok_or_else(|| {
+        let known: Vec<String> =
+            clusters.iter().flat_map(urls).map(|url| url.to_string()).collect();
+        NoAnswer::new(format!(
+            "no cluster of the schema-mirror at {mirror} has a registry at {}; known are: {}",
+            wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+            if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+        ))
+    })
 }
 
 /// The body of a call that makes or changes an exporter.
@@ -225,22 +195,10 @@ fn definition(words: &Words, name: Option<&str>) -> Result<Value, NoAnswer> {
     if let Some(file) = &words.config_file {
         let text = ProcessEnvironment
             .file(file)
-            .map_err(|cause| NoAnswer(format!("read {}: {cause}", file.display())))?;
+            .map_err(|cause| NoAnswer::new(format!("read {}: {cause}", file.display())))?;
         body.insert("config".to_owned(), json!(read_properties(&text)));
     }
     Ok(Value::Object(body))
-}
-
-/// A name as a part of a path.
-fn in_path(name: &str) -> String {
-    let spelled = |byte: u8| {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            char::from(byte).to_string()
-        } else {
-            format!("%{byte:02X}")
-        }
-    };
-    name.bytes().map(spelled).collect()
 }
 
 #[cfg(test)]
@@ -295,10 +253,5 @@ mod tests {
             words("schema-exporter --update --name x --subjects a,b --context-name c").unwrap();
         let body = definition(&given, None).unwrap();
         assert_eq!(body, json!({"context": "c", "subjects": ["a", "b"]}));
-    }
-
-    #[test]
-    fn names_are_spelled_for_paths() {
-        assert_eq!(in_path("a b/ü"), "a%20b%2F%C3%BC");
     }
 }
