@@ -1,9 +1,13 @@
 //! Calls that change something, made by a page that someone happens to look at: they are refused.
 
+use std::net::IpAddr;
+use std::net::SocketAddr;
+
 use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::http::Method;
 use axum::http::StatusCode;
+use axum::http::header::AUTHORIZATION;
 use axum::http::header::HOST;
 use axum::http::header::ORIGIN;
 use axum::middleware::Next;
@@ -30,7 +34,16 @@ fn is_cross_site(headers: &HeaderMap) -> bool {
     }
     let Some(origin) = said(ORIGIN.as_str()) else { return false };
     let host = said(HOST.as_str()).unwrap_or_default();
-    origin.split_once("://").is_none_or(|(_, from)| from != host)
+    // A name of someone else's can be made to mean this machine, and its page then seems to be ours.
+    let is_proven = is_address(host) || headers.contains_key(AUTHORIZATION);
+    !is_proven || origin.split_once("://").is_none_or(|(_, from)| from != host)
+}
+
+/// Whether a host is an address of this machine's own, which no name server decides about.
+fn is_address(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let is_ip = host.parse::<SocketAddr>().is_ok() || name.parse::<IpAddr>().is_ok();
+    is_ip || name.eq_ignore_ascii_case("localhost")
 }
 
 #[cfg(test)]
@@ -51,12 +64,26 @@ mod tests {
     fn a_page_of_another_site_is_told_from_tools_and_from_our_own() {
         check(&[("host", "a:1")], "ours");
         check(
-            &[("host", "a:1"), ("origin", "http://a:1"), ("sec-fetch-site", "same-origin")],
+            &[
+                ("host", "127.0.0.1:1"),
+                ("origin", "http://127.0.0.1:1"),
+                ("sec-fetch-site", "same-origin"),
+            ],
             "ours",
         );
         check(&[("host", "a:1"), ("origin", "http://evil")], "another site");
         check(&[("host", "a:1"), ("origin", "null")], "another site");
         check(&[("host", "a:1"), ("sec-fetch-site", "cross-site")], "another site");
         check(&[("host", "a:1"), ("sec-fetch-site", "same-site")], "another site");
+        check(&[("host", "[::1]:1"), ("origin", "http://[::1]:1")], "ours");
+        check(&[("host", "localhost:1"), ("origin", "http://localhost:1")], "ours");
+    }
+
+    #[test]
+    fn a_name_that_was_made_to_mean_this_machine_proves_nothing() {
+        let rebound = [("host", "evil:1"), ("origin", "http://evil:1")];
+        check(&rebound, "another site");
+        let [host, origin] = rebound;
+        check(&[host, origin, ("authorization", "Bearer x")], "ours");
     }
 }

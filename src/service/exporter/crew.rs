@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinError;
 use tokio::task::JoinSet;
 
 use super::Endpoint;
@@ -21,6 +22,7 @@ use crate::service::ports::Cluster;
 use crate::service::supervisor::Assignment;
 use crate::service::supervisor::Rates;
 use crate::service::supervisor::Roster;
+use crate::service::worker::End;
 use crate::service::worker::Goal;
 use crate::service::worker::wait_for;
 
@@ -61,7 +63,8 @@ impl<C: Cluster, K: Clock> Crew<C, K> {
         }
         let mut changes = self.shelf.changes();
         let mut working: BTreeMap<Id, Post> = BTreeMap::new();
-        let mut links: JoinSet<Id> = JoinSet::new();
+        let mut links: JoinSet<(Id, End)> = JoinSet::new();
+        let mut fallen: BTreeMap<Id, u64> = BTreeMap::new();
         let mut ending = false;
         let begun = self.clock.monotonic();
         loop {
@@ -74,6 +77,7 @@ impl<C: Cluster, K: Clock> Crew<C, K> {
             }
             for (id, kept) in wanted {
                 if !working.contains_key(&id)
+                    && fallen.get(&id) != Some(&kept.exporter.revision)
                     && let Some(post) = self.begin(&id, kept, &mut links)
                 {
                     working.insert(id, post);
@@ -88,7 +92,9 @@ impl<C: Cluster, K: Clock> Crew<C, K> {
             }
             tokio::select! {
                 _ = changes.changed() => {}
-                Some(ended) = links.join_next() => self.ended(ended, &mut working),
+                Some(ended) = links.join_next() => {
+                    self.ended(ended, &mut working, &mut fallen);
+                }
                 () = self.clock.sleep(READ_WITHIN.saturating_sub(waited)), if !is_complete => {}
                 () = wait_for(&mut shutdown), if !ending => ending = true,
             }
@@ -118,7 +124,7 @@ impl<C: Cluster, K: Clock> Crew<C, K> {
         !self.shelf.find(&id.0, &id.1).is_empty()
     }
 
-    fn begin(&self, id: &Id, kept: Kept, links: &mut JoinSet<Id>) -> Option<Post> {
+    fn begin(&self, id: &Id, kept: Kept, links: &mut JoinSet<(Id, End)>) -> Option<Post> {
         let Kept { exporter, target } = kept;
         let ends = self.endpoints.get(&exporter.source).zip(self.endpoints.get(&target));
         let (source, target_end) = ends?;
@@ -143,15 +149,25 @@ impl<C: Cluster, K: Clock> Crew<C, K> {
         let (shutdown, told) = watch::channel(false);
         let id = id.clone();
         links.spawn(async move {
-            worker.run(told).await;
-            id
+            let end = worker.run(told).await;
+            (id, end)
         });
         Some(Post { exporter, target, shutdown })
     }
 
-    fn ended(&self, ended: Result<Id, tokio::task::JoinError>, working: &mut BTreeMap<Id, Post>) {
+    fn ended(
+        &self,
+        ended: Result<(Id, End), JoinError>,
+        working: &mut BTreeMap<Id, Post>,
+        fallen: &mut BTreeMap<Id, u64>,
+    ) {
         match ended {
-            Ok(id) => {
+            // It would only fall again: it waits until someone tells it to go on.
+            Ok((id, End::Panicked(_))) => {
+                let post = working.remove(&id);
+                fallen.extend(post.map(|post| (id, post.exporter.revision)));
+            }
+            Ok((id, End::Done | End::Halted(_) | End::GaveUp(_))) => {
                 working.remove(&id);
                 let kept = self.shelf.find(&id.0, &id.1);
                 if kept.iter().any(|kept| kept.exporter.wanted == Wanted::Paused) {

@@ -124,7 +124,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
             return Ok(self.told(&fixed.watched, &fixed.target, name).await);
         }
         let all = self.shelf.find(source, name);
-        let first = all.first().ok_or_else(|| Refused::NotFound(name.to_owned()))?;
+        let first = all.first().ok_or_else(|| self.not_found(name))?;
         if all.len() > 1 {
             let targets: Vec<&str> = all.iter().map(|kept| kept.target.as_str()).collect();
             return Ok(ExporterStatus::paused(format!(
@@ -193,11 +193,14 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
                 "exporter {name} exists: a link of the file has the name"
             )));
         }
-        if self.kept(source, name).is_ok() {
-            return Err(Refused::Exists(format!("exporter {name} exists already")));
-        }
         let exporter = Exporter::new(source, name, asked);
         let (target, endpoint) = self.check(&exporter)?;
+        self.prepare(endpoint).await?;
+        // What is kept there already must not be written over.
+        self.read_back(endpoint, |shelf| shelf.unread([target].into_iter()).is_empty()).await?;
+        if !self.shelf.find(source, name).is_empty() {
+            return Err(Refused::Exists(format!("exporter {name} exists already")));
+        }
         let all = self.shelf.all();
         let count = all.len().saturating_add(self.fixed.len());
         if count >= LINKS_MAX {
@@ -214,7 +217,6 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
                  give this one another name"
             )));
         }
-        self.prepare(endpoint).await?;
         self.keep(endpoint, &exporter).await?;
         tracing::info!(link = name, source, target, "link made");
         Ok(())
@@ -335,7 +337,22 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
 
     fn kept(&self, source: &str, name: &str) -> Result<Kept, Refused> {
         let kept = self.shelf.find(source, name).into_iter().next();
-        kept.ok_or_else(|| Refused::NotFound(name.to_owned()))
+        kept.ok_or_else(|| self.not_found(name))
+    }
+
+    /// Nobody has it, or nobody can tell.
+    fn not_found(&self, name: &str) -> Refused {
+        let targets = self.endpoints.iter().filter(|(_, endpoint)| is_target(endpoint));
+        match self.shelf.unread(targets.map(|(name, _)| name.as_str())).as_slice() {
+            [] => Refused::NotFound(name.to_owned()),
+            [cluster, ..] => Refused::Cluster(Fault {
+                operation: "look for link",
+                object: name.to_owned(),
+                cluster: (*cluster).to_owned(),
+                cause: "it has not told yet which links it keeps; ask again".to_owned(),
+                class: FaultClass::Transient,
+            }),
+        }
     }
 
     fn changeable(&self, source: &str, name: &str) -> Result<Kept, Refused> {

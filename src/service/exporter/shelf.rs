@@ -22,6 +22,7 @@ use crate::service::ports::FaultClass;
 use crate::service::ports::Log;
 use crate::service::state::FORMAT;
 use crate::service::state::StateKey;
+use crate::service::worker::GONE_AFTER;
 
 /// The partition of our topic that holds definitions.
 pub(super) const PARTITION: i32 = 0;
@@ -105,6 +106,10 @@ impl Shelf {
         clusters.filter(|name| !drawers.get(*name).is_some_and(|drawer| drawer.is_read)).collect()
     }
 
+    fn is_empty(&self, cluster: &str) -> bool {
+        self.drawers().get(cluster).is_none_or(|drawer| drawer.exporters.is_empty())
+    }
+
     /// Has a topic looked for at once that was not there.
     pub(super) fn look_now(&self) {
         self.look.notify_waiters();
@@ -123,12 +128,22 @@ impl Shelf {
     ) {
         let name = endpoint.cluster.name();
         let mut told = String::new();
+        let mut gone_since = None;
         loop {
+            let begun = clock.monotonic();
             // What is there may be another topic than before: it is read from its start.
             let Err(fault) = self.follow(&endpoint, &clock).await;
             let reason = fault.to_string();
+            let now = clock.monotonic();
+            if fault.class != FaultClass::Missing || now.saturating_sub(begun) >= GONE_AFTER {
+                gone_since = None;
+            }
             if fault.class == FaultClass::Missing {
-                self.put(name, Drawer { is_read: true, ..Drawer::default() });
+                let since = *gone_since.get_or_insert(now);
+                // A broker that has just started can answer before it knows its topics.
+                if self.is_empty(name) || now.saturating_sub(since) >= GONE_AFTER {
+                    self.put(name, Drawer { is_read: true, ..Drawer::default() });
+                }
             } else if reason != told {
                 tracing::warn!(cluster = name, reason = %reason, "links that are kept there are not known");
                 told = reason;

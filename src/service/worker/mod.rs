@@ -59,7 +59,7 @@ pub const LAST_TRY_BEGINS: Duration = Duration::from_secs(48);
 const _: () = assert!(LAST_TRY_BEGINS.as_secs() + 10 < ONE_SHOT_LIMIT.as_secs());
 /// A topic is believed to be gone when it was for this long: a broker that has just started can
 /// answer before it knows its topics.
-const GONE_AFTER: Duration = Duration::from_secs(10);
+pub(in crate::service) const GONE_AFTER: Duration = Duration::from_secs(10);
 /// A topic that is said to be gone is asked for this often.
 const LOOK_FOR_GONE_EVERY: Duration = Duration::from_secs(1);
 
