@@ -94,7 +94,7 @@ async fn list<C: Cluster, K: Clock>(
     Path(cluster): Path<String>,
 ) -> Answered {
     let desk = desk_of(&shared, &cluster)?;
-    Ok(Answer(desk.names(&cluster)).into_response())
+    Ok(Answer(desk.names(&cluster).await?).into_response())
 }
 
 async fn create<C: Cluster, K: Clock>(
@@ -113,7 +113,7 @@ async fn describe<C: Cluster, K: Clock>(
     State(shared): Called<C, K>,
     Path((cluster, name)): Place,
 ) -> Answered {
-    let described = desk_of(&shared, &cluster)?.describe(&cluster, &name)?;
+    let described = desk_of(&shared, &cluster)?.describe(&cluster, &name).await?;
     Ok(Answer(Reference::of(&described)).into_response())
 }
 
@@ -151,7 +151,7 @@ async fn config<C: Cluster, K: Clock>(
     State(shared): Called<C, K>,
     Path((cluster, name)): Place,
 ) -> Answered {
-    let described = desk_of(&shared, &cluster)?.describe(&cluster, &name)?;
+    let described = desk_of(&shared, &cluster)?.describe(&cluster, &name).await?;
     Ok(Answer(described.config).into_response())
 }
 

@@ -84,6 +84,17 @@ pub(super) fn assignments(
 ) -> Result<Vec<Link>, Unusable> {
     let (config, names) = read(from)?;
     check(&config, names, from)?;
+    if config.links.is_empty() {
+        // Nothing would be looked at, and all would seem to be well.
+        let right = "this command looks at links of the file; one that was made over REST is looked at \
+                     with --from, --to, --context and its --name";
+        let defect = Defect {
+            path: "links".to_owned(),
+            wrong: "there is none".to_owned(),
+            right: right.to_owned(),
+        };
+        return Err(ConfigError { origin: from.origin(), defects: vec![defect] }.into());
+    }
     links_of(&config, names, releases, &instance_of(&config), clock)
 }
 

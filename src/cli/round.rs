@@ -19,6 +19,7 @@ use crate::config::ContextChoice;
 use crate::config::Files;
 use crate::config::LinkConfig;
 use crate::config::ProcessEnvironment;
+use crate::core::rules::Rules;
 use crate::kafka::KafkaCluster;
 use crate::service::clock::SystemClock;
 use crate::service::exporter::ContextType;
@@ -34,7 +35,7 @@ pub(super) struct Round {
     pub(super) files: Files,
     pub(super) endpoints: BTreeMap<String, Endpoint<KafkaCluster>>,
     pub(super) instance: String,
-    described: Vec<Described>,
+    described: Vec<(Described, Rules)>,
 }
 
 impl Round {
@@ -62,7 +63,10 @@ impl Round {
             endpoints.insert(given.name.clone(), endpoint);
         }
         let described = config.select(names)?;
-        let described = described.into_iter().map(|link| describe(link, &config)).collect();
+        let described = described
+            .into_iter()
+            .map(|link| (describe(link, &config), link.rules_before_cluster()));
+        let described = described.collect();
         Ok(Self { links, files, endpoints, instance, described })
     }
 
@@ -83,10 +87,11 @@ impl Round {
 
     /// The links as whoever looks at exporters sees them.
     pub(super) fn fixed(&self, watched: &[Watched]) -> Vec<FixedLink> {
-        let fixed = |(described, watched): (&Described, &Watched)| FixedLink {
+        let fixed = |((described, rules), watched): (&(Described, Rules), &Watched)| FixedLink {
             source: watched.source.clone(),
             target: watched.target.clone(),
             described: described.clone(),
+            rules: rules.clone(),
             watched: watched.clone(),
         };
         self.described.iter().zip(watched).map(fixed).collect()

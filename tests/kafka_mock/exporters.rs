@@ -238,6 +238,12 @@ async fn what_was_made_is_there_after_a_restart_and_a_paused_one_stays_paused() 
         });
         assert_eq!(first.ask("POST", "", body).await.0, 200);
     }
+    let auto =
+        |name: &str| json!({ "name": name, "config": { "schema.registry.url": TARGET_URL } });
+    assert_eq!(first.ask("POST", "", auto("three")).await.0, 200);
+    let (code, clash) = first.ask("POST", "", auto("four")).await;
+    assert_eq!((code, &clash["error_code"]), (409, &json!(40951)), "{clash}");
+    assert_eq!(first.put("/three/pause").await.0, 200);
     assert_eq!(first.put("/two/pause").await.0, 200);
     first.until("one", "RUNNING").await;
     first.end().await;
@@ -315,6 +321,13 @@ async fn what_is_asked_for_wrongly_has_its_published_code_and_makes_nothing() {
         }
         assert_eq!((status, &answer["error_code"]), (409, &json!(code)), "{body}: {answer}");
     }
+    let mut beside = link("y");
+    beside["subjects"] = json!(["orders"]);
+    beside["contextType"] = json!("NONE");
+    beside["context"] = Value::Null;
+    let (code, clash) = process.ask("POST", "", beside).await;
+    assert_eq!((code, &clash["error_code"]), (409, &json!(40951)), "{clash}");
+    assert!(clash["message"].as_str().unwrap().contains("link x writes"), "{clash}");
     let (code, again) = process.ask("POST", "", link("x")).await;
     assert_eq!((code, &again["error_code"]), (409, &json!(40960)), "{again}");
     assert_eq!(process.get("").await.1, json!(["x"]));

@@ -2,6 +2,7 @@
 //! definition says so.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub struct Crew<C, K> {
     pub(super) clock: K,
     pub(super) instance: String,
     pub(super) rates: Rates<K>,
+    /// Links of the file: what is kept under such a name stands behind it.
+    pub(super) of_file: BTreeSet<Id>,
 }
 
 /// A link at work.
@@ -107,7 +110,7 @@ impl<C: Cluster, K: Clock> Crew<C, K> {
         for kept in self.shelf.all() {
             let id = kept.exporter.id();
             let is_alone = self.shelf.find(&id.0, &id.1).len() == 1;
-            if kept.exporter.wanted == Wanted::Running && is_alone {
+            if kept.exporter.wanted == Wanted::Running && is_alone && !self.of_file.contains(&id) {
                 wanted.insert(id, kept);
             }
         }
@@ -121,7 +124,7 @@ impl<C: Cluster, K: Clock> Crew<C, K> {
     }
 
     fn is_kept(&self, id: &Id) -> bool {
-        !self.shelf.find(&id.0, &id.1).is_empty()
+        !self.of_file.contains(id) && !self.shelf.find(&id.0, &id.1).is_empty()
     }
 
     fn begin(&self, id: &Id, kept: Kept, links: &mut JoinSet<(Id, End)>) -> Option<Post> {

@@ -44,12 +44,12 @@ const LOOK_UP_WITHIN: Duration = Duration::from_secs(3);
 /// The exporters of all clusters.
 #[derive(Debug)]
 pub struct Desk<C, K> {
-    endpoints: Endpoints<C>,
-    fixed: Vec<FixedLink>,
+    pub(super) endpoints: Endpoints<C>,
+    pub(super) fixed: Vec<FixedLink>,
     pub(super) shelf: Arc<Shelf>,
     posts: Posts,
     pub(super) clock: K,
-    instance: String,
+    pub(super) instance: String,
     /// One change at a time: what it looked at still holds when it is kept.
     gate: Mutex<()>,
 }
@@ -72,6 +72,10 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
             clock: clock.clone(),
             instance: instance.to_owned(),
             rates: rates.clone(),
+            of_file: fixed
+                .iter()
+                .map(|link| (link.source.clone(), link.described.name.clone()))
+                .collect(),
         };
         let (clock, instance) = (clock.clone(), instance.to_owned());
         (Self { endpoints, fixed, shelf, posts, clock, instance, gate: Mutex::default() }, crew)
@@ -83,8 +87,14 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     }
 
     /// The exporters of a source, those of the file among them.
-    #[must_use]
-    pub fn names(&self, source: &str) -> Vec<String> {
+    ///
+    /// # Errors
+    /// A cluster has not told yet which ones it keeps.
+    pub async fn names(&self, source: &str) -> Result<Vec<String>, Refused> {
+        self.wait_told().await;
+        if let Some(refused) = self.untold("list", "exporters") {
+            return Err(refused);
+        }
         let kept = self.shelf.all().into_iter().map(|kept| kept.exporter);
         let kept = kept.filter(|exporter| exporter.source == source).map(|exporter| exporter.name);
         let fixed = self.fixed.iter().filter(|link| link.source == source);
@@ -92,14 +102,15 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
             fixed.map(|link| link.described.name.clone()).chain(kept).collect();
         names.sort();
         names.dedup();
-        names
+        Ok(names)
     }
 
     /// What an exporter is told to do.
     ///
     /// # Errors
     /// [`Refused::NotFound`].
-    pub fn describe(&self, source: &str, name: &str) -> Result<Described, Refused> {
+    pub async fn describe(&self, source: &str, name: &str) -> Result<Described, Refused> {
+        self.wait_told().await;
         if let Some(fixed) = self.fixed(source, name) {
             return Ok(fixed.described.clone());
         }
@@ -123,6 +134,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         if let Some(fixed) = self.fixed(source, name) {
             return Ok(self.told(&fixed.watched, &fixed.target, name).await);
         }
+        self.wait_told().await;
         let all = self.shelf.find(source, name);
         let first = all.first().ok_or_else(|| self.not_found(name))?;
         if all.len() > 1 {
@@ -184,6 +196,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     /// What is wrong with it, or why it can't be kept.
     pub async fn create(&self, source: &str, name: &str, asked: Asked) -> Result<(), Refused> {
         let _one_at_a_time = self.gate.lock().await;
+        self.wait_told().await;
         if !is_link_name(name) {
             let wrong = "a name has 1 to 100 letters, digits, - _ or .";
             return Err(Refused::Name(wrong.to_owned()));
@@ -201,6 +214,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         if !self.shelf.find(source, name).is_empty() {
             return Err(Refused::Exists(format!("exporter {name} exists already")));
         }
+        self.refuse_clash(target, &exporter)?;
         let all = self.shelf.all();
         let count = all.len().saturating_add(self.fixed.len());
         if count >= LINKS_MAX {
@@ -229,9 +243,11 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     /// What is wrong with it, or why it can't be kept.
     pub async fn update(&self, source: &str, name: &str, asked: Asked) -> Result<(), Refused> {
         let _one_at_a_time = self.gate.lock().await;
+        self.wait_told().await;
         let Kept { exporter, target: before } = self.changeable(source, name)?;
         let changed = exporter.changed(asked);
         let (target, endpoint) = self.check(&changed)?;
+        self.refuse_clash(target, &changed)?;
         if target == before {
             return self.keep(endpoint, &changed).await;
         }
@@ -252,6 +268,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     /// There is none, or it can't be kept.
     pub async fn pause(&self, source: &str, name: &str) -> Result<(), Refused> {
         let _one_at_a_time = self.gate.lock().await;
+        self.wait_told().await;
         let Kept { exporter, target } = self.changeable(source, name)?;
         if exporter.wanted == Wanted::Paused {
             return Ok(());
@@ -266,6 +283,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     /// There is none, it runs or starts already, or it can't be kept.
     pub async fn resume(&self, source: &str, name: &str) -> Result<(), Refused> {
         let _one_at_a_time = self.gate.lock().await;
+        self.wait_told().await;
         let Kept { exporter, target } = self.changeable(source, name)?;
         if exporter.wanted == Wanted::Running {
             match self.status(source, name).await?.state {
@@ -285,6 +303,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     /// There is none, it is not paused, or it can't be kept.
     pub async fn reset(&self, source: &str, name: &str) -> Result<(), Refused> {
         let _one_at_a_time = self.gate.lock().await;
+        self.wait_told().await;
         let kept = self.changeable(source, name)?;
         self.refuse_at_work(&kept)?;
         let reset = Exporter { wanted: Wanted::Paused, reset: true, ..kept.exporter.next() };
@@ -297,6 +316,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     /// There is none, it is not paused, or it can't be taken away.
     pub async fn delete(&self, source: &str, name: &str) -> Result<(), Refused> {
         let _one_at_a_time = self.gate.lock().await;
+        self.wait_told().await;
         let first = self.changeable(source, name)?;
         let all = self.shelf.find(source, name);
         if all.len() == 1 {
@@ -342,17 +362,39 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
 
     /// Nobody has it, or nobody can tell.
     fn not_found(&self, name: &str) -> Refused {
-        let targets = self.endpoints.iter().filter(|(_, endpoint)| is_target(endpoint));
-        match self.shelf.unread(targets.map(|(name, _)| name.as_str())).as_slice() {
-            [] => Refused::NotFound(name.to_owned()),
-            [cluster, ..] => Refused::Cluster(Fault {
-                operation: "look for link",
-                object: name.to_owned(),
-                cluster: (*cluster).to_owned(),
-                cause: "it has not told yet which links it keeps; ask again".to_owned(),
-                class: FaultClass::Transient,
-            }),
+        let untold = self.untold("look for exporter", name);
+        untold.unwrap_or_else(|| Refused::NotFound(name.to_owned()))
+    }
+
+    /// Gives clusters a moment to tell what they keep, at the start of the process.
+    async fn wait_told(&self) {
+        let mut changes = self.shelf.changes();
+        let deadline = self.clock.monotonic().saturating_add(LOOK_UP_WITHIN);
+        loop {
+            changes.mark_unchanged();
+            let rest = deadline.saturating_sub(self.clock.monotonic());
+            if rest.is_zero() || self.untold("", "").is_none() {
+                return;
+            }
+            tokio::select! {
+                _ = changes.changed() => {}
+                () = self.clock.sleep(rest) => {}
+            }
         }
+    }
+
+    /// Why an answer would be half of one: a cluster has not told yet which links it keeps.
+    fn untold(&self, operation: &'static str, object: &str) -> Option<Refused> {
+        let targets = self.endpoints.iter().filter(|(_, endpoint)| is_target(endpoint));
+        let unread = self.shelf.unread(targets.map(|(name, _)| name.as_str()));
+        let cluster = *unread.first()?;
+        Some(Refused::Cluster(Fault {
+            operation,
+            object: object.to_owned(),
+            cluster: cluster.to_owned(),
+            cause: "it has not told yet which links it keeps; ask again".to_owned(),
+            class: FaultClass::Transient,
+        }))
     }
 
     fn changeable(&self, source: &str, name: &str) -> Result<Kept, Refused> {

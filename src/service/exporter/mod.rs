@@ -4,6 +4,7 @@
 //! Schema Linking calls such a link an exporter of its source; so does everything here that speaks its
 //! language.
 
+mod clash;
 mod crew;
 mod definition;
 mod desk;

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::ContextType;
 use super::shelf::Id;
+use crate::core::rules::Rules;
 use crate::service::exported::Exported;
 use crate::service::status::Phase;
 use crate::service::status::Status;
@@ -58,7 +59,7 @@ impl ExporterStatus {
 
     pub(super) fn of(status: &Status) -> Self {
         let (state, trace) = match &status.phase {
-            Phase::Running => (ExporterState::Running, None),
+            Phase::Running => (ExporterState::Running, set_aside(status)),
             Phase::Halted(reason) => (ExporterState::Paused, Some(reason.clone())),
             Phase::Waiting(reason) => (ExporterState::Starting, Some(reason.clone())),
             Phase::Paused => (ExporterState::Paused, None),
@@ -72,6 +73,14 @@ impl ExporterStatus {
         };
         Self { state, exported: status.exported, trace }
     }
+}
+
+/// What of a link that runs is not copied, if anything.
+fn set_aside(status: &Status) -> Option<String> {
+    let (incidents, held) = (status.incidents.all(), status.held);
+    (incidents > 0 || held > 0).then(|| {
+        format!("not everything is copied: {incidents} incidents, {held} held keys; the log has their reasons")
+    })
 }
 
 /// An exporter as it is described to whoever asks.
@@ -102,6 +111,9 @@ pub struct FixedLink {
     pub target: String,
     /// What it does.
     pub described: Described,
+    /// What it owns in its target; with [`ContextType::Auto`] a context stands in for the one that the
+    /// source's cluster names.
+    pub rules: Rules,
     /// What it is doing.
     pub watched: Watched,
 }
