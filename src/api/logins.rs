@@ -44,8 +44,14 @@ impl Login {
     }
 }
 
-/// All who are answered; everybody where nobody is named.
-pub(super) type Logins = Arc<[Login]>;
+/// Who is answered.
+#[derive(Debug, Clone)]
+pub(super) struct Logins {
+    /// All of them; everybody where nobody is named.
+    pub(super) known: Arc<[Login]>,
+    /// Whether only this machine reaches the address.
+    pub(super) is_local: bool,
+}
 
 /// Lets through who has logged in, and may do what is asked.
 pub(super) async fn logged_in(
@@ -53,10 +59,15 @@ pub(super) async fn logged_in(
     request: Request,
     next: Next,
 ) -> Response {
-    if logins.is_empty() || OPEN_PATHS.contains(&request.uri().path()) {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if logins.known.is_empty() && !reads && !logins.is_local {
+        let message = "others reach this address: changes take http.logins in the file";
+        return error(StatusCode::FORBIDDEN, 403, message);
+    }
+    if logins.known.is_empty() || OPEN_PATHS.contains(&request.uri().path()) {
         return next.run(request).await;
     }
-    let Some(login) = who(&logins, request.headers()) else {
+    let Some(login) = who(&logins.known, request.headers()) else {
         let message =
             "a login of http.logins is asked for: a bearer's token or basic authentication";
         let mut answer = error(StatusCode::UNAUTHORIZED, 401, message);
@@ -64,7 +75,6 @@ pub(super) async fn logged_in(
         answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         return answer;
     };
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if !reads && !login.may_change {
         let message = "this login may read; changes take one with role admin";
         return error(StatusCode::FORBIDDEN, 403, message);

@@ -85,7 +85,9 @@ pub async fn serve<C: Cluster, K: Clock>(
     clock: K,
 ) {
     let registry = metrics::registry(board.clone());
-    let router = router(Arc::new(Shared { board, registry, desks }), logins.into());
+    let is_local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+    let logins = Logins { known: logins.into(), is_local };
+    let router = router(Arc::new(Shared { board, registry, desks }), logins);
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut full = false;
     loop {

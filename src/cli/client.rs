@@ -66,7 +66,9 @@ pub(super) struct Caller {
 impl Caller {
     /// Whoever has the login `NAME:SECRET`, or the token of the environment, or none.
     pub(super) fn of_environment(user_info: Option<&str>) -> Result<Self, NoAnswer> {
-        let token = ProcessEnvironment.var(TOKEN).filter(|token| !token.is_empty());
+        // It is for the mirror that the environment names, and for nobody else.
+        let token = Self::mirror().and_then(|_| ProcessEnvironment.var(TOKEN));
+        let token = token.filter(|token| !token.is_empty());
         let given = match (user_info, token) {
             (Some(pair), _) => format!("Basic {}", STANDARD.encode(pair)),
             (None, Some(token)) => format!("Bearer {token}"),

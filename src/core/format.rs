@@ -38,6 +38,9 @@ impl SubjectFormat {
         if after.contains(PLACE) {
             return refuse("it may hold ${subject} once");
         }
+        if before.starts_with('/') || given.contains('*') {
+            return refuse("a slash at its beginning, and a *, would read as a pattern");
+        }
         if before.starts_with(':') {
             return refuse(
                 "a context is not part of the name; the link's own context puts it before",
@@ -93,9 +96,16 @@ mod tests {
 
     #[test]
     fn a_format_holds_the_subject_once_and_no_context() {
-        for bad in
-            ["", "dr", "${subject", "${subject}${subject}", ":.a:${subject}", "a\n${subject}"]
-        {
+        for bad in [
+            "",
+            "dr",
+            "${subject",
+            "${subject}${subject}",
+            ":.a:${subject}",
+            "a\n${subject}",
+            "/a/${subject}",
+            "${subject}*",
+        ] {
             assert!(SubjectFormat::parse(bad).is_err(), "{bad:?}");
         }
         let format = SubjectFormat::parse("dr-${subject}-copy").unwrap();

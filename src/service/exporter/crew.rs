@@ -52,7 +52,7 @@ struct Post {
 
 impl Post {
     fn does(&self, kept: &Kept) -> bool {
-        self.exporter.revision == kept.exporter.revision && self.target == kept.target
+        self.exporter == kept.exporter && self.target == kept.target
     }
 }
 
