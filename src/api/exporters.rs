@@ -23,7 +23,6 @@ use super::answer::error;
 use super::server::Shared;
 use crate::service::exporter::Asked;
 use crate::service::exporter::ContextType;
-use crate::service::exporter::Described;
 use crate::service::exporter::Desk;
 use crate::service::exporter::ExporterStatus;
 use crate::service::exporter::Refused;
@@ -114,7 +113,7 @@ async fn describe<C: Cluster, K: Clock>(
     Path((cluster, name)): Place,
 ) -> Answered {
     let described = desk_of(&shared, &cluster)?.describe(&cluster, &name).await?;
-    Ok(Answer(Reference::of(&described)).into_response())
+    Ok(Answer(described).into_response())
 }
 
 async fn update<C: Cluster, K: Clock>(
@@ -193,36 +192,6 @@ async fn reset<C: Cluster, K: Clock>(
 
 fn named(name: &str) -> Response {
     Answer(json!({ "name": name })).into_response()
-}
-
-/// An exporter as it is described.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Reference<'a> {
-    name: &'a str,
-    context_type: ContextType,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    context: Option<&'a str>,
-    subjects: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subject_rename_format: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kek_rename_format: Option<&'a str>,
-    config: &'a BTreeMap<String, String>,
-}
-
-impl<'a> Reference<'a> {
-    fn of(described: &'a Described) -> Self {
-        Self {
-            name: &described.name,
-            context_type: described.context_type,
-            context: described.context.as_deref(),
-            subjects: &described.subjects,
-            subject_rename_format: described.subject_rename_format.as_deref(),
-            kek_rename_format: described.kek_rename_format.as_deref(),
-            config: &described.config,
-        }
-    }
 }
 
 /// What an exporter is doing. Before its first record the offset is -1, and the time 0.

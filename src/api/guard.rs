@@ -17,13 +17,17 @@ use super::answer::error;
 
 /// Lets through what changes nothing, and what no other site's page has sent.
 pub(super) async fn same_site(request: Request, next: Next) -> Response {
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if reads || !is_cross_site(request.headers()) {
+    if reads(request.method()) || !is_cross_site(request.headers()) {
         return next.run(request).await;
     }
     let message =
         "a page of another site sent this; changes are taken from this one and from tools only";
     error(StatusCode::FORBIDDEN, 403, message)
+}
+
+/// Whether a request changes nothing.
+pub(super) fn reads(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 /// Browsers say where a request comes from, tools don't.

@@ -6,7 +6,6 @@ use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::HeaderValue;
-use axum::http::Method;
 use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
 use axum::http::header::WWW_AUTHENTICATE;
@@ -18,6 +17,7 @@ use sha2::Digest;
 use sha2::Sha256;
 
 use super::answer::error;
+use super::guard::reads;
 
 /// Paths that supervisors ask: they tell nothing but whether the process is well.
 const OPEN_PATHS: [&str; 2] = ["/live", "/ready"];
@@ -59,7 +59,7 @@ pub(super) async fn logged_in(
     request: Request,
     next: Next,
 ) -> Response {
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let reads = reads(request.method());
     if logins.known.is_empty() && !reads && !logins.is_local {
         let message = "others reach this address: changes take http.logins in the file";
         return error(StatusCode::FORBIDDEN, 403, message);

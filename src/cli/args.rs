@@ -139,6 +139,15 @@ impl fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
+impl UsageError {
+    /// What clap says of these words: help, or what is wrong with them.
+    pub(super) fn of<'a>(error: &clap::Error, words: impl IntoIterator<Item = &'a str>) -> Self {
+        let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+        let code = if asked { exit::DONE } else { exit::USAGE };
+        Self { text: hide_secrets(&error.render().to_string(), words), code }
+    }
+}
+
 /// Reads a command line, the program's name first.
 ///
 /// # Errors
@@ -152,11 +161,8 @@ where
     let spelled: Vec<String> =
         words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let hide = |text: &str| hide_secrets(text, spelled.iter().map(String::as_str));
-    let typed = Typed::try_parse_from(words).map_err(|error| {
-        let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-        let code = if asked { exit::DONE } else { exit::USAGE };
-        UsageError { text: hide(&error.render().to_string()), code }
-    })?;
+    let typed = Typed::try_parse_from(words)
+        .map_err(|error| UsageError::of(&error, spelled.iter().map(String::as_str)))?;
     meaning(typed).map_err(|reason| UsageError {
         text: hide(&format!("error: {reason}\n\nFor more information, try '--help'.\n")),
         code: exit::USAGE,

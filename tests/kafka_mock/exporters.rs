@@ -27,6 +27,9 @@ use super::*;
 const SOURCE_URL: &str = "http://schemaregistry:8081";
 const TARGET_URL: &str = "http://schemaregistry2:8082";
 
+/// Between two looks at what is waited for.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
 /// A process with two clusters and no links, as its callers see it.
 struct Process {
     address: SocketAddr,
@@ -92,29 +95,33 @@ impl Process {
         self.ask("PUT", path, Value::Null).await
     }
 
-    /// The status, once it is another one than `before`.
+    /// The status, once it is what is waited for.
     async fn status_until(&self, name: &str, is_it: impl Fn(&Value) -> bool) -> Value {
-        soon(async {
-            loop {
-                let (code, status) = self.get(&format!("/{name}/status")).await;
-                assert_eq!(code, 200, "{status}");
-                if is_it(&status) {
-                    return status;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        })
-        .await
+        let path = format!("/source/exporters/{name}/status");
+        let is_told = |answer: &(u16, Value)| {
+            assert_eq!(answer.0, 200, "{answer:?}");
+            is_it(&answer.1)
+        };
+        self.answer_until(&path, is_told).await
     }
 
     /// Waits until the process has read that it exists.
     async fn until_known(&self, name: &str) {
+        self.answer_until(&format!("/source/exporters/{name}"), |answer| answer.0 == 200).await;
+    }
+
+    /// Asks again and again until the answer is what is waited for.
+    async fn answer_until(&self, path: &str, is_it: impl Fn(&(u16, Value)) -> bool) -> Value {
         soon(async {
-            while self.get(&format!("/{name}")).await.0 != 200 {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+            loop {
+                let answer = self.at("GET", path, Value::Null).await;
+                if is_it(&answer) {
+                    return answer.1;
+                }
+                tokio::time::sleep(ASK_AGAIN_AFTER).await;
             }
         })
-        .await;
+        .await
     }
 
     async fn until(&self, name: &str, state: &str) -> Value {
@@ -360,14 +367,8 @@ async fn the_gate_asks_where_the_source_ends_now() {
     register(&mocks, "orders", 7).await;
     let (_, asked) = process.at("GET", "/links/x/caught-up?now=true", Value::Null).await;
     assert_eq!(asked["up_to"], 0, "{asked}");
-    soon(async {
-        while process.at("GET", "/links/x/caught-up?offset=0", Value::Null).await.1["caught_up"]
-            != true
-        {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    })
-    .await;
+    let caught_up = |answer: &(u16, Value)| answer.1["caught_up"] == true;
+    process.answer_until("/links/x/caught-up?offset=0", caught_up).await;
     assert_eq!(subjects_of_target(&mocks).await, [":.source:orders"]);
     assert_eq!(process.at("GET", "/links/y/caught-up?now=true", Value::Null).await.0, 404);
     assert_eq!(process.at("GET", "/links/x/caught-up?now=true&offset=1", Value::Null).await.0, 400);

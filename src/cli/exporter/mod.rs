@@ -8,7 +8,6 @@ use std::path::Path;
 
 use axum::http::Method;
 use clap::Parser;
-use clap::error::ErrorKind;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
@@ -28,6 +27,7 @@ use crate::core::registry_url::RegistryUrl;
 
 /// The name under which the binary takes these words at once.
 const NAME: &str = "schema-exporter";
+
 /// Whether the binary was called by this name.
 pub(super) fn is_called(words: &[OsString]) -> bool {
     let called = words.first().map(Path::new).and_then(Path::file_stem);
@@ -38,11 +38,7 @@ pub(super) fn is_called(words: &[OsString]) -> bool {
 pub(super) fn parse(words: &[OsString]) -> Result<Words, UsageError> {
     match CommandLine::try_parse_from(words) {
         Ok(CommandLine { words }) => Ok(words),
-        Err(error) => {
-            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            let code = if asked { exit::DONE } else { exit::USAGE };
-            Err(UsageError { text: error.render().to_string(), code })
-        }
+        Err(error) => Err(UsageError::of(&error, words.iter().filter_map(|word| word.to_str()))),
     }
 }
 

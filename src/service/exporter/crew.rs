@@ -10,10 +10,10 @@ use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio::task::JoinSet;
 
-use super::Endpoint;
 use super::Endpoints;
 use super::Exporter;
 use super::Wanted;
+use super::endpoint::is_target;
 use super::seen::Posts;
 use super::shelf::Id;
 use super::shelf::Kept;
@@ -88,7 +88,7 @@ impl<C: Cluster, K: Clock> Crew<C, K> {
             }
             self.posts.keep_only(|id| working.contains_key(id) || self.is_kept(id));
             let waited = self.clock.monotonic().saturating_sub(begun);
-            let is_complete = self.is_all_read() || waited >= READ_WITHIN;
+            let is_complete = self.shelf.unread(&self.endpoints).is_none() || waited >= READ_WITHIN;
             show(Roster { links: self.posts.watched(), is_complete });
             if ending && working.is_empty() {
                 return;
@@ -115,12 +115,6 @@ impl<C: Cluster, K: Clock> Crew<C, K> {
             }
         }
         wanted
-    }
-
-    /// Whether the definitions of all clusters are known.
-    fn is_all_read(&self) -> bool {
-        let targets = self.endpoints.iter().filter(|(_, endpoint)| is_target(endpoint));
-        self.shelf.unread(targets.map(|(name, _)| name.as_str())).is_empty()
     }
 
     fn is_kept(&self, id: &Id) -> bool {
@@ -182,9 +176,4 @@ impl<C: Cluster, K: Clock> Crew<C, K> {
             Err(panic) => tracing::error!(reason = %panic, "a link's task ended without a word"),
         }
     }
-}
-
-/// Only what an exporter can name keeps definitions.
-pub(super) fn is_target<C>(endpoint: &Endpoint<C>) -> bool {
-    !endpoint.registry_urls.is_empty()
 }

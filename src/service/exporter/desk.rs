@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio::sync::MutexGuard;
 
 use super::Asked;
 use super::Crew;
@@ -17,7 +18,7 @@ use super::ExporterStatus;
 use super::FixedLink;
 use super::Refused;
 use super::Wanted;
-use super::crew::is_target;
+use super::endpoint::is_target;
 use super::endpoint::named;
 use super::seen::Posts;
 use super::shelf::Kept;
@@ -195,8 +196,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     /// # Errors
     /// What is wrong with it, or why it can't be kept.
     pub async fn create(&self, source: &str, name: &str, asked: Asked) -> Result<(), Refused> {
-        let _one_at_a_time = self.gate.lock().await;
-        self.wait_told().await;
+        let _one_at_a_time = self.enter().await;
         if !is_link_name(name) {
             let wrong = "a name has 1 to 100 letters, digits, - _ or .";
             return Err(Refused::Name(wrong.to_owned()));
@@ -210,7 +210,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         let (target, endpoint) = self.check(&exporter)?;
         self.prepare(endpoint).await?;
         // What is kept there already must not be written over.
-        self.read_back(endpoint, |shelf| shelf.unread([target].into_iter()).is_empty()).await?;
+        self.read_back(endpoint, |shelf| shelf.is_read(target)).await?;
         if !self.shelf.find(source, name).is_empty() {
             return Err(Refused::Exists(format!("exporter {name} exists already")));
         }
@@ -242,8 +242,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     /// # Errors
     /// What is wrong with it, or why it can't be kept.
     pub async fn update(&self, source: &str, name: &str, asked: Asked) -> Result<(), Refused> {
-        let _one_at_a_time = self.gate.lock().await;
-        self.wait_told().await;
+        let _one_at_a_time = self.enter().await;
         let Kept { exporter, target: before } = self.changeable(source, name)?;
         let changed = exporter.changed(asked);
         let (target, endpoint) = self.check(&changed)?;
@@ -251,7 +250,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         if target == before {
             return self.keep(endpoint, &changed).await;
         }
-        if self.is_at_work(source, name, &exporter) {
+        if self.is_at_work(&exporter) {
             return Err(Refused::NotPaused(format!(
                 "exporter {name} is not paused, and {target} is another target than {before}: pause it first"
             )));
@@ -267,8 +266,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     /// # Errors
     /// There is none, or it can't be kept.
     pub async fn pause(&self, source: &str, name: &str) -> Result<(), Refused> {
-        let _one_at_a_time = self.gate.lock().await;
-        self.wait_told().await;
+        let _one_at_a_time = self.enter().await;
         let Kept { exporter, target } = self.changeable(source, name)?;
         if exporter.wanted == Wanted::Paused {
             return Ok(());
@@ -282,8 +280,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     /// # Errors
     /// There is none, it runs or starts already, or it can't be kept.
     pub async fn resume(&self, source: &str, name: &str) -> Result<(), Refused> {
-        let _one_at_a_time = self.gate.lock().await;
-        self.wait_told().await;
+        let _one_at_a_time = self.enter().await;
         let Kept { exporter, target } = self.changeable(source, name)?;
         if exporter.wanted == Wanted::Running {
             match self.status(source, name).await?.state {
@@ -302,10 +299,9 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     /// # Errors
     /// There is none, it is not paused, or it can't be kept.
     pub async fn reset(&self, source: &str, name: &str) -> Result<(), Refused> {
-        let _one_at_a_time = self.gate.lock().await;
-        self.wait_told().await;
+        let _one_at_a_time = self.enter().await;
         let kept = self.changeable(source, name)?;
-        self.refuse_at_work(&kept)?;
+        self.refuse_at_work(&kept.exporter)?;
         let reset = Exporter { wanted: Wanted::Paused, reset: true, ..kept.exporter.next() };
         self.keep(self.target(&kept.target)?, &reset).await
     }
@@ -315,12 +311,11 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     /// # Errors
     /// There is none, it is not paused, or it can't be taken away.
     pub async fn delete(&self, source: &str, name: &str) -> Result<(), Refused> {
-        let _one_at_a_time = self.gate.lock().await;
-        self.wait_told().await;
+        let _one_at_a_time = self.enter().await;
         let first = self.changeable(source, name)?;
         let all = self.shelf.find(source, name);
         if all.len() == 1 {
-            self.refuse_at_work(&first)?;
+            self.refuse_at_work(&first.exporter)?;
         }
         for kept in all {
             self.take_away(&kept.target, &kept.exporter).await?;
@@ -330,9 +325,16 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         Ok(())
     }
 
-    fn refuse_at_work(&self, kept: &Kept) -> Result<(), Refused> {
-        let Exporter { source, name, .. } = &kept.exporter;
-        if self.is_at_work(source, name, &kept.exporter) {
+    /// Takes the turn to change something, by what clusters have told.
+    async fn enter(&self) -> MutexGuard<'_, ()> {
+        let turn = self.gate.lock().await;
+        self.wait_told().await;
+        turn
+    }
+
+    fn refuse_at_work(&self, exporter: &Exporter) -> Result<(), Refused> {
+        if self.is_at_work(exporter) {
+            let name = &exporter.name;
             return Err(Refused::NotPaused(format!(
                 "exporter {name} is not paused: pause it first"
             )));
@@ -341,14 +343,9 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     }
 
     /// Whether it runs or may: a link that halted does not.
-    fn is_at_work(&self, source: &str, name: &str, exporter: &Exporter) -> bool {
-        let id = (source.to_owned(), name.to_owned());
-        let halted = || {
-            let watched = self.posts.of(&id)?;
-            let halted = matches!(watched.status.borrow().phase, Phase::Halted(_));
-            Some(halted)
-        };
-        exporter.wanted == Wanted::Running && halted() != Some(true)
+    fn is_at_work(&self, exporter: &Exporter) -> bool {
+        let halted = |watched: Watched| matches!(watched.status.borrow().phase, Phase::Halted(_));
+        exporter.wanted == Wanted::Running && !self.posts.of(&exporter.id()).is_some_and(halted)
     }
 
     fn fixed(&self, source: &str, name: &str) -> Option<&FixedLink> {
@@ -373,7 +370,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         loop {
             changes.mark_unchanged();
             let rest = deadline.saturating_sub(self.clock.monotonic());
-            if rest.is_zero() || self.untold("", "").is_none() {
+            if rest.is_zero() || self.shelf.unread(&self.endpoints).is_none() {
                 return;
             }
             tokio::select! {
@@ -385,9 +382,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
 
     /// Why an answer would be half of one: a cluster has not told yet which links it keeps.
     fn untold(&self, operation: &'static str, object: &str) -> Option<Refused> {
-        let targets = self.endpoints.iter().filter(|(_, endpoint)| is_target(endpoint));
-        let unread = self.shelf.unread(targets.map(|(name, _)| name.as_str()));
-        let cluster = *unread.first()?;
+        let cluster = self.shelf.unread(&self.endpoints)?;
         Some(Refused::Cluster(Fault {
             operation,
             object: object.to_owned(),

@@ -49,3 +49,8 @@ pub(super) fn named<'a, C>(
             .collect()),
     }
 }
+
+/// Only what an exporter can name keeps definitions.
+pub(super) fn is_target<C>(endpoint: &Endpoint<C>) -> bool {
+    !endpoint.registry_urls.is_empty()
+}

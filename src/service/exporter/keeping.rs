@@ -10,12 +10,12 @@ use super::shelf::Shelf;
 use crate::core::record::Outgoing;
 use crate::service::past::read_state_if_there;
 use crate::service::pipeline::Stop;
-use crate::service::ports::Appender;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 use crate::service::state::Checkpoint;
+use crate::service::state::append_acked;
 use crate::service::state::group_of;
 use crate::service::state::partition_of;
 
@@ -31,21 +31,8 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         record: &Outgoing,
     ) -> Result<(), Refused> {
         let mut keeper = target.cluster.keep_in(&target.state_topic, partition).await?;
-        let number = keeper.append_when_room(record).await?;
-        let deadline = self.clock.monotonic().saturating_add(READ_BACK_WITHIN);
-        let mut progress = keeper.progress();
-        while progress.acked < number {
-            if let Some(fault) = progress.failed {
-                return Err(fault.into());
-            }
-            let rest = deadline.saturating_sub(self.clock.monotonic());
-            tokio::select! {
-                biased;
-                news = keeper.progressed(&progress) => progress = news,
-                () = self.clock.sleep(rest) => return Err(unacknowledged(target)),
-            }
-        }
-        Ok(())
+        let acked = append_acked(&mut keeper, record, &self.clock, READ_BACK_WITHIN).await?;
+        if acked { Ok(()) } else { Err(unacknowledged(target)) }
     }
 
     /// Takes away what a link that is gone has kept of itself: another one may have its scope then. Where

@@ -7,6 +7,7 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::sync::watch;
 
 use super::ContextType;
@@ -83,20 +84,24 @@ fn set_aside(status: &Status) -> Option<String> {
     })
 }
 
-/// An exporter as it is described to whoever asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An exporter as it is described to whoever asks, in Schema Linking's words and order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Described {
     /// Its name.
     pub name: String,
-    /// Which subjects.
-    pub subjects: Vec<String>,
-    /// Where they go.
+    /// Where subjects go.
     pub context_type: ContextType,
     /// The context, as it was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
+    /// Which subjects.
+    pub subjects: Vec<String>,
     /// What they are called.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub subject_rename_format: Option<String>,
     /// What keys of encryption are called.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kek_rename_format: Option<String>,
     /// Its configuration, without credentials.
     pub config: BTreeMap<String, String>,

@@ -12,8 +12,10 @@ use tokio::sync::watch;
 
 use super::Endpoint;
 use super::Exporter;
+use super::endpoint::is_target;
 use crate::core::record::Outgoing;
 use crate::core::record::Record;
+use crate::service::ground::missing;
 use crate::service::ports::Batch;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
@@ -100,10 +102,18 @@ impl Shelf {
         kept.collect()
     }
 
-    /// The clusters whose definitions are not known yet.
-    pub(super) fn unread<'a>(&self, clusters: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-        let drawers = self.drawers();
-        clusters.filter(|name| !drawers.get(*name).is_some_and(|drawer| drawer.is_read)).collect()
+    /// Whether a cluster's definitions are known.
+    pub(super) fn is_read(&self, cluster: &str) -> bool {
+        self.drawers().get(cluster).is_some_and(|drawer| drawer.is_read)
+    }
+
+    /// A cluster that keeps definitions which are not known yet.
+    pub(super) fn unread<'a, C>(
+        &self,
+        endpoints: &'a BTreeMap<String, Endpoint<C>>,
+    ) -> Option<&'a str> {
+        let mut targets = endpoints.iter().filter(|(_, endpoint)| is_target(endpoint));
+        targets.find(|(name, _)| !self.is_read(name)).map(|(name, _)| name.as_str())
     }
 
     fn is_empty(&self, cluster: &str) -> bool {
@@ -163,13 +173,7 @@ impl Shelf {
         clock: &K,
     ) -> Result<std::convert::Infallible, Fault> {
         let (cluster, topic) = (&endpoint.cluster, &endpoint.state_topic);
-        let missing = || Fault {
-            operation: "read",
-            object: format!("topic {topic}"),
-            cluster: cluster.name().to_owned(),
-            cause: "it does not exist".to_owned(),
-            class: FaultClass::Missing,
-        };
+        let missing = || missing(cluster, topic);
         let begun = cluster.topic(topic).await?.ok_or_else(missing)?;
         let mut log = cluster.read(topic, PARTITION, 0).await?;
         let mut drawer = Drawer::default();
@@ -232,9 +236,8 @@ impl Kept {
 
     /// The record that takes a definition away.
     pub(super) fn withdrawal(exporter: &Exporter) -> Outgoing {
-        let scope = format!("{}/{}", exporter.source, exporter.name);
-        let key = StateKey { kind: KIND.to_owned(), scope };
-        Outgoing { key: serde_json::to_vec(&key).unwrap_or_default(), ..Outgoing::default() }
+        let about = format!("{}/{}", exporter.source, exporter.name);
+        Outgoing { key: StateKey::spelled(KIND, about), ..Outgoing::default() }
     }
 }
 
@@ -242,14 +245,7 @@ impl Kept {
 mod tests {
     use super::super::Asked;
     use super::*;
-
-    fn stored(outgoing: Outgoing) -> Record {
-        Record {
-            key: Some(outgoing.key.into()),
-            value: outgoing.value.map(Into::into),
-            ..Record::default()
-        }
-    }
+    use crate::service::state::stored;
 
     #[test]
     fn a_definition_is_kept_changed_and_taken_away() {

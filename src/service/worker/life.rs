@@ -47,6 +47,7 @@ use crate::service::state::Checkpoint;
 use crate::service::state::Claim;
 use crate::service::state::FORMAT;
 use crate::service::state::State;
+use crate::service::state::append_acked;
 use crate::service::state::group_of;
 use crate::service::state::partition_of;
 use crate::service::state::scope_name;
@@ -371,19 +372,6 @@ pub(super) async fn keep<A: Appender, K: Clock>(
     record: crate::core::record::Outgoing,
     clock: &K,
 ) -> Result<(), Stop> {
-    let number = keeper.append_when_room(&record).await?;
-    let deadline = clock.monotonic().saturating_add(DRAIN_LIMIT);
-    let mut progress = keeper.progress();
-    while progress.acked < number {
-        if let Some(fault) = progress.failed {
-            return Err(Stop::Fault(fault));
-        }
-        let rest = deadline.saturating_sub(clock.monotonic());
-        tokio::select! {
-            biased;
-            news = keeper.progressed(&progress) => progress = news,
-            () = clock.sleep(rest) => return Err(Stop::LeaseLost),
-        }
-    }
-    Ok(())
+    let acked = append_acked(keeper, &record, clock, DRAIN_LIMIT).await?;
+    if acked { Ok(()) } else { Err(Stop::LeaseLost) }
 }
