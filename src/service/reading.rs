@@ -258,8 +258,9 @@ impl<C: Cluster> Fetcher<C> {
     pub async fn fetch(&mut self, offset: Offset) -> Result<Option<Record>, Fault> {
         let was_open = self.log.is_some();
         match self.fetch_once(offset).await {
-            // A reader that nobody asked for a while still tells of an outage that may be over.
-            Err(fault) if fault.class == FaultClass::Transient && was_open => {
+            // A reader that nobody asked for a while still tells of an outage that may be over, or of
+            // a broker that had just started and did not know its topics yet.
+            Err(fault) if was_open => {
                 tracing::debug!("a new reader is asked: {fault}");
                 self.log = None;
                 self.fetch_once(offset).await
