@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod compare;
 pub mod definition;
+mod fetcher;
 pub mod ground;
 pub mod inspect;
 pub mod lag;
@@ -13,7 +14,9 @@ pub mod ports;
 pub mod preflight;
 pub mod rate;
 pub mod reading;
+mod sight;
 pub mod state;
 pub mod status;
+mod stream;
 pub mod supervisor;
 pub mod worker;

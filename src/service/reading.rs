@@ -1,45 +1,95 @@
-//! Reading a source: several links share one reader of a topic, so that cost grows with records,
-//! not with links.
+//! Links of a process that read one source together: it is fetched once, decoded once and kept once,
+//! so that cost grows with records, not with links.
+//!
+//! Links that begin at about the same time make a round. Each is told every record from the log's
+//! start on; those that see the source alike (see [`Lens`]) look at one view of it. A link whose life
+//! ends leaves its round; its next life asks for another one.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 
-use crate::core::record::Offset;
+use crate::core::link::Lens;
+use crate::core::link::Told;
 use crate::core::record::Record;
-use crate::core::record::after;
 use crate::service::ports::Batch;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 use crate::service::ports::Log;
+use crate::service::sight::Sight;
+use crate::service::stream::SourceStream;
 
-/// Batches that may wait for a link. One that falls further behind reads alone from there on.
-const WAITING_MAX: usize = 4;
-/// How long the others wait for a slow link before it has to read alone.
-const SLOW_LINK_WAIT: Duration = Duration::from_secs(5);
-
-/// How long a reader of one's own is waited for behind an end that it saw too early.
-const OLD_END_WAIT: Duration = Duration::from_millis(500);
-/// How long the first link waits for the others before the shared reading begins.
-const JOIN_WAIT: Duration = Duration::from_secs(5);
+/// Runs of records that may wait for a link before the others wait for it.
+const AHEAD_MAX: usize = 4;
+/// How long the others wait for a slow link, before it is left behind until it has caught up.
+pub(super) const SLOW_LINK_WAIT: Duration = Duration::from_secs(5);
+/// Runs that may wait for a link that was left behind, and what they may take together. One that
+/// falls further behind leaves the round. Links that are as slow share the same records.
+const WAITING_RUNS_MAX: usize = 4_096;
+const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long the first round waits for all links of the process.
+const FIRST_ROUND_WAIT: Duration = Duration::from_secs(5);
+/// The same for later rounds: what ends the lives of several links ends them at about one time.
+const LATER_ROUND_WAIT: Duration = Duration::from_secs(1);
 /// Links that may ask to join at once.
 const JOINS_MAX: usize = 1024;
 
-type Shared = Result<Arc<Batch>, Fault>;
+/// Records of the source, and what they came to where several links look at one view.
+#[derive(Debug, Clone)]
+pub(super) struct Run {
+    pub(super) batch: Arc<Batch>,
+    told: Option<Arc<Vec<Told>>>,
+}
+
+impl Run {
+    /// Records that a link takes into its own view.
+    pub(super) fn untold(batch: Batch) -> Self {
+        Self { batch: Arc::new(batch), told: None }
+    }
+
+    /// Each record, with what it came to if that is known.
+    pub(super) fn records(&self) -> impl Iterator<Item = (&Record, Option<&Told>)> {
+        let told = self.told.as_ref();
+        self.batch
+            .records
+            .iter()
+            .enumerate()
+            .map(move |(place, record)| (record, told.and_then(|told| told.get(place))))
+    }
+}
+
+/// What a link gets from its round.
+pub(super) type Shared = Result<Run, Fault>;
+
+/// A link that asks to join.
+#[derive(Debug)]
+struct Join {
+    lens: Lens,
+    begin: oneshot::Sender<Option<Begun>>,
+}
+
+/// A round that began.
+#[derive(Debug)]
+pub(super) struct Begun {
+    /// What the link looks at; `None` where nobody else sees the source as it does.
+    pub(super) sight: Option<Sight>,
+    pub(super) feed: Feed,
+}
 
 /// Where links ask to read a source together.
 #[derive(Debug, Clone)]
 pub struct Reading {
-    joins: mpsc::Sender<mpsc::Sender<Shared>>,
+    joins: mpsc::Sender<Join>,
 }
 
 impl Reading {
-    /// Prepares a shared reading of a topic from its start for so many links. It begins when all of
-    /// them have joined, or some time after the first; links that come later read alone.
+    /// Prepares rounds of reading a topic for so many links.
     pub fn prepare<C: Cluster, K: Clock>(
         cluster: C,
         topic: String,
@@ -47,276 +97,211 @@ impl Reading {
         clock: K,
     ) -> Self {
         let (joins, joined) = mpsc::channel(JOINS_MAX);
-        tokio::spawn(share(cluster, topic, links, clock, joined));
+        tokio::spawn(hold_rounds(cluster, topic, links, clock, joined));
         Self { joins }
     }
 
-    /// Joins the shared reading, or reads alone where it has begun already.
-    pub async fn join<C: Cluster>(&self, cluster: C, topic: &str) -> SourceStream<C> {
-        let (feed, shared) = mpsc::channel(WAITING_MAX);
-        let joined = self.joins.send(feed).await.is_ok();
-        SourceStream {
-            cluster,
-            topic: topic.to_owned(),
-            shared: joined.then_some(shared),
-            own: None,
-            opening: None,
-            next: 0,
-        }
+    /// Asks for a place in the next round. Reading begins with it.
+    pub(super) async fn join<C: Cluster>(
+        &self,
+        cluster: C,
+        topic: &str,
+        lens: Lens,
+    ) -> SourceStream<C> {
+        let (begin, begun) = oneshot::channel();
+        let asked = self.joins.send(Join { lens, begin }).await.is_ok();
+        SourceStream::in_round(cluster, topic, asked.then_some(begun))
     }
 }
 
-async fn share<C: Cluster, K: Clock>(
+async fn hold_rounds<C: Cluster, K: Clock>(
     cluster: C,
     topic: String,
     links: usize,
     clock: K,
-    mut joined: mpsc::Receiver<mpsc::Sender<Shared>>,
+    mut joined: mpsc::Receiver<Join>,
 ) {
-    let mut feeds = Vec::new();
-    let Some(first) = joined.recv().await else { return };
-    feeds.push(first);
-    let deadline = clock.monotonic().saturating_add(JOIN_WAIT);
-    while feeds.len() < links {
-        let rest = deadline.saturating_sub(clock.monotonic());
-        tokio::select! {
-            biased;
-            feed = joined.recv() => match feed {
-                Some(feed) => feeds.push(feed),
-                None => break,
-            },
-            () = clock.sleep(rest) => break,
+    let mut wait = FIRST_ROUND_WAIT;
+    while let Some(first) = joined.recv().await {
+        let mut joins = vec![first];
+        let deadline = clock.monotonic().saturating_add(wait);
+        while joins.len() < links {
+            let rest = deadline.saturating_sub(clock.monotonic());
+            tokio::select! {
+                biased;
+                join = joined.recv() => match join {
+                    Some(join) => joins.push(join),
+                    None => break,
+                },
+                () = clock.sleep(rest) => break,
+            }
+        }
+        wait = LATER_ROUND_WAIT;
+        // Whose life has ended meanwhile does not count.
+        joins.retain(|join| !join.begin.is_closed());
+        let parties = begin(joins);
+        if !parties.is_empty() {
+            tokio::spawn(read(cluster.clone(), topic.clone(), clock.clone(), parties));
         }
     }
-    // From here on whoever asks is turned away and reads alone.
-    joined.close();
+}
+
+/// Links of one lens.
+#[derive(Debug)]
+struct Party {
+    sight: Option<Sight>,
+    links: Vec<Place>,
+}
+
+/// A link's place in a round.
+#[derive(Debug)]
+struct Place {
+    sender: mpsc::Sender<Shared>,
+    /// What the runs take that wait for it.
+    waiting_bytes: Arc<AtomicUsize>,
+    /// The others do not wait for it until it has caught up.
+    is_left_behind: bool,
+}
+
+/// What a link takes out of its place.
+#[derive(Debug)]
+pub(super) struct Feed {
+    receiver: mpsc::Receiver<Shared>,
+    waiting_bytes: Arc<AtomicUsize>,
+}
+
+impl Feed {
+    /// The next run; `None` once the link has left the round. Safe to cancel.
+    pub(super) async fn next(&mut self) -> Option<Shared> {
+        let shared = self.receiver.recv().await?;
+        self.waiting_bytes.fetch_sub(bytes_of(&shared), Ordering::AcqRel);
+        Some(shared)
+    }
+}
+
+fn bytes_of(shared: &Shared) -> usize {
+    let Ok(run) = shared else { return 0 };
+    let size = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, bytes::Bytes::len);
+    run.batch
+        .records
+        .iter()
+        .map(|record| size(&record.key).saturating_add(size(&record.value)))
+        .sum()
+}
+
+/// Gives everyone a place; one who is alone reads alone.
+fn begin(joins: Vec<Join>) -> Vec<Party> {
+    let mut parties: Vec<(Lens, Vec<Join>)> = Vec::new();
+    let is_alone = joins.len() == 1;
+    for join in joins {
+        match parties.iter_mut().find(|(lens, _)| *lens == join.lens) {
+            Some((_, links)) => links.push(join),
+            None => parties.push((join.lens.clone(), vec![join])),
+        }
+    }
+    let mut begun = Vec::new();
+    for (lens, joins) in parties {
+        let sight = (joins.len() > 1).then(|| Sight::new(lens));
+        let mut links = Vec::new();
+        for join in joins {
+            let (sender, receiver) = mpsc::channel(WAITING_RUNS_MAX);
+            let waiting_bytes = Arc::new(AtomicUsize::new(0));
+            let feed = Feed { receiver, waiting_bytes: Arc::clone(&waiting_bytes) };
+            let place = (!is_alone).then(|| Begun { sight: sight.clone(), feed });
+            // A link that is gone needs no place.
+            if join.begin.send(place).is_ok() && !is_alone {
+                links.push(Place { sender, waiting_bytes, is_left_behind: false });
+            }
+        }
+        if !links.is_empty() {
+            begun.push(Party { sight, links });
+        }
+    }
+    begun
+}
+
+async fn read<C: Cluster, K: Clock>(cluster: C, topic: String, clock: K, mut parties: Vec<Party>) {
     let mut log = match cluster.read(&topic, 0, 0).await {
         Ok(log) => log,
         Err(fault) => {
-            for feed in feeds {
-                // A link that is gone needs no news.
-                drop(feed.send(Err(fault.clone())).await);
+            for party in &mut parties {
+                party.tell(Err(fault.clone()), &clock).await;
             }
             return;
         }
     };
     let mut stopped = false;
-    while !feeds.is_empty() && !stopped {
-        let batch: Shared = log.next().await.map(Arc::new);
-        // A fault that waiting doesn't mend ends the reading; who goes on, goes on alone.
-        stopped = batch.as_ref().is_err_and(|fault| fault.class != FaultClass::Transient);
-        let mut kept = Vec::with_capacity(feeds.len());
-        for feed in feeds {
-            let sent = tokio::select! {
-                biased;
-                sent = feed.send(batch.clone()) => sent.is_ok(),
-                () = clock.sleep(SLOW_LINK_WAIT) => false,
+    while !parties.is_empty() && !stopped {
+        let news = tokio::select! {
+            biased;
+            () = all_gone(&parties) => return,
+            news = log.next() => news.map(Arc::new),
+        };
+        // A fault that waiting doesn't mend ends the round.
+        stopped = news.as_ref().is_err_and(|fault| fault.class != FaultClass::Transient);
+        for party in &mut parties {
+            let shared = match &news {
+                Ok(batch) => Ok(party.take(batch, &clock).await),
+                Err(fault) => Err(fault.clone()),
             };
-            if sent {
-                kept.push(feed);
-            }
+            party.tell(shared, &clock).await;
         }
-        feeds = kept;
+        parties.retain(|party| !party.links.is_empty());
     }
 }
 
-/// A link's stream of its source: shared while it keeps up, alone otherwise.
-#[derive(Debug)]
-pub struct SourceStream<C: Cluster> {
-    cluster: C,
-    topic: String,
-    shared: Option<mpsc::Receiver<Shared>>,
-    own: Option<C::Log>,
-    /// The way to a reader of its own; kept, so that being cancelled loses nothing.
-    opening: Option<JoinHandle<Result<C::Log, Fault>>>,
-    next: Offset,
-}
-
-impl<C: Cluster> SourceStream<C> {
-    /// A stream of its own.
-    pub fn alone(cluster: C, topic: &str) -> Self {
-        Self { cluster, topic: topic.to_owned(), shared: None, own: None, opening: None, next: 0 }
-    }
-
-    /// Begins to open its reader before anything is asked for.
-    pub fn fetch_ahead(&mut self) {
-        if self.shared.is_none() && self.own.is_none() {
-            self.begin_opening();
-        }
-    }
-
-    /// Reads on with a reader that is opened only now: what it says of the end is no older than this.
-    pub fn read_anew(&mut self) {
-        self.shared = None;
-        self.own = None;
-        self.opening = None;
-    }
-
-    /// How long more is waited for behind an end that was seen too early, before a new reader is
-    /// opened. A shared reading may stand still for the sake of a slow neighbour.
-    #[must_use]
-    pub fn patience(&self) -> Duration {
-        match self.shared {
-            Some(_) => SLOW_LINK_WAIT.saturating_mul(2),
-            None => OLD_END_WAIT,
-        }
-    }
-
-    /// Everything before this offset was given.
-    #[must_use]
-    pub fn read_to(&self) -> Offset {
-        self.next
-    }
-
-    /// The next run of records. Safe to cancel.
-    ///
-    /// # Errors
-    /// The reader's faults.
-    pub async fn next(&mut self) -> Shared {
-        if let Some(shared) = &mut self.shared {
-            match shared.recv().await {
-                Some(batch) => {
-                    if let Ok(batch) = &batch {
-                        self.next = batch.next;
-                    }
-                    return batch;
-                }
-                None => self.shared = None,
-            }
-        }
-        if self.own.is_none() {
-            self.open().await?;
-        }
-        match &mut self.own {
-            Some(log) => {
-                let batch = log.next().await?;
-                self.next = batch.next;
-                Ok(Arc::new(batch))
-            }
-            None => Ok(Arc::new(Batch { next: self.next, ..Batch::default() })),
-        }
+/// Waits until no link is left.
+async fn all_gone(parties: &[Party]) {
+    for place in parties.iter().flat_map(|party| &party.links) {
+        place.sender.closed().await;
     }
 }
 
-impl<C: Cluster> SourceStream<C> {
-    fn begin_opening(&mut self) -> &mut JoinHandle<Result<C::Log, Fault>> {
-        self.opening.get_or_insert_with(|| {
-            let (cluster, topic, next) = (self.cluster.clone(), self.topic.clone(), self.next);
-            tokio::spawn(async move { cluster.read(&topic, 0, next).await })
-        })
+impl Party {
+    async fn take<K: Clock>(&self, batch: &Arc<Batch>, clock: &K) -> Run {
+        let told = match &self.sight {
+            Some(sight) => Some(Arc::new(sight.read(&batch.records, clock).await)),
+            None => None,
+        };
+        Run { batch: Arc::clone(batch), told }
     }
 
-    async fn open(&mut self) -> Result<(), Fault> {
-        let opened = self.begin_opening().await;
-        self.opening = None;
-        self.own = Some(opened.map_err(|panic| Fault {
-            operation: "read",
-            object: format!("topic {}", self.topic),
-            cluster: self.cluster.name().to_owned(),
-            cause: panic.to_string(),
-            class: FaultClass::Permanent,
-        })??);
-        Ok(())
+    async fn tell<K: Clock>(&mut self, shared: Shared, clock: &K) {
+        let mut kept = Vec::with_capacity(self.links.len());
+        for mut place in std::mem::take(&mut self.links) {
+            place.wait_for(clock).await;
+            if place.put(shared.clone()) {
+                kept.push(place);
+            }
+        }
+        self.links = kept;
     }
 }
 
-/// Reads single records again, by offset.
-#[derive(Debug)]
-pub struct Fetcher<C: Cluster> {
-    cluster: C,
-    topic: String,
-    log: Option<C::Log>,
-    records: std::vec::IntoIter<Record>,
-    /// The offset after the last record that was taken out of `records`.
-    passed: Offset,
-    /// The offset after the last record that the reader gave.
-    read_to: Offset,
-    at_end: bool,
-}
+impl Place {
+    fn waiting(&self) -> usize {
+        self.sender.max_capacity().saturating_sub(self.sender.capacity())
+    }
 
-/// A gap up to this many offsets is read through; a longer one is jumped over.
-const READ_THROUGH_MAX: Offset = 2_000;
-
-impl<C: Cluster> Fetcher<C> {
-    /// A fetcher that has read nothing yet.
-    pub fn new(cluster: C, topic: &str) -> Self {
-        Self {
-            cluster,
-            topic: topic.to_owned(),
-            log: None,
-            records: Vec::new().into_iter(),
-            passed: 0,
-            read_to: 0,
-            at_end: false,
+    /// Waits until the link has room, or is left behind.
+    async fn wait_for<K: Clock>(&mut self, clock: &K) {
+        self.is_left_behind &= self.waiting() > 0;
+        if self.is_left_behind {
+            return;
+        }
+        let room = WAITING_RUNS_MAX.saturating_sub(AHEAD_MAX).saturating_add(1);
+        tokio::select! {
+            biased;
+            // Whether it is gone shows when it is told.
+            _ = self.sender.reserve_many(room) => {}
+            () = clock.sleep(SLOW_LINK_WAIT) => self.is_left_behind = true,
         }
     }
 
-    /// The record at an offset; `None` where compaction took it: then the key has a newer one.
-    ///
-    /// # Errors
-    /// The reader's faults.
-    pub async fn fetch(&mut self, offset: Offset) -> Result<Option<Record>, Fault> {
-        let was_open = self.log.is_some();
-        match self.fetch_once(offset).await {
-            // A reader that nobody asked for a while still tells of an outage that may be over.
-            Err(fault) if fault.class == FaultClass::Transient && was_open => {
-                tracing::debug!("a new reader is asked: {fault}");
-                self.log = None;
-                self.fetch_once(offset).await
-            }
-            told => told,
-        }
-    }
-
-    async fn fetch_once(&mut self, offset: Offset) -> Result<Option<Record>, Fault> {
-        let far = offset.saturating_sub(self.read_to) > READ_THROUGH_MAX;
-        let mut sought = self.log.is_none();
-        if sought {
-            self.log = Some(self.cluster.read(&self.topic, 0, offset).await?);
-            self.jump(offset);
-        } else if offset < self.passed || (offset >= self.read_to && far) {
-            self.seek(offset).await?;
-            sought = true;
-        }
-        loop {
-            for record in self.records.by_ref() {
-                self.passed = after(record.offset);
-                if record.offset == offset {
-                    return Ok(Some(record));
-                }
-                if record.offset > offset {
-                    // It may be asked for next: seek back to it then.
-                    return Ok(None);
-                }
-            }
-            if self.read_to > offset || (self.at_end && sought) {
-                return Ok(None);
-            }
-            // The end was seen before the record was written: the reader was not asked for a while.
-            if self.at_end {
-                self.seek(offset).await?;
-                sought = true;
-            }
-            let Some(log) = &mut self.log else { return Ok(None) };
-            let batch = log.next().await?;
-            self.read_to = batch.next;
-            self.at_end = batch.at_end;
-            self.records = batch.records.into_iter();
-        }
-    }
-
-    async fn seek(&mut self, offset: Offset) -> Result<(), Fault> {
-        if let Some(log) = &mut self.log {
-            log.seek(offset).await?;
-        }
-        self.jump(offset);
-        Ok(())
-    }
-
-    fn jump(&mut self, offset: Offset) {
-        self.records = Vec::new().into_iter();
-        self.passed = offset;
-        self.read_to = offset;
-        self.at_end = false;
+    /// Whether the link stays in the round.
+    fn put(&self, shared: Shared) -> bool {
+        let bytes = bytes_of(&shared);
+        let waiting = self.waiting_bytes.fetch_add(bytes, Ordering::AcqRel);
+        waiting <= WAITING_BYTES_MAX && self.sender.try_send(shared).is_ok()
     }
 }

@@ -1,10 +1,10 @@
 //! The end of a backfill: nothing is on its way, and nothing waits.
 
 use super::life::Life;
-use super::tail::replaced;
 use crate::core::key::Key;
 use crate::core::record::Offset;
 use crate::service::ground::missing;
+use crate::service::ground::replaced;
 use crate::service::pipeline::Stop;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
@@ -19,8 +19,9 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         self.drain().await?;
         self.look_at_others().await?;
         self.drain().await?;
-        if let Some(key) = self.link.waits_for_newer() {
-            return Err(self.outrun(key).into());
+        let waiting = self.link.at().waits_for_newer().cloned();
+        if let Some(key) = waiting {
+            return Err(self.outrun(&key).into());
         }
         self.keep_checkpoint(None).await?;
         self.keep_claim().await?;

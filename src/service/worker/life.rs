@@ -22,6 +22,7 @@ use crate::core::record::Offset;
 use crate::service::compare::recall_deletes;
 use crate::service::definition::ContextNamedBy;
 use crate::service::definition::LinkDefinition;
+use crate::service::fetcher::Fetcher;
 use crate::service::ground::Ground;
 use crate::service::ground::read_to_end;
 use crate::service::past::history;
@@ -40,8 +41,7 @@ use crate::service::ports::FaultClass;
 use crate::service::ports::LeaseRequest;
 use crate::service::ports::RecordLimit;
 use crate::service::preflight::examine;
-use crate::service::reading::Fetcher;
-use crate::service::reading::SourceStream;
+use crate::service::sight::Looking;
 use crate::service::state::Checkpoint;
 use crate::service::state::Claim;
 use crate::service::state::FORMAT;
@@ -51,6 +51,7 @@ use crate::service::state::partition_of;
 use crate::service::state::scope_name;
 use crate::service::status::Counts;
 use crate::service::status::Phase;
+use crate::service::stream::SourceStream;
 
 /// A one-shot run waits so long to become the writer: a session time-out (6 s), the group's first
 /// rebalance (3 s by default), and some room.
@@ -79,7 +80,7 @@ struct Early {
 pub(super) struct Life<C: Cluster, K: Clock> {
     pub(super) worker: Worker<C, K>,
     pub(super) ground: Ground,
-    pub(super) link: Link,
+    pub(super) link: Looking,
     pub(super) pipeline: Pipeline<C::Appender, C::Lease, K>,
     pub(super) source: SourceStream<C>,
     pub(super) fetcher: Fetcher<C>,
@@ -161,14 +162,13 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         } else {
             self.read_early(&ground).await?
         };
-        if let Some(reading) = &self.reading {
-            source = reading.join(self.source.clone(), &definition.source_topic).await;
-        } else if !is_fresh {
+        if !is_fresh {
             source = SourceStream::alone(self.source.clone(), &definition.source_topic);
         }
         let Early { mut link, target_next, .. } = early;
         self.enter(Phase::ReadingTarget);
         let target_next = self.read_target(&mut link, target_next, ground.target_end()).await?;
+        source = self.together(&link, source).await;
         let (now, wall_ms) = (self.clock.monotonic(), self.clock.wall_ms());
         recall_deletes(&mut link, checkpoint.as_ref(), now, wall_ms);
         self.show_begun(&ground, checkpoint.as_ref());
@@ -191,7 +191,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             wall_ms: self.clock.wall_ms(),
             worker: self.clone(),
             ground,
-            link,
+            link: Looking::alone(link),
         }))
     }
 
@@ -239,6 +239,16 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             self.definition = Arc::new(settled);
         }
         Ok(ground)
+    }
+
+    /// The source as it is read together with other links; as it is fetched already where there are
+    /// none.
+    async fn together(&self, link: &Link, alone: SourceStream<C>) -> SourceStream<C> {
+        let topic = &self.definition.source_topic;
+        match &self.reading {
+            Some(reading) => reading.join(self.source.clone(), topic, link.lens()).await,
+            None => alone,
+        }
     }
 
     async fn open_live_appender(&self) -> Result<Option<C::Appender>, Stop> {

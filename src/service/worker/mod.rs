@@ -93,7 +93,7 @@ pub struct Worker<C: Cluster, K: Clock> {
 
 impl<C: Cluster, K: Clock> Worker<C, K> {
     /// Runs the link until its end. A panic in it becomes a halted link.
-    pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) -> End {
+    pub async fn run(self, mut shutdown: watch::Receiver<bool>) -> End {
         let name = self.definition.rules.name.clone();
         let mut pause = PAUSE_MIN;
         let mut started = self.clock.monotonic();
@@ -104,8 +104,6 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             let lived = tokio::spawn(async move { life.life(signal).await }).await;
             // What is still on its way then is given up, or found by the next life.
             self.status.send_modify(|status| status.writes_in_flight = 0);
-            // Later lives read alone: the shared reading has moved on.
-            self.reading = None;
             let stop = match lived {
                 Ok(Ok(())) => return self.end(End::Done, Phase::Done),
                 Ok(Err(stop)) => stop,
