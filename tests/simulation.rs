@@ -151,11 +151,12 @@ mod simulation {
     }
 
     #[test]
-    fn links_of_one_source_read_it_once() {
+    fn links_of_one_source_and_target_read_both_once() {
         let [first, again] = cost::backfilled_twice(false);
         let [firsts, agains] = cost::backfilled_twice(true);
         println!("one link: {first:?}, then {again:?}; parts: {firsts:?}, then {agains:?}");
         assert_eq!(agains.source, again.source, "with nothing to do");
+        assert_eq!(agains.target, firsts.written, "with nothing to do the target is read once");
     }
 
     /// What proves that the simulation can see: every planted fault is found.

@@ -6,73 +6,33 @@
 //! ends leaves its round; its next life asks for another one.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
 use crate::core::link::Lens;
-use crate::core::link::Told;
-use crate::core::record::Record;
 use crate::service::ports::Batch;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
-use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 use crate::service::ports::Log;
+use crate::service::round;
+use crate::service::round::Feed;
+use crate::service::round::JOINS_MAX;
+use crate::service::round::Join;
+use crate::service::round::Place;
+use crate::service::round::Run;
+use crate::service::round::Shared;
+use crate::service::round::gather;
+use crate::service::round::wait_for;
 use crate::service::sight::Sight;
-use crate::service::stream::SourceStream;
+use crate::service::stream::Stream;
 
-/// Runs of records that may wait for a link before the others wait for it.
-const AHEAD_MAX: usize = 4;
-/// How long the others wait for a slow link, before it is left behind until it has caught up.
-pub(super) const SLOW_LINK_WAIT: Duration = Duration::from_secs(5);
-/// Runs that may wait for a link that was left behind, and what they may take together. One that
-/// falls further behind leaves the round. Links that are as slow share the same records.
-const WAITING_RUNS_MAX: usize = 4_096;
-const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long the first round waits for all links of the process.
 const FIRST_ROUND_WAIT: Duration = Duration::from_secs(5);
 /// The same for later rounds: what ends the lives of several links ends them at about one time.
 const LATER_ROUND_WAIT: Duration = Duration::from_secs(1);
-/// Links that may ask to join at once.
-const JOINS_MAX: usize = 1024;
-
-/// Records of the source, and what they came to where several links look at one view.
-#[derive(Debug, Clone)]
-pub(super) struct Run {
-    pub(super) batch: Arc<Batch>,
-    told: Option<Arc<Vec<Told>>>,
-}
-
-impl Run {
-    /// Records that a link takes into its own view.
-    pub(super) fn untold(batch: Batch) -> Self {
-        Self { batch: Arc::new(batch), told: None }
-    }
-
-    /// Each record, with what it came to if that is known.
-    pub(super) fn records(&self) -> impl Iterator<Item = (&Record, Option<&Told>)> {
-        let told = self.told.as_ref();
-        self.batch
-            .records
-            .iter()
-            .enumerate()
-            .map(move |(place, record)| (record, told.and_then(|told| told.get(place))))
-    }
-}
-
-/// What a link gets from its round.
-pub(super) type Shared = Result<Run, Fault>;
-
-/// A link that asks to join.
-#[derive(Debug)]
-struct Join {
-    lens: Lens,
-    begin: oneshot::Sender<Option<Begun>>,
-}
 
 /// A round that began.
 #[derive(Debug)]
@@ -85,7 +45,7 @@ pub(super) struct Begun {
 /// Where links ask to read a source together.
 #[derive(Debug, Clone)]
 pub struct Reading {
-    joins: mpsc::Sender<Join>,
+    joins: mpsc::Sender<Join<Lens, Begun>>,
 }
 
 impl Reading {
@@ -102,15 +62,10 @@ impl Reading {
     }
 
     /// Asks for a place in the next round. Reading begins with it.
-    pub(super) async fn join<C: Cluster>(
-        &self,
-        cluster: C,
-        topic: &str,
-        lens: Lens,
-    ) -> SourceStream<C> {
+    pub(super) async fn join<C: Cluster>(&self, cluster: C, topic: &str, lens: Lens) -> Stream<C> {
         let (begin, begun) = oneshot::channel();
-        let asked = self.joins.send(Join { lens, begin }).await.is_ok();
-        SourceStream::in_round(cluster, topic, asked.then_some(begun))
+        let asked = self.joins.send(Join { about: lens, begin }).await.is_ok();
+        Stream::in_round(cluster, topic, asked.then_some(begun))
     }
 }
 
@@ -119,26 +74,11 @@ async fn hold_rounds<C: Cluster, K: Clock>(
     topic: String,
     links: usize,
     clock: K,
-    mut joined: mpsc::Receiver<Join>,
+    mut joined: mpsc::Receiver<Join<Lens, Begun>>,
 ) {
     let mut wait = FIRST_ROUND_WAIT;
-    while let Some(first) = joined.recv().await {
-        let mut joins = vec![first];
-        let deadline = clock.monotonic().saturating_add(wait);
-        while joins.len() < links {
-            let rest = deadline.saturating_sub(clock.monotonic());
-            tokio::select! {
-                biased;
-                join = joined.recv() => match join {
-                    Some(join) => joins.push(join),
-                    None => break,
-                },
-                () = clock.sleep(rest) => break,
-            }
-        }
+    while let Some(joins) = gather(&mut joined, links, wait, &clock).await {
         wait = LATER_ROUND_WAIT;
-        // Whose life has ended meanwhile does not count.
-        joins.retain(|join| !join.begin.is_closed());
         let parties = begin(joins);
         if !parties.is_empty() {
             tokio::spawn(read(cluster.clone(), topic.clone(), clock.clone(), parties));
@@ -153,71 +93,33 @@ struct Party {
     links: Vec<Place>,
 }
 
-/// A link's place in a round.
-#[derive(Debug)]
-struct Place {
-    sender: mpsc::Sender<Shared>,
-    /// What the runs take that wait for it.
-    waiting_bytes: Arc<AtomicUsize>,
-    /// The others do not wait for it until it has caught up.
-    is_left_behind: bool,
-}
-
-/// What a link takes out of its place.
-#[derive(Debug)]
-pub(super) struct Feed {
-    receiver: mpsc::Receiver<Shared>,
-    waiting_bytes: Arc<AtomicUsize>,
-}
-
-impl Feed {
-    /// The next run; `None` once the link has left the round. Safe to cancel.
-    pub(super) async fn next(&mut self) -> Option<Shared> {
-        let shared = self.receiver.recv().await?;
-        self.waiting_bytes.fetch_sub(bytes_of(&shared), Ordering::AcqRel);
-        Some(shared)
-    }
-}
-
-fn bytes_of(shared: &Shared) -> usize {
-    let Ok(run) = shared else { return 0 };
-    let size = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, bytes::Bytes::len);
-    run.batch
-        .records
-        .iter()
-        .map(|record| size(&record.key).saturating_add(size(&record.value)))
-        .sum()
-}
-
 /// Gives everyone a place; one who is alone reads alone.
-fn begin(joins: Vec<Join>) -> Vec<Party> {
-    let mut parties: Vec<(Lens, Vec<Join>)> = Vec::new();
+fn begin(joins: Vec<Join<Lens, Begun>>) -> Vec<Party> {
+    let mut parties: Vec<(Lens, Vec<Join<Lens, Begun>>)> = Vec::new();
     let is_alone = joins.len() == 1;
     for join in joins {
-        match parties.iter_mut().find(|(lens, _)| *lens == join.lens) {
+        match parties.iter_mut().find(|(lens, _)| *lens == join.about) {
             Some((_, links)) => links.push(join),
-            None => parties.push((join.lens.clone(), vec![join])),
+            None => parties.push((join.about.clone(), vec![join])),
         }
     }
-    let mut begun = Vec::new();
+    let mut started = Vec::new();
     for (lens, joins) in parties {
         let sight = (joins.len() > 1).then(|| Sight::new(lens));
         let mut links = Vec::new();
         for join in joins {
-            let (sender, receiver) = mpsc::channel(WAITING_RUNS_MAX);
-            let waiting_bytes = Arc::new(AtomicUsize::new(0));
-            let feed = Feed { receiver, waiting_bytes: Arc::clone(&waiting_bytes) };
-            let place = (!is_alone).then(|| Begun { sight: sight.clone(), feed });
+            let (place, feed) = round::place();
+            let begun = (!is_alone).then(|| Begun { sight: sight.clone(), feed });
             // A link that is gone needs no place.
-            if join.begin.send(place).is_ok() && !is_alone {
-                links.push(Place { sender, waiting_bytes, is_left_behind: false });
+            if join.begin.send(begun).is_ok() && !is_alone {
+                links.push(place);
             }
         }
         if !links.is_empty() {
-            begun.push(Party { sight, links });
+            started.push(Party { sight, links });
         }
     }
-    begun
+    started
 }
 
 async fn read<C: Cluster, K: Clock>(cluster: C, topic: String, clock: K, mut parties: Vec<Party>) {
@@ -253,7 +155,7 @@ async fn read<C: Cluster, K: Clock>(cluster: C, topic: String, clock: K, mut par
 /// Waits until no link is left.
 async fn all_gone(parties: &[Party]) {
     for place in parties.iter().flat_map(|party| &party.links) {
-        place.sender.closed().await;
+        place.gone().await;
     }
 }
 
@@ -267,41 +169,7 @@ impl Party {
     }
 
     async fn tell<K: Clock>(&mut self, shared: Shared, clock: &K) {
-        let mut kept = Vec::with_capacity(self.links.len());
-        for mut place in std::mem::take(&mut self.links) {
-            place.wait_for(clock).await;
-            if place.put(shared.clone()) {
-                kept.push(place);
-            }
-        }
-        self.links = kept;
-    }
-}
-
-impl Place {
-    fn waiting(&self) -> usize {
-        self.sender.max_capacity().saturating_sub(self.sender.capacity())
-    }
-
-    /// Waits until the link has room, or is left behind.
-    async fn wait_for<K: Clock>(&mut self, clock: &K) {
-        self.is_left_behind &= self.waiting() > 0;
-        if self.is_left_behind {
-            return;
-        }
-        let room = WAITING_RUNS_MAX.saturating_sub(AHEAD_MAX).saturating_add(1);
-        tokio::select! {
-            biased;
-            // Whether it is gone shows when it is told.
-            _ = self.sender.reserve_many(room) => {}
-            () = clock.sleep(SLOW_LINK_WAIT) => self.is_left_behind = true,
-        }
-    }
-
-    /// Whether the link stays in the round.
-    fn put(&self, shared: Shared) -> bool {
-        let bytes = bytes_of(&shared);
-        let waiting = self.waiting_bytes.fetch_add(bytes, Ordering::AcqRel);
-        waiting <= WAITING_BYTES_MAX && self.sender.try_send(shared).is_ok()
+        wait_for(self.links.iter_mut(), clock).await;
+        self.links.retain(|place| place.put(shared.clone()));
     }
 }

@@ -1,4 +1,4 @@
-//! A link's stream of its source: from its round where it reads together with others, else its own.
+//! A link's stream of a log: from its round where it reads together with others, else its own.
 
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 use crate::service::ports::Log;
 use crate::service::reading::Begun;
-use crate::service::reading::Feed;
-use crate::service::reading::Run;
-use crate::service::reading::SLOW_LINK_WAIT;
-use crate::service::reading::Shared;
+use crate::service::round::Feed;
+use crate::service::round::Run;
+use crate::service::round::SLOW_LINK_WAIT;
+use crate::service::round::Shared;
 use crate::service::sight::Sight;
 
 /// How long a reader of one's own is waited for behind an end that it saw too early.
 const OLD_END_WAIT: Duration = Duration::from_millis(500);
 
-/// A link's stream of its source.
+/// A link's stream of its source, or of its target.
 #[derive(Debug)]
-pub(super) struct SourceStream<C: Cluster> {
+pub(super) struct Stream<C: Cluster> {
     cluster: C,
     topic: String,
     round: Round,
@@ -48,7 +48,7 @@ enum Round {
     Left,
 }
 
-impl<C: Cluster> SourceStream<C> {
+impl<C: Cluster> Stream<C> {
     /// A stream of its own.
     pub(super) fn alone(cluster: C, topic: &str) -> Self {
         Self {
@@ -61,6 +61,15 @@ impl<C: Cluster> SourceStream<C> {
         }
     }
 
+    /// A stream of its own from an offset on, with its reader opened.
+    ///
+    /// # Errors
+    /// Why there is no reader.
+    pub(super) async fn open(cluster: C, topic: &str, from: Offset) -> Result<Self, Fault> {
+        let own = cluster.read(topic, 0, from).await?;
+        Ok(Self { own: Some(own), next: from, ..Self::alone(cluster, topic) })
+    }
+
     /// A stream from a round that is asked for; its own where there is none.
     pub(super) fn in_round(
         cluster: C,
@@ -69,6 +78,25 @@ impl<C: Cluster> SourceStream<C> {
     ) -> Self {
         let round = asked.map_or(Round::None, Round::Asked);
         Self { round, ..Self::alone(cluster, topic) }
+    }
+
+    /// A stream from a round that began, in which it takes what it gets into its own view.
+    pub(super) fn in_feed(cluster: C, topic: &str, feed: Feed) -> Self {
+        Self { round: Round::Untold(feed), ..Self::alone(cluster, topic) }
+    }
+
+    /// The link has other things to do from here on than to read: nobody waits for it.
+    pub(super) fn stops_reading(&self) {
+        if let Round::Untold(feed) = &self.round {
+            feed.stops_reading();
+        }
+    }
+
+    /// What has this header comes from the link itself, and need not be given.
+    pub(super) fn leave_out(&self, own_header: &[u8]) {
+        if let Round::Untold(feed) = &self.round {
+            feed.leave_out(own_header);
+        }
     }
 
     /// Begins to open its reader before anything is asked for.
@@ -147,7 +175,7 @@ impl<C: Cluster> SourceStream<C> {
         }
         self.round = Round::None;
         if self.own.is_none() {
-            self.open().await?;
+            self.open_own().await?;
         }
         match &mut self.own {
             Some(log) => {
@@ -178,7 +206,7 @@ impl<C: Cluster> SourceStream<C> {
         })
     }
 
-    async fn open(&mut self) -> Result<(), Fault> {
+    async fn open_own(&mut self) -> Result<(), Fault> {
         let opened = self.begin_opening().await;
         self.opening = None;
         self.own = Some(opened.map_err(|panic| Fault {

@@ -12,6 +12,7 @@ use crate::service::ports::Cluster;
 use crate::service::rate::Rate;
 use crate::service::reading::Reading;
 use crate::service::status::Status;
+use crate::service::target::TargetReading;
 use crate::service::worker::End;
 use crate::service::worker::Goal;
 use crate::service::worker::Worker;
@@ -71,7 +72,12 @@ impl Fleet {
         let mut links = JoinSet::new();
         let mut watched = Vec::new();
         let mut rates: BTreeMap<String, Rate<K>> = BTreeMap::new();
-        let readings = readings(&assignments, clock);
+        let readings = shared(&assignments, source_of, |assignment, topic, links| {
+            Reading::prepare(assignment.source.clone(), topic, links, clock.clone())
+        });
+        let target_readings = shared(&assignments, target_of, |assignment, topic, links| {
+            TargetReading::prepare(assignment.target.clone(), topic, links, clock.clone())
+        });
         for (place, assignment) in assignments.into_iter().enumerate() {
             let rate = rates
                 .entry(assignment.target.name().to_owned())
@@ -87,7 +93,7 @@ impl Fleet {
                 target: assignment.target.name().to_owned(),
                 status: seen,
             });
-            let source = source_of(&assignment);
+            let (source, target) = (source_of(&assignment), target_of(&assignment));
             let worker = Worker {
                 definition: Arc::new(assignment.definition),
                 source: assignment.source,
@@ -95,6 +101,7 @@ impl Fleet {
                 clock: clock.clone(),
                 rate,
                 reading: readings.get(&source).cloned(),
+                target_reading: target_readings.get(&target).cloned(),
                 goal,
                 status: Arc::new(status),
                 once_used: Arc::default(),
@@ -132,26 +139,31 @@ impl Fleet {
     }
 }
 
-/// The reading that links share, by source. Only several links of one topic need one.
-fn readings<C: Cluster, K: Clock>(
+/// What links share, by cluster and topic. Only several links of one topic need it.
+fn shared<C: Cluster, R>(
     assignments: &[Assignment<C>],
-    clock: &K,
-) -> BTreeMap<(String, String), Reading> {
-    let mut counts: BTreeMap<(String, String), (usize, &C)> = BTreeMap::new();
+    topic_of: impl Fn(&Assignment<C>) -> (String, String),
+    prepare: impl Fn(&Assignment<C>, String, usize) -> R,
+) -> BTreeMap<(String, String), R> {
+    let mut counts: BTreeMap<(String, String), (usize, &Assignment<C>)> = BTreeMap::new();
     for assignment in assignments {
-        let (count, _) = counts.entry(source_of(assignment)).or_insert((0, &assignment.source));
+        let (count, _) = counts.entry(topic_of(assignment)).or_insert((0, assignment));
         *count = count.saturating_add(1);
     }
     counts
         .into_iter()
         .filter(|(_, (count, _))| *count > 1)
-        .map(|(source, (count, cluster))| {
-            let reading = Reading::prepare(cluster.clone(), source.1.clone(), count, clock.clone());
-            (source, reading)
+        .map(|(place, (count, assignment))| {
+            let prepared = prepare(assignment, place.1.clone(), count);
+            (place, prepared)
         })
         .collect()
 }
 
 fn source_of<C: Cluster>(assignment: &Assignment<C>) -> (String, String) {
     (assignment.source.name().to_owned(), assignment.definition.source_topic.clone())
+}
+
+fn target_of<C: Cluster>(assignment: &Assignment<C>) -> (String, String) {
+    (assignment.target.name().to_owned(), assignment.definition.target_topic.clone())
 }

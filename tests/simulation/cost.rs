@@ -26,6 +26,8 @@ pub(crate) const PARTS: usize = 12;
 pub(crate) struct Given {
     pub(crate) source: usize,
     pub(crate) target: usize,
+    /// Where the target ended then.
+    pub(crate) written: usize,
 }
 
 /// Backfills a source twice, through one link or through one for each part of it: what the first run
@@ -63,7 +65,8 @@ pub(crate) fn backfilled_twice(in_parts: bool) -> [Given; 2] {
                 let reader = (instance.process, cluster);
                 world.given.get(&reader).copied().unwrap_or_default()
             };
-            runs.push(Given { source: given(0), target: given(1) });
+            let written = usize::try_from(world.clusters[1].schemas().end).unwrap();
+            runs.push(Given { source: given(0), target: given(1), written });
         }
         [runs[0], runs[1]]
     })

@@ -4,6 +4,7 @@
 //! led to it. So it does not matter how often, or after what, a key is decided.
 
 mod associations;
+mod bearing;
 pub mod brake;
 mod decide;
 mod dialect;
@@ -24,6 +25,8 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+pub use self::bearing::Bearing;
+pub use self::bearing::Sorter;
 pub use self::decide::Change;
 pub use self::decide::Verdict;
 pub use self::decide::Write;
@@ -105,12 +108,12 @@ pub struct Permissions {
     pub fence_again: bool,
 }
 
-/// Whether a key of the target can bear on what a link does there. Ids are a context's own wherever a
-/// link has a context, so schemas of other contexts can't; they may be many.
-fn bears_on(rules: &Rules, target: &Key) -> bool {
-    match (&rules.placement, target) {
-        (Placement::Into(_), Key::Schema(subject, _)) => rules.owns_context(&subject.context),
-        (Placement::Into(_) | Placement::Same, _) => true,
+/// Whether schemas of a context of the target can bear on what a link does there. Ids are a context's
+/// own wherever a link has a context, so those of other contexts can't; they may be many.
+fn bears_on(rules: &Rules, target: &ContextName) -> bool {
+    match &rules.placement {
+        Placement::Into(_) => rules.owns_context(target),
+        Placement::Same => true,
     }
 }
 
@@ -291,7 +294,16 @@ impl Link {
     pub fn read_target(&mut self, record: &Record, changed: &mut Vec<Key>) -> Applied {
         self.target_next = self.target_next.max(crate::core::record::after(record.offset));
         let before = self.dialect();
-        let reading = self.target_reader.read_where(record, |key| bears_on(&self.rules, key));
+        let reading = self.target_reader.read_where(record, |key| match key {
+            Key::Schema(subject, _) => bears_on(&self.rules, &subject.context),
+            Key::Context(_)
+            | Key::Mode(_)
+            | Key::Config(_)
+            | Key::Association(_)
+            | Key::DeleteSubject(_)
+            | Key::ClearSubject(_)
+            | Key::Noop => true,
+        });
         if before != self.dialect() {
             self.respell(before);
         }
@@ -326,6 +338,18 @@ impl Link {
             changed.extend(self.outrun_referrers(&reading.entry));
         }
         applied
+    }
+
+    /// The target's log was read to here: what is sent next lands behind it.
+    pub fn target_read_to(&mut self, next: Offset) {
+        self.target_next = self.target_next.max(next);
+    }
+
+    /// The value of the header that most records of this link have under its present lease: what
+    /// bears it came from here.
+    #[must_use]
+    pub fn own_header(&self) -> Option<&[u8]> {
+        self.plain_headers.first()?.value.as_deref()
     }
 
     /// Notes a version that loses its id with another one, and has to be written again.

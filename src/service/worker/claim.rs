@@ -45,6 +45,9 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         }
         self.withdraw_outgrown(&state).await?;
         self.link.at().lease_began(self.claim.epoch);
+        if let (Some(target), Some(own)) = (&self.target, self.link.at().own_header()) {
+            target.leave_out(own);
+        }
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! One life of a link: from its preflight to the first thing that ends it.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,7 +52,7 @@ use crate::service::state::partition_of;
 use crate::service::state::scope_name;
 use crate::service::status::Counts;
 use crate::service::status::Phase;
-use crate::service::stream::SourceStream;
+use crate::service::stream::Stream;
 
 /// A one-shot run waits so long to become the writer: a session time-out (6 s), the group's first
 /// rebalance (3 s by default), and some room.
@@ -67,9 +68,14 @@ pub(super) const LISTED_PAUSE: Duration = Duration::from_millis(500);
 /// `delete.retention.ms`, so that no tombstone is missed.
 const EARLY_VALID: Duration = Duration::from_secs(60);
 
+/// Nothing may come for so long from a target that is read together, then it is read alone.
+pub(super) const TOGETHER_PATIENCE: Duration = Duration::from_secs(5);
+
 /// The target as it was read while the group formed.
-struct Early {
+struct Early<C: Cluster> {
     link: Link,
+    /// The target as it is read together with other links.
+    target: Option<Stream<C>>,
     claims: Vec<SourceClaim>,
     history: History,
     target_next: Offset,
@@ -82,7 +88,9 @@ pub(super) struct Life<C: Cluster, K: Clock> {
     pub(super) ground: Ground,
     pub(super) link: Looking,
     pub(super) pipeline: Pipeline<C::Appender, C::Lease, K>,
-    pub(super) source: SourceStream<C>,
+    pub(super) source: Stream<C>,
+    /// The target as it is read together with other links.
+    pub(super) target: Option<Stream<C>>,
     pub(super) fetcher: Fetcher<C>,
     /// What the pipeline writes with once both logs are followed; a backfill never does.
     pub(super) live_appender: Option<C::Appender>,
@@ -126,7 +134,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         let partition = partition_of(&definition.rules.scope());
         // The group takes seconds to form and a producer up to one to get its id: the target is read
         // meanwhile, and the source fetched ahead.
-        let mut source = SourceStream::alone(self.source.clone(), &definition.source_topic);
+        let mut source = Stream::alone(self.source.clone(), &definition.source_topic);
         if self.reading.is_none() {
             source.fetch_ahead();
         }
@@ -162,13 +170,12 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         } else {
             self.read_early(&ground).await?
         };
-        if !is_fresh {
-            source = SourceStream::alone(self.source.clone(), &definition.source_topic);
-        }
-        let Early { mut link, target_next, .. } = early;
+        let Early { mut link, mut target, target_next, .. } = early;
         self.enter(Phase::ReadingTarget);
-        let target_next = self.read_target(&mut link, target_next, ground.target_end()).await?;
-        source = self.together(&link, source).await;
+        let to = target_next..ground.target_end();
+        let target_next = self.read_target(&mut link, &mut target, to).await?;
+        target.iter().for_each(Stream::stops_reading);
+        let source = self.together(&link, is_fresh.then_some(source)).await;
         let (now, wall_ms) = (self.clock.monotonic(), self.clock.wall_ms());
         recall_deletes(&mut link, checkpoint.as_ref(), now, wall_ms);
         self.show_begun(&ground, checkpoint.as_ref());
@@ -178,6 +185,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             fetcher: Fetcher::new(self.source.clone(), &definition.source_topic),
             pipeline: Pipeline::new(appender, lease, self.clock.clone(), self.rate.clone()),
             source,
+            target,
             live_appender,
             old_end: OldEnd::Unseen,
             keeper,
@@ -241,13 +249,14 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         Ok(ground)
     }
 
-    /// The source as it is read together with other links; as it is fetched already where there are
-    /// none.
-    async fn together(&self, link: &Link, alone: SourceStream<C>) -> SourceStream<C> {
+    /// The source as it is read together with other links; where there are none, as it is fetched
+    /// already.
+    async fn together(&self, link: &Link, fetched: Option<Stream<C>>) -> Stream<C> {
         let topic = &self.definition.source_topic;
-        match &self.reading {
-            Some(reading) => reading.join(self.source.clone(), topic, link.lens()).await,
-            None => alone,
+        match (&self.reading, fetched) {
+            (Some(reading), _) => reading.join(self.source.clone(), topic, link.lens()).await,
+            (None, Some(fetched)) => fetched,
+            (None, None) => Stream::alone(self.source.clone(), topic),
         }
     }
 
@@ -261,7 +270,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
     }
 
     /// Reads the target as it is before the lease is ours.
-    async fn read_early(&self, ground: &Ground) -> Result<Early, Stop> {
+    async fn read_early(&self, ground: &Ground) -> Result<Early<C>, Stop> {
         let definition = &self.definition;
         let state = read_state(&self.target, &definition.state_topic).await?;
         let claims = source_claims(&self.source, definition).await?;
@@ -277,18 +286,33 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         let permissions =
             Permissions { adopt: definition.adopt, fence_again: self.once().fence_again };
         let mut link = Link::new(definition.rules.clone(), identity, past.clone(), permissions);
-        let target_next = self.read_target(&mut link, 0, ground.target_end()).await?;
-        Ok(Early { link, claims, history: past, target_next })
+        let topic = &definition.target_topic;
+        let mut target = match &self.target_reading {
+            Some(reading) => reading.join(&definition.rules).await,
+            None => None,
+        }
+        .map(|feed| Stream::in_feed(self.target.clone(), topic, feed));
+        let target_next = self.read_target(&mut link, &mut target, 0..ground.target_end()).await?;
+        Ok(Early { link, target, claims, history: past, target_next })
     }
 
+    /// Reads the target on to an end that was asked for, together with other links while that goes
+    /// on.
     async fn read_target(
         &self,
         link: &mut Link,
-        from: Offset,
-        end: Offset,
+        together: &mut Option<Stream<C>>,
+        Range { start: mut from, end }: Range<Offset>,
     ) -> Result<Offset, Stop> {
         if from >= end {
             return Ok(from);
+        }
+        if let Some(stream) = together {
+            from = self.read_together(link, stream, end).await?.max(from);
+            if from >= end {
+                return Ok(from);
+            }
+            *together = None;
         }
         let mut log = self.target.read(&self.definition.target_topic, 0, from).await?;
         let mut changed = Vec::new();
@@ -298,6 +322,30 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         })
         .await?;
         Ok(next.max(from))
+    }
+
+    /// How far the target was read so: an end that was asked for later than the reader was opened may
+    /// take its time to come, and has not to come at all.
+    async fn read_together(
+        &self,
+        link: &mut Link,
+        stream: &mut Stream<C>,
+        end: Offset,
+    ) -> Result<Offset, Stop> {
+        let mut changed = Vec::new();
+        while stream.read_to() < end {
+            let run = tokio::select! {
+                biased;
+                run = stream.next() => run?,
+                () = self.clock.sleep(TOGETHER_PATIENCE) => break,
+            };
+            for record in &run.batch.records {
+                link.read_target(record, &mut changed);
+                changed.clear();
+            }
+            link.target_read_to(run.batch.next);
+        }
+        Ok(stream.read_to())
     }
 
     async fn become_writer(&self, partition: i32) -> Result<C::Lease, Stop> {

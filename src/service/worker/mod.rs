@@ -28,6 +28,7 @@ use crate::service::rate::Rate;
 use crate::service::reading::Reading;
 use crate::service::status::Phase;
 use crate::service::status::Status;
+use crate::service::target::TargetReading;
 
 /// What a link is run for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +84,8 @@ pub struct Worker<C: Cluster, K: Clock> {
     pub rate: Rate<K>,
     /// The reading that it shares with other links, if there are any.
     pub reading: Option<Reading>,
+    /// The same for its target.
+    pub target_reading: Option<TargetReading>,
     /// What it is run for.
     pub goal: Goal,
     /// Where it says what it does.

@@ -15,7 +15,7 @@ use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
-use crate::service::reading::Run;
+use crate::service::round::Run;
 use crate::service::status::Phase;
 
 /// Whether the brake holds deletes up.

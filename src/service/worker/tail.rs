@@ -29,10 +29,9 @@ use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
-use crate::service::ports::Log;
 use crate::service::ports::Progress;
 use crate::service::ports::TopicFacts;
-use crate::service::reading::Run;
+use crate::service::round::Run;
 use crate::service::status::Phase;
 
 /// A checkpoint that moved is kept this often.
@@ -48,7 +47,7 @@ const DRAIN_ON_SHUTDOWN: Duration = Duration::from_secs(20);
 /// What happened while both logs were followed. Everything that can is in this list.
 enum Event {
     Source(Result<Run, Fault>),
-    Target(Result<Batch, Fault>),
+    Target(Result<Run, Fault>),
     Writes(Result<Progress, Stop>),
     Looked(Box<Looked>),
     Tick,
@@ -170,6 +169,8 @@ impl<C: Cluster, K: Clock> Life<C, K> {
                 }
             }
         }
+        // What this instance wrote need not come back to it, see `Stream::leave_out`.
+        self.link.at().target_read_to(batch.next);
         Ok(())
     }
 
@@ -183,8 +184,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         self.keep_checkpoint(None).await?;
         self.keep_claim().await?;
         let from = self.look_at_others().await?;
-        let topic = self.worker.definition.target_topic.clone();
-        let mut target_log = self.worker.target.read(&topic, 0, from).await?;
+        let mut target_log = self.target_from(from).await?;
         self.write_at_once().await?;
         let now = self.worker.clock.monotonic();
         let mut tail = Tail {
@@ -214,7 +214,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             let event = tokio::select! {
                biased;
                 () = wait_for(&mut shutdown) => Event::Shutdown,
-                batch = target_log.next() => Event::Target(batch),
+                run = target_log.next() => Event::Target(run),
                 news = self.pipeline.news(&progress) => Event::Writes(news),
                 run = self.source.next(), if tail.gone_since.is_none() => Event::Source(run),
                 looked = looked(&mut tail.look) => Event::Looked(Box::new(looked)),
@@ -227,7 +227,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
                     return Err(Stop::Fault(fault));
                 }
                 Event::Source(Err(fault)) => self.source_fault(fault, &mut tail)?,
-                Event::Target(Ok(batch)) => self.take_others(&batch).await?,
+                Event::Target(Ok(run)) => self.take_others(&run.batch).await?,
                 Event::Target(Err(fault)) => self.target_fault(fault)?,
                 Event::Writes(news) => {
                     progress = news?;
