@@ -9,9 +9,9 @@ use schema_mirror::api::serve;
 use schema_mirror::core::dialect::Dialect;
 use schema_mirror::core::registry_url::RegistryUrl;
 use schema_mirror::core::rules::Compatibility;
+use schema_mirror::service::commons::Commons;
 use schema_mirror::service::exporter::Desk;
 use schema_mirror::service::exporter::Endpoint;
-use schema_mirror::service::supervisor::Rates;
 use schema_mirror::service::supervisor::Roster;
 use serde_json::Value;
 use serde_json::json;
@@ -45,7 +45,8 @@ impl Process {
             ("source".to_owned(), endpoint("source", &mocks.source, SOURCE_URL)),
             ("target".to_owned(), endpoint("target", &mocks.target, TARGET_URL)),
         ]);
-        let (desk, crew) = Desk::open(endpoints, Vec::new(), &clock, "one", &Rates::default());
+        let commons = Commons::new(clock);
+        let (desk, crew) = Desk::open(endpoints, Vec::new(), &clock, "one", &commons);
         let (stop, told) = watch::channel(false);
         let (roster, seen) = watch::channel(Roster::default());
         let crew = tokio::spawn(crew.run(move |links| drop(roster.send_replace(links)), told));

@@ -222,7 +222,7 @@ impl Link {
             })
             .map(|(context, _)| context.clone())
             .collect();
-        for (context, _) in self.source.contexts() {
+        for (context, _) in self.source().contexts() {
             contexts.extend(self.rules.place_context(context));
         }
         contexts.extend(self.rules.own_context());

@@ -25,6 +25,7 @@ use super::shelf::Kept;
 use super::shelf::PARTITION;
 use super::shelf::Shelf;
 use crate::core::rules::is_link_name;
+use crate::service::commons::Commons;
 use crate::service::exported::Exported;
 use crate::service::past::read_state_if_there;
 use crate::service::ports::Clock;
@@ -32,7 +33,6 @@ use crate::service::ports::Cluster;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 use crate::service::status::Phase;
-use crate::service::supervisor::Rates;
 use crate::service::supervisor::Watched;
 
 /// Links of one process at most: each has clients of its own.
@@ -63,7 +63,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         fixed: Vec<FixedLink>,
         clock: &K,
         instance: &str,
-        rates: &Rates<K>,
+        commons: &Commons<K>,
     ) -> (Self, Crew<C, K>) {
         let (endpoints, shelf, posts) = (Arc::new(endpoints), Shelf::new(), Posts::default());
         let crew = Crew {
@@ -72,7 +72,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
             posts: posts.clone(),
             clock: clock.clone(),
             instance: instance.to_owned(),
-            rates: rates.clone(),
+            commons: commons.clone(),
             of_file: fixed
                 .iter()
                 .map(|link| (link.source.clone(), link.described.name.clone()))
