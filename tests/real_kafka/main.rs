@@ -48,6 +48,8 @@ mod faults;
 #[cfg(test)]
 mod ground;
 #[cfg(test)]
+mod leases;
+#[cfg(test)]
 mod loops;
 #[cfg(test)]
 mod odd_records;
