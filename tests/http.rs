@@ -8,6 +8,7 @@ mod http {
     use proptest::prelude::*;
     use schema_mirror::api::Board;
     use schema_mirror::api::serve;
+    use schema_mirror::service::catalog::Catalogs;
     use schema_mirror::service::clock::SystemClock;
     use schema_mirror::service::status::Phase;
     use schema_mirror::service::status::Status;
@@ -41,7 +42,8 @@ mod http {
             };
             let (links, seen) = watch::channel(Some(vec![watched]));
             let clock = SystemClock::start();
-            tokio::spawn(serve(listener, Board::new(seen, clock), clock));
+            let catalogs = watch::channel(Catalogs::new()).1;
+            tokio::spawn(serve(listener, Board::new(seen, clock), catalogs, clock));
             Self { address, link, _links: links }
         }
 

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::Router;
 use axum::extract::Path;
 use axum::extract::Query;
+use axum::extract::Request;
 use axum::extract::State;
 use axum::extract::rejection::QueryRejection;
 use axum::http::StatusCode;
@@ -25,12 +26,15 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::sync::watch;
 
 use super::board::Board;
 use super::health;
 use super::links;
 use super::metrics;
+use super::registries::Registries;
 use crate::core::record::Offset;
+use crate::service::catalog::Catalogs;
 use crate::service::ports::Clock;
 
 /// Connections at once; whoever comes then waits in the system's queue.
@@ -41,7 +45,7 @@ const HEAD_WITHIN: Duration = Duration::from_secs(10);
 const CONNECTION_MAX: Duration = Duration::from_secs(600);
 /// What is asked then is still answered, if it is read within this long.
 const LAST_ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// The head of a request takes no more; no request has a body.
+/// The head of a request takes no more.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// After a connection could not be taken, for want of descriptors say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -49,13 +53,40 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 struct Shared<K> {
     board: Board<K>,
-    registry: Registry,
+    metrics: Registry,
+    registries: Registries<K>,
 }
 
-/// Answers until it is cancelled.
-pub async fn serve<K: Clock>(listener: TcpListener, board: Board<K>, clock: K) {
-    let registry = metrics::registry(board.clone());
-    let router = router(Arc::new(Shared { board, registry }));
+/// Answers until it is cancelled: about the links of the board, and below `/{cluster}` as the registry
+/// of each cluster that has a catalog.
+pub async fn serve<K: Clock>(
+    listener: TcpListener,
+    board: Board<K>,
+    catalogs: watch::Receiver<Catalogs>,
+    clock: K,
+) {
+    let metrics = metrics::registry(board.clone());
+    let registries = Registries { catalogs, clock: clock.clone() };
+    let router = router(Arc::new(Shared { board, metrics, registries }));
+    converse(listener, router, clock).await;
+}
+
+/// Answers as the registry of one cluster, which stands at the root, until it is cancelled.
+pub async fn serve_registry<K: Clock>(
+    listener: TcpListener,
+    cluster: String,
+    catalogs: watch::Receiver<Catalogs>,
+    clock: K,
+) {
+    let registries = Registries { catalogs, clock: clock.clone() };
+    let at_root = move |request: Request| {
+        let (cluster, registries) = (cluster.clone(), registries.clone());
+        async move { registries.at_root(&cluster, request).await }
+    };
+    converse(listener, Router::new().fallback(at_root), clock).await;
+}
+
+async fn converse<K: Clock>(listener: TcpListener, router: Router, clock: K) {
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut full = false;
     loop {
@@ -113,7 +144,7 @@ fn router<K: Clock>(shared: Arc<Shared<K>>) -> Router {
         .route("/links", get(all::<K>))
         .route("/links/{name}", get(one::<K>))
         .route("/links/{name}/caught-up", get(caught_up::<K>))
-        .fallback(nothing)
+        .fallback(registry::<K>)
         .method_not_allowed_fallback(read_only)
         .with_state(shared)
 }
@@ -123,7 +154,7 @@ async fn ready<K: Clock>(State(shared): State<Arc<Shared<K>>>) -> Response {
 }
 
 async fn scrape<K: Clock>(State(shared): State<Arc<Shared<K>>>) -> Response {
-    match metrics::text(&shared.registry) {
+    match metrics::text(&shared.metrics) {
         Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(fault) => {
             tracing::error!(reason = %fault, "metrics could not be written");
@@ -171,11 +202,15 @@ fn of_a_link(answer: Option<impl Serialize>) -> Response {
     }
 }
 
-async fn nothing() -> Response {
-    error(
-        StatusCode::NOT_FOUND,
-        "there are /links, /links/{name}, /links/{name}/caught-up, /metrics, /ready and /live",
-    )
+/// Whatever is not ours is below the name of a cluster.
+async fn registry<K: Clock>(State(shared): State<Arc<Shared<K>>>, request: Request) -> Response {
+    shared.registries.below_its_name(request).await.unwrap_or_else(|| {
+        error(
+            StatusCode::NOT_FOUND,
+            "there are /links, /links/{name}, /links/{name}/caught-up, /metrics, /ready and /live, \
+             and below /{cluster} the registry of each cluster of the configuration",
+        )
+    })
 }
 
 async fn read_only() -> Response {

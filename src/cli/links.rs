@@ -39,12 +39,12 @@ pub(super) enum Unusable {
     #[error("{0}")]
     Config(#[from] ConfigError),
     /// The address can't be listened at.
-    #[error(
-        "error: listen at {address}: {reason}; name another one with --http or http.listen, or none"
-    )]
+    #[error("error: listen at {address}: {reason}; name another one with {named}, or none")]
     Http {
         /// The address.
         address: SocketAddr,
+        /// What names it.
+        named: String,
         /// The system's reason.
         reason: io::Error,
     },
@@ -84,7 +84,7 @@ pub(super) fn assignments(
 ) -> Result<Vec<Link>, Unusable> {
     let (config, names) = read(from)?;
     check(&config, names, from)?;
-    let instance = config.instance.clone().unwrap_or_else(|| host_name(&ProcessEnvironment));
+    let instance = instance_of(&config);
     links_of(&config, names, releases, &instance, clock)
 }
 
@@ -93,14 +93,27 @@ pub(super) fn http_of(from: &LinkSource) -> Result<HttpConfig, Unusable> {
     Ok(read(from)?.0.http)
 }
 
-/// The clusters of the links that are asked for.
+/// All clusters of the configuration, those among them that no link uses: their registries are served.
 pub(super) fn clusters_of(from: &LinkSource) -> Result<Vec<ClusterConfig>, Unusable> {
-    let (config, names) = read(from)?;
-    let links = config.select(names)?;
-    let is_used = |cluster: &&ClusterConfig| {
-        links.iter().any(|link| [&link.source, &link.target].contains(&&cluster.name))
+    Ok(read(from)?.0.clusters.into_values().collect())
+}
+
+/// Clients for these clusters. Nothing is connected yet.
+pub(super) fn clients_of(
+    from: &LinkSource,
+    clusters: Vec<ClusterConfig>,
+    clock: SystemClock,
+) -> Result<Vec<(ClusterConfig, KafkaCluster)>, Unusable> {
+    let instance = instance_of(&read(from)?.0);
+    let client = |config: ClusterConfig| {
+        let client = cluster(&config, &instance, clock)?;
+        Ok((config, client))
     };
-    Ok(config.clusters.values().filter(is_used).cloned().collect())
+    clusters.into_iter().map(client).collect()
+}
+
+fn instance_of(config: &Config) -> String {
+    config.instance.clone().unwrap_or_else(|| host_name(&ProcessEnvironment))
 }
 
 /// Reads the file, or the flags, and gives the names of links that are asked for.

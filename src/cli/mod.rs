@@ -12,6 +12,7 @@ mod logging;
 mod output;
 mod patience;
 mod preflight;
+mod registries;
 pub mod render;
 mod round;
 mod run;

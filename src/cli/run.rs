@@ -1,6 +1,7 @@
 //! `run`: all links, until the process is told to end.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -14,15 +15,18 @@ use crate::cli::args::Releases;
 use crate::cli::exit;
 use crate::cli::links::Unusable;
 use crate::cli::links::http_of;
+use crate::cli::registries::Registries;
 use crate::cli::round::Round;
 use crate::cli::signals::Signals;
 use crate::cli::signals::Told;
 use crate::cli::supervised::tell_of_the_end;
 use crate::cli::supervised::tell_when_ready;
 use crate::config::Change;
+use crate::config::ClusterConfig;
 use crate::config::Files;
 use crate::config::HttpConfig;
 use crate::config::ProcessEnvironment;
+use crate::service::catalog::Catalogs;
 use crate::service::clock::SystemClock;
 use crate::service::ports::Clock;
 use crate::service::supervisor::Fleet;
@@ -47,25 +51,56 @@ pub(super) async fn run(
     let served = http.map_or(Ok(served), |place| served.at(place))?;
     let (shown, watched) = watch::channel(None);
     let board = Board::new(watched, clock);
-    let _served = serve(served, board.clone(), clock).await?;
+    let registries = Registries::new(clock);
+    let mut served = serve(served, board.clone(), registries.shown(), clock).await?;
+    for (cluster, _) in &round.clusters {
+        served.extend(serve_at_root(cluster, registries.shown(), clock).await?);
+    }
     let _ready = Task(tokio::spawn(tell_when_ready(board, clock)));
-    rounds(links, round, &mut signals, &shown, clock).await
+    let seen = Seen { links: shown, registries, _served: served };
+    rounds(links, round, &mut signals, seen, clock).await
+}
+
+/// What is seen from outside.
+struct Seen {
+    links: watch::Sender<Option<Vec<Watched>>>,
+    registries: Registries,
+    _served: Vec<Task>,
 }
 
 /// Begins to answer.
 async fn serve(
     http: HttpConfig,
     board: Board<SystemClock>,
+    registries: watch::Receiver<Catalogs>,
+    clock: SystemClock,
+) -> Result<Vec<Task>, Unusable> {
+    let Some(address) = http.listen else { return Ok(Vec::new()) };
+    let (listener, address) = listen(address, "--http or http.listen").await?;
+    tracing::info!(%address, "listening");
+    Ok(vec![Task(tokio::spawn(api::serve(listener, board, registries, clock)))])
+}
+
+/// Begins to answer as the registry of a cluster that has an address of its own.
+async fn serve_at_root(
+    cluster: &ClusterConfig,
+    registries: watch::Receiver<Catalogs>,
     clock: SystemClock,
 ) -> Result<Option<Task>, Unusable> {
-    let Some(address) = http.listen else { return Ok(None) };
-    let listener = match TcpListener::bind(address).await {
-        Ok(listener) => listener,
-        Err(reason) => return Err(Unusable::Http { address, reason }),
-    };
-    let address = listener.local_addr().map_err(|reason| Unusable::Http { address, reason })?;
-    tracing::info!(%address, "listening");
-    Ok(Some(Task(tokio::spawn(api::serve(listener, board, clock)))))
+    let Some(address) = cluster.listen else { return Ok(None) };
+    let key = format!("clusters.{}.http.listen", cluster.name);
+    let (listener, address) = listen(address, &key).await?;
+    tracing::info!(%address, cluster = cluster.name, "listening for clients of the registry");
+    let served = api::serve_registry(listener, cluster.name.clone(), registries, clock);
+    Ok(Some(Task(tokio::spawn(served))))
+}
+
+/// Listens at an address; `named` is how another one is named.
+async fn listen(address: SocketAddr, named: &str) -> Result<(TcpListener, SocketAddr), Unusable> {
+    let unusable = |reason| Unusable::Http { address, named: named.to_owned(), reason };
+    let listener = TcpListener::bind(address).await.map_err(unusable)?;
+    let address = listener.local_addr().map_err(unusable)?;
+    Ok((listener, address))
 }
 
 /// A task that ends when this is dropped.
@@ -81,15 +116,16 @@ async fn rounds(
     links: &LinkSource,
     mut round: Round,
     signals: &mut Signals,
-    shown: &watch::Sender<Option<Vec<Watched>>>,
+    mut seen: Seen,
     clock: SystemClock,
 ) -> Result<u8, Unusable> {
     let mut before = Vec::new();
     loop {
-        let Round { links: assigned, mut files } = round;
+        let Round { links: assigned, clusters, changed, mut files } = round;
+        seen.registries.serve(clusters, &changed);
         tracing::info!(version = env!("CARGO_PKG_VERSION"), links = assigned.len(), "started");
         let mut fleet = Fleet::start_after(&before, assigned, &clock, Goal::Follow);
-        shown.send_replace(Some(fleet.watched().to_vec()));
+        seen.links.send_replace(Some(fleet.watched().to_vec()));
         let mut ends = BTreeMap::new();
         let next = tokio::select! {
             () = fleet.join(&mut ends) => Next::End,

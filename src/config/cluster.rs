@@ -1,10 +1,13 @@
 //! One Kafka cluster with the registry's topic on it.
 
+use std::net::SocketAddr;
+
 use serde_json::Value;
 
 use crate::config::defect::Defect;
 use crate::config::defect::Refusal;
 use crate::config::environment::Environment;
+use crate::config::http::read_cluster_http;
 use crate::config::keys;
 use crate::config::properties::Properties;
 use crate::config::properties::read_properties;
@@ -18,6 +21,22 @@ use crate::core::rules::Compatibility;
 pub const SCHEMAS_TOPIC: &str = "_schemas";
 /// Where links keep their checkpoints, claims and leases unless told otherwise.
 pub const STATE_TOPIC: &str = "_schema_mirror";
+
+/// What the process answers at the top of its own address, now or later: no registry can be served
+/// below these names.
+const TAKEN: &[&str] = &[
+    "live",
+    "ready",
+    "metrics",
+    "links",
+    "exporters",
+    "clusters",
+    "incidents",
+    "api",
+    "ui",
+    "assets",
+    "static",
+];
 
 /// A cluster that links read or write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +57,8 @@ pub struct ClusterConfig {
     pub create_topics: bool,
     /// How fast it may be written, by this process and by all its links together.
     pub write_rate_max: WriteRate,
+    /// Where its registry is served at the root; `None` is nowhere.
+    pub listen: Option<SocketAddr>,
     /// librdkafka's own properties.
     pub kafka: Properties,
 }
@@ -55,6 +76,7 @@ impl ClusterConfig {
             default_compatibility: Compatibility::Backward,
             create_topics: true,
             write_rate_max: WriteRate::default(),
+            listen: None,
             kafka: Properties::new(),
         }
     }
@@ -91,6 +113,11 @@ pub(super) fn read_cluster(
     if let Err(refusal) = words::name(&Value::from(name)) {
         defects.push(refusal.at(&path));
     }
+    if TAKEN.contains(&name) {
+        let wrong =
+            format!("/{name} is the process' own over HTTP, where registries are served by name");
+        defects.push(Refusal::new(wrong, "give the cluster another name").at(&path));
+    }
     let mut section = Section::open(&path, value, keys::CLUSTER, defects)?;
     let servers = section.required(
         "bootstrap_servers",
@@ -111,6 +138,8 @@ pub(super) fn read_cluster(
         write_rate_max: section.or("write_rate_max", fallback.write_rate_max, words::write_rate),
         ..fallback
     };
+    let (path, served) = (section.path_of("http"), section.raw("http"));
+    cluster.listen = read_cluster_http(&path, served, section.defects());
     if let Some(properties) = section.raw("kafka") {
         let path = section.path_of("kafka");
         cluster.kafka = read_properties(&path, properties, environment, section.defects());
@@ -134,6 +163,8 @@ fn compatibility(value: &Value) -> Result<Compatibility, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
+    use crate::config::testing::Given;
 
     #[track_caller]
     fn check(a: &[&str], b: &[&str], verdict: &str) {
@@ -150,6 +181,39 @@ mod tests {
         check(&["a:9092"], &["b:9092", "a:9092"], "same");
         check(&["A:9092"], &["SSL://a:9092"], "same");
         check(&["a:9092"], &["a:9093"], "other");
+    }
+
+    #[test]
+    fn a_cluster_can_t_have_the_name_of_what_the_process_answers_itself() {
+        for name in ["metrics", "links", "exporters"] {
+            let file = format!("clusters: {{ {name}: {{ bootstrap_servers: 'a:1' }} }}");
+            let error = Config::parse("file", &file, &Given::default()).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!(
+                    "file: clusters.{name}: /{name} is the process' own over HTTP, where registries \
+                     are served by name; give the cluster another name"
+                )
+            );
+        }
+        let other = "clusters: { metric: { bootstrap_servers: 'a:1' } }";
+        assert!(Config::parse("file", other, &Given::default()).is_ok());
+    }
+
+    #[test]
+    fn a_cluster_s_own_address_is_held_to_the_same_rules() {
+        let read = |http: &str| {
+            let file =
+                format!("clusters: {{ a: {{ bootstrap_servers: 'a:1', http: {{ {http} }} }} }}");
+            let config = Config::parse("file", &file, &Given::default());
+            config.map(|config| config.cluster("a").unwrap().listen)
+        };
+        assert_eq!(read("").unwrap(), None);
+        assert_eq!(read("listen: '127.0.0.1:8081'").unwrap().unwrap().port(), 8081);
+        assert!(read("listen: '0.0.0.0:8081', insecure: true").unwrap().is_some());
+        let error = read("listen: '0.0.0.0:8081'").unwrap_err().to_string();
+        assert!(error.contains("clusters.a.http.listen: others can reach"), "{error}");
+        assert!(error.contains("write clusters.a.http.insecure: true"), "{error}");
     }
 
     #[test]

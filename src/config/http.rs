@@ -45,7 +45,9 @@ impl HttpConfig {
         };
         let listen = listen(&Value::from(place)).map_err(refuse)?;
         let config = Self { listen, ..self };
-        config.exposed().map_or(Ok(config), |listen| Err(refuse(open_to_others(listen))))
+        config
+            .exposed()
+            .map_or(Ok(config), |listen| Err(refuse(open_to_others(listen, "http.insecure"))))
     }
 
     /// The address, where others can reach it and nothing says that they may.
@@ -56,9 +58,26 @@ impl HttpConfig {
 
 /// Reads the section; defaults where it is not given.
 pub(super) fn read_http(value: Option<&Value>, defects: &mut Vec<Defect>) -> HttpConfig {
-    let fallback = HttpConfig::default();
+    read_at("http", value, HttpConfig::default(), defects)
+}
+
+/// Reads the section of a cluster, which has no place of its own unless it is given one.
+pub(super) fn read_cluster_http(
+    path: &str,
+    value: Option<&Value>,
+    defects: &mut Vec<Defect>,
+) -> Option<SocketAddr> {
+    read_at(path, value, HttpConfig { listen: None, insecure: false }, defects).listen
+}
+
+fn read_at(
+    path: &str,
+    value: Option<&Value>,
+    fallback: HttpConfig,
+    defects: &mut Vec<Defect>,
+) -> HttpConfig {
     let Some(value) = value else { return fallback };
-    let Some(mut section) = Section::open("http", value, keys::HTTP, defects) else {
+    let Some(mut section) = Section::open(path, value, keys::HTTP, defects) else {
         return fallback;
     };
     let http = HttpConfig {
@@ -66,15 +85,15 @@ pub(super) fn read_http(value: Option<&Value>, defects: &mut Vec<Defect>) -> Htt
         insecure: section.or("insecure", fallback.insecure, words::switch),
     };
     if let Some(listen) = http.exposed() {
-        section.refuse("listen", open_to_others(listen));
+        section.refuse("listen", open_to_others(listen, &section.path_of("insecure")));
     }
     http
 }
 
-fn open_to_others(listen: SocketAddr) -> Refusal {
+fn open_to_others(listen: SocketAddr, word: &str) -> Refusal {
     Refusal::new(
         format!("others can reach {listen}, and nobody is asked for a login"),
-        "listen at 127.0.0.1, or write http.insecure: true where the network keeps others out",
+        format!("listen at 127.0.0.1, or write {word}: true where the network keeps others out"),
     )
 }
 

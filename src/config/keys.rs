@@ -4,7 +4,7 @@
 /// Keys at the top of the file.
 pub const TOP: &[&str] = &["instance", "http", "clusters", "links"];
 
-/// Keys of what is served.
+/// Keys of what is served, by the process or for one cluster.
 pub const HTTP: &[&str] = &["listen", "insecure"];
 
 /// Keys of one cluster.
@@ -16,6 +16,7 @@ pub const CLUSTER: &[&str] = &[
     "default_compatibility",
     "create_topics",
     "write_rate_max",
+    "http",
     "kafka",
 ];
 

@@ -3,6 +3,7 @@
 //! Nothing here waits, reads a clock, names Kafka or opens a file: the core cannot fail for reasons
 //! outside its inputs.
 
+pub mod catalog;
 pub mod dialect;
 pub mod entry;
 pub mod filter;
