@@ -104,6 +104,10 @@ async fn converse<K: Clock>(listener: TcpListener, router: Router, clock: K) {
                 continue;
             }
         };
+        // An answer that waits for the acknowledgement of the one before it waits 40 ms.
+        if let Err(fault) = stream.set_nodelay(true) {
+            tracing::trace!(reason = %fault, "a connection sends in its own time");
+        }
         let (router, clock) = (router.clone(), clock.clone());
         tokio::spawn(async move {
             talk(stream, router, clock).await;

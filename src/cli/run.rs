@@ -57,7 +57,7 @@ pub(super) async fn run(
         served.extend(serve_at_root(cluster, registries.shown(), clock).await?);
     }
     let _ready = Task(tokio::spawn(tell_when_ready(board, clock)));
-    let seen = Seen { links: shown, registries, _served: served };
+    let seen = Seen { links: shown, registries, served };
     rounds(links, round, &mut signals, seen, clock).await
 }
 
@@ -65,7 +65,7 @@ pub(super) async fn run(
 struct Seen {
     links: watch::Sender<Option<Vec<Watched>>>,
     registries: Registries,
-    _served: Vec<Task>,
+    served: Vec<Task>,
 }
 
 /// Begins to answer.
@@ -123,12 +123,14 @@ async fn rounds(
     loop {
         let Round { links: assigned, clusters, changed, mut files } = round;
         seen.registries.serve(clusters, &changed);
+        // Registries are served without any link, too.
+        let serves_alone = assigned.is_empty() && !seen.served.is_empty();
         tracing::info!(version = env!("CARGO_PKG_VERSION"), links = assigned.len(), "started");
         let mut fleet = Fleet::start_after(&before, assigned, &clock, Goal::Follow);
         seen.links.send_replace(Some(fleet.watched().to_vec()));
         let mut ends = BTreeMap::new();
         let next = tokio::select! {
-            () = fleet.join(&mut ends) => Next::End,
+            () = fleet.join(&mut ends), if !serves_alone => Next::End,
             next = told(links, signals, &mut files, clock) => next,
         };
         fleet.shut_down();
