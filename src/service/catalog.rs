@@ -128,7 +128,7 @@ impl CatalogReader {
     /// What was read, as soon as that is all of the topic.
     ///
     /// # Errors
-    /// Why it is not there, after [`ASKER_WAITS_MAX`].
+    /// Why it is not there, after 10 s.
     pub async fn current<K: Clock>(&self, clock: &K) -> Result<Current, String> {
         self.wanted.notify_one();
         let mut shown = self.shown.clone();
