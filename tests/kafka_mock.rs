@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod kafka_mock {
     mod catalog;
+    mod exporters;
     mod lease;
     mod links;
     mod writing;

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::service::ports::Clock;
 use crate::service::status::Phase;
 use crate::service::status::Status;
+use crate::service::supervisor::Roster;
 use crate::service::supervisor::Watched;
 
 /// An instance that stood by for so long stands by for another one that writes: a group has formed
@@ -19,7 +20,7 @@ const STANDS_BY_AFTER: Duration = Duration::from_secs(15);
 /// The links of the process, those of the configuration as it was read last.
 #[derive(Debug, Clone)]
 pub struct Board<K> {
-    links: watch::Receiver<Option<Vec<Watched>>>,
+    roster: watch::Receiver<Roster>,
     clock: K,
     /// When the process started, in ms since 1970.
     started_ms: i64,
@@ -53,22 +54,22 @@ impl Seen {
 }
 
 impl<K: Clock> Board<K> {
-    /// A board of these links; `None` until the first of them are started.
-    pub fn new(links: watch::Receiver<Option<Vec<Watched>>>, clock: K) -> Self {
+    /// A board of these links.
+    pub fn new(roster: watch::Receiver<Roster>, clock: K) -> Self {
         let runs_ms = i64::try_from(clock.monotonic().as_millis()).unwrap_or(0);
         let started_ms = clock.wall_ms().saturating_sub(runs_ms);
-        Self { links, clock, started_ms, was_ready: Arc::default() }
+        Self { roster, clock, started_ms, was_ready: Arc::default() }
     }
 
     /// All links now, in the order of the configuration.
     pub(super) fn links(&self) -> Vec<Seen> {
-        self.links.borrow().iter().flatten().map(Seen::of).collect()
+        self.roster.borrow().links.iter().map(Seen::of).collect()
     }
 
     /// The link with this name now.
     pub(super) fn link(&self, name: &str) -> Option<Seen> {
-        let links = self.links.borrow();
-        links.iter().flatten().find(|watched| watched.link == name).map(Seen::of)
+        let roster = self.roster.borrow();
+        roster.links.iter().find(|watched| watched.link == name).map(Seen::of)
     }
 
     /// When the process started, in ms since 1970.
@@ -88,8 +89,8 @@ impl<K: Clock> Board<K> {
         if self.was_ready.load(Ordering::Acquire) {
             return true;
         }
-        let started = self.links.borrow().is_some();
-        let ready = started && self.unsettled().is_empty();
+        let is_complete = self.roster.borrow().is_complete;
+        let ready = is_complete && self.unsettled().is_empty();
         if ready {
             self.was_ready.store(true, Ordering::Release);
         }
@@ -131,7 +132,8 @@ mod tests {
                 status: seen,
             });
         }
-        (senders, Board::new(watch::channel(Some(links)).1, clock))
+        let roster = Roster { links, is_complete: true };
+        (senders, Board::new(watch::channel(roster).1, clock))
     }
 
     #[test]
@@ -147,11 +149,11 @@ mod tests {
     }
 
     #[test]
-    fn a_process_whose_links_are_still_to_be_started_is_not_ready() {
-        let (sender, links) = watch::channel(None);
-        let board = Board::new(links, SystemClock::start());
+    fn a_process_whose_links_are_not_all_known_is_not_ready() {
+        let (sender, roster) = watch::channel(Roster::default());
+        let board = Board::new(roster, SystemClock::start());
         assert!(!board.is_ready());
-        sender.send_replace(Some(Vec::new()));
+        sender.send_replace(Roster { is_complete: true, ..Roster::default() });
         assert!(board.is_ready(), "there is nothing to wait for");
     }
 

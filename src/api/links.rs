@@ -63,6 +63,8 @@ pub(super) fn link<K: Clock>(board: &Board<K>, name: &str) -> Option<LinkStatus>
 #[derive(Debug, Serialize)]
 pub(super) struct CaughtUp {
     caught_up: bool,
+    /// The source offset that was asked about; `null` where the source was not seen to hold any.
+    up_to: Option<Offset>,
     /// Everything before this source offset is in the target.
     done_before: Offset,
     source_end: Offset,
@@ -86,6 +88,7 @@ pub(super) fn caught_up<K: Clock>(
     let set_aside = status.incidents.all().saturating_add(status.held);
     Some(CaughtUp {
         caught_up: status.phase == Phase::Running && status.done_before >= wanted && set_aside == 0,
+        up_to: wanted.checked_sub(1).filter(|up_to| *up_to >= 0),
         done_before: status.done_before,
         source_end: status.source_end,
         state: status.phase.word(),

@@ -157,7 +157,7 @@ const DOCUMENTED: [Documented; 13] = [
 ];
 
 /// The states that a link can be in.
-const STATES: [&str; 10] = [
+const STATES: [&str; 11] = [
     "preflight",
     "standby",
     "reading_target",
@@ -167,6 +167,7 @@ const STATES: [&str; 10] = [
     "running",
     "waiting",
     "halted",
+    "paused",
     "done",
 ];
 
@@ -418,6 +419,7 @@ mod tests {
             Phase::Running,
             Phase::Waiting(reason()),
             Phase::Halted(reason()),
+            Phase::Paused,
             Phase::Done,
         ];
         assert_eq!(phases.map(|phase| phase.word()), STATES);

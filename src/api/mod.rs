@@ -1,17 +1,24 @@
 //! What is seen from outside, over HTTP: whether the process lives, whether its links are ready, what
-//! they are doing, and the registry of each cluster, as its topic tells it.
+//! they are doing, what Schema Linking's clients ask for, and the registry of each cluster, as its topic
+//! tells it.
 //!
-//! Nothing here changes anything, so there is nothing to protect but the facts and schemas themselves;
-//! a listener that others can reach wants the word of the configuration (`http.insecure`).
+//! A listener that others can reach has logins, or the word of the configuration (`http.insecure`).
 
+mod answer;
 mod board;
+mod exporters;
+mod guard;
 mod health;
 mod links;
+mod logins;
 mod metrics;
 mod registries;
 pub mod registry;
 mod server;
 
 pub use self::board::Board;
+pub use self::logins::Login;
+pub use self::server::Desks;
+pub use self::server::Served;
 pub use self::server::serve;
-pub use self::server::serve_registry;
+pub use self::server::serve_cluster;

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http;
 use axum::http::HeaderValue;
 use axum::http::StatusCode;
+use axum::http::Uri;
 use axum::http::header::CACHE_CONTROL;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::header::ETAG;
@@ -41,28 +43,39 @@ pub(super) struct Registries<K> {
     pub(super) clock: K,
 }
 
+/// A request came to an address of one cluster's own: that there is no such cluster is then no answer.
+#[derive(Debug, Clone, Copy)]
+struct AtRoot;
+
+/// A request to an address of one cluster's own, as it would be below the cluster's name.
+pub(super) fn below<B>(cluster: &str, mut request: http::Request<B>) -> http::Request<B> {
+    let path = request.uri().path();
+    // What is asked of the server as a whole (*) is below nothing.
+    if path.starts_with('/') {
+        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+        let path = format!("/{cluster}{path}{query}");
+        // Cluster names and paths have no signs that don't belong into one.
+        *request.uri_mut() = Uri::try_from(path).unwrap_or_default();
+        request.extensions_mut().insert(AtRoot);
+    }
+    request
+}
+
 impl<K: Clock> Registries<K> {
     /// Answers a request whose path begins with the name of a cluster; `None` where no cluster has it.
-    pub(super) async fn below_its_name(&self, request: Request) -> Option<Response> {
+    pub(super) async fn answer(&self, request: Request) -> Option<Response> {
         let below = request.uri().path().strip_prefix('/')?;
         let (name, path) = match below.find('/') {
             Some(end) => below.split_at_checked(end)?,
             None => (below, ""),
         };
-        let reader = self.catalogs.borrow().get(&decoded(name)).cloned()?;
+        let reader = self.catalogs.borrow().get(&decoded(name)).cloned();
         let path = path.to_owned();
-        Some(self.ask(&reader, &path, request).await)
-    }
-
-    /// Answers a request to the registry of this cluster, which has the whole path.
-    pub(super) async fn at_root(&self, cluster: &str, request: Request) -> Response {
-        let reader = self.catalogs.borrow().get(cluster).cloned();
-        let path = request.uri().path().to_owned();
         match reader {
-            Some(reader) => self.ask(&reader, &path, request).await,
-            None => {
+            Some(reader) => Some(self.ask(&reader, &path, request).await),
+            None => request.extensions().get::<AtRoot>().map(|_| {
                 response(Answer::away("the configuration has no cluster of this name any more"))
-            }
+            }),
         }
     }
 

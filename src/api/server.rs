@@ -13,10 +13,14 @@ use axum::extract::State;
 use axum::extract::rejection::QueryRejection;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::middleware::from_fn;
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
 use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::service::TowerToHyperService;
@@ -29,13 +33,23 @@ use tokio::sync::Semaphore;
 use tokio::sync::watch;
 
 use super::board::Board;
+use super::exporters;
+use super::guard::same_site;
 use super::health;
 use super::links;
+use super::logins::Login;
+use super::logins::Logins;
+use super::logins::logged_in;
 use super::metrics;
 use super::registries::Registries;
+use super::registries::below;
 use crate::core::record::Offset;
 use crate::service::catalog::Catalogs;
+use crate::service::exporter::Desk;
+use crate::service::ground::missing_source;
 use crate::service::ports::Clock;
+use crate::service::ports::Cluster;
+use crate::service::ports::Fault;
 
 /// Connections at once; whoever comes then waits in the system's queue.
 const CONNECTIONS_MAX: usize = 512;
@@ -50,43 +64,68 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// After a connection could not be taken, for want of descriptors say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
+/// Where exporters are asked for; `None` while the configuration is read.
+pub type Desks<C, K> = watch::Receiver<Option<Arc<Desk<C, K>>>>;
+
+/// What all answers need.
 #[derive(Debug)]
-struct Shared<K> {
+pub(super) struct Shared<C, K> {
     board: Board<K>,
     metrics: Registry,
     registries: Registries<K>,
+    desks: Desks<C, K>,
+}
+
+impl<C, K> Shared<C, K> {
+    /// The desk of the configuration as it was read last.
+    pub(super) fn desk(&self) -> Option<Arc<Desk<C, K>>> {
+        self.desks.borrow().clone()
+    }
+}
+
+/// What is served, and to whom.
+#[derive(Debug, Clone)]
+pub struct Served<C, K> {
+    /// The links of the process.
+    pub board: Board<K>,
+    /// Where exporters are asked for.
+    pub desks: Desks<C, K>,
+    /// The registries of clusters.
+    pub catalogs: watch::Receiver<Catalogs>,
+    /// Who is answered; everybody where nobody is named.
+    pub logins: Vec<Login>,
+    /// The clock.
+    pub clock: K,
 }
 
 /// Answers until it is cancelled: about the links of the board, and below `/{cluster}` as the registry
-/// of each cluster that has a catalog.
-pub async fn serve<K: Clock>(
-    listener: TcpListener,
-    board: Board<K>,
-    catalogs: watch::Receiver<Catalogs>,
-    clock: K,
-) {
-    let metrics = metrics::registry(board.clone());
-    let registries = Registries { catalogs, clock: clock.clone() };
-    let router = router(Arc::new(Shared { board, metrics, registries }));
-    converse(listener, router, clock).await;
+/// of each cluster, and about the exporters that read it.
+pub async fn serve<C: Cluster, K: Clock>(listener: TcpListener, served: Served<C, K>) {
+    answer_at(listener, served, None).await;
 }
 
-/// Answers as the registry of one cluster, which stands at the root, until it is cancelled.
-pub async fn serve_registry<K: Clock>(
+/// Answers for one cluster, which stands at the root, until it is cancelled: as its registry, and about
+/// the exporters that read it.
+pub async fn serve_cluster<C: Cluster, K: Clock>(
     listener: TcpListener,
     cluster: String,
-    catalogs: watch::Receiver<Catalogs>,
-    clock: K,
+    served: Served<C, K>,
 ) {
-    let registries = Registries { catalogs, clock: clock.clone() };
-    let at_root = move |request: Request| {
-        let (cluster, registries) = (cluster.clone(), registries.clone());
-        async move { registries.at_root(&cluster, request).await }
-    };
-    converse(listener, Router::new().fallback(at_root), clock).await;
+    answer_at(listener, served, Some(cluster)).await;
 }
 
-async fn converse<K: Clock>(listener: TcpListener, router: Router, clock: K) {
+async fn answer_at<C: Cluster, K: Clock>(
+    listener: TcpListener,
+    served: Served<C, K>,
+    root: Option<String>,
+) {
+    let Served { board, desks, catalogs, logins, clock } = served;
+    let is_local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+    let logins = Logins { known: logins.into(), is_local };
+    let metrics = metrics::registry(board.clone());
+    let registries = Registries { catalogs, clock: clock.clone() };
+    let router = router(Arc::new(Shared { board, metrics, registries, desks }), logins);
+    let root = root.map(Arc::from);
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut full = false;
     loop {
@@ -108,22 +147,27 @@ async fn converse<K: Clock>(listener: TcpListener, router: Router, clock: K) {
         if let Err(fault) = stream.set_nodelay(true) {
             tracing::trace!(reason = %fault, "a connection sends in its own time");
         }
-        let (router, clock) = (router.clone(), clock.clone());
+        let (router, root, clock) = (router.clone(), root.clone(), clock.clone());
         tokio::spawn(async move {
-            talk(stream, router, clock).await;
+            talk(stream, router, root, clock).await;
             drop(permit);
         });
     }
 }
 
-async fn talk<K: Clock>(stream: TcpStream, router: Router, clock: K) {
+async fn talk<K: Clock>(stream: TcpStream, router: Router, root: Option<Arc<str>>, clock: K) {
+    let router = TowerToHyperService::new(router);
+    let answers = service_fn(move |request| match &root {
+        Some(cluster) => router.call(below(cluster, request)),
+        None => router.call(request),
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         // Who has said all that it wants to ask still waits for the answer.
         .half_close(true)
         .header_read_timeout(HEAD_WITHIN)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), answers);
     let mut connection = pin!(connection);
     let talked = tokio::select! {
         talked = connection.as_mut() => talked,
@@ -140,24 +184,47 @@ async fn talk<K: Clock>(stream: TcpStream, router: Router, clock: K) {
     }
 }
 
-fn router<K: Clock>(shared: Arc<Shared<K>>) -> Router {
+fn router<C: Cluster, K: Clock>(shared: Arc<Shared<C, K>>, logins: Logins) -> Router {
     Router::new()
         .route("/live", get(|| async { "live\n" }))
-        .route("/ready", get(ready::<K>))
-        .route("/metrics", get(scrape::<K>))
-        .route("/links", get(all::<K>))
-        .route("/links/{name}", get(one::<K>))
-        .route("/links/{name}/caught-up", get(caught_up::<K>))
-        .fallback(registry::<K>)
-        .method_not_allowed_fallback(read_only)
+        .route("/ready", get(ready::<C, K>))
+        .route("/metrics", get(scrape::<C, K>))
+        .route("/links", get(all::<C, K>))
+        .route("/links/{name}", get(one::<C, K>))
+        .route("/links/{name}/caught-up", get(caught_up::<C, K>))
+        .route("/clusters", get(clusters::<C, K>))
+        .merge(exporters::routes::<C, K>())
+        .fallback(registry::<C, K>)
+        .method_not_allowed_fallback(other_method)
+        .layer(from_fn(same_site))
+        .layer(from_fn_with_state(logins, logged_in))
         .with_state(shared)
 }
 
-async fn ready<K: Clock>(State(shared): State<Arc<Shared<K>>>) -> Response {
+/// A cluster that links can be made between.
+#[derive(Debug, Serialize)]
+struct ClusterAnswer {
+    name: String,
+    registry_urls: Vec<String>,
+}
+
+async fn clusters<C: Cluster, K: Clock>(State(shared): State<Arc<Shared<C, K>>>) -> Response {
+    let desk = shared.desk();
+    let known = desk.iter().flat_map(|desk| desk.clusters());
+    let answers: Vec<ClusterAnswer> = known
+        .map(|(name, endpoint)| ClusterAnswer {
+            name: name.to_owned(),
+            registry_urls: endpoint.registry_urls.iter().map(ToString::to_string).collect(),
+        })
+        .collect();
+    Json(answers).into_response()
+}
+
+async fn ready<C: Cluster, K: Clock>(State(shared): State<Arc<Shared<C, K>>>) -> Response {
     health::ready(&shared.board).into_response()
 }
 
-async fn scrape<K: Clock>(State(shared): State<Arc<Shared<K>>>) -> Response {
+async fn scrape<C: Cluster, K: Clock>(State(shared): State<Arc<Shared<C, K>>>) -> Response {
     match metrics::text(&shared.metrics) {
         Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(fault) => {
@@ -167,11 +234,14 @@ async fn scrape<K: Clock>(State(shared): State<Arc<Shared<K>>>) -> Response {
     }
 }
 
-async fn all<K: Clock>(State(shared): State<Arc<Shared<K>>>) -> Response {
+async fn all<C: Cluster, K: Clock>(State(shared): State<Arc<Shared<C, K>>>) -> Response {
     Json(links::links(&shared.board)).into_response()
 }
 
-async fn one<K: Clock>(State(shared): State<Arc<Shared<K>>>, Path(name): Path<String>) -> Response {
+async fn one<C: Cluster, K: Clock>(
+    State(shared): State<Arc<Shared<C, K>>>,
+    Path(name): Path<String>,
+) -> Response {
     of_a_link(links::link(&shared.board, &name))
 }
 
@@ -179,23 +249,48 @@ async fn one<K: Clock>(State(shared): State<Arc<Shared<K>>>, Path(name): Path<St
 #[serde(deny_unknown_fields)]
 struct UpTo {
     offset: Option<Offset>,
+    now: Option<bool>,
 }
 
-async fn caught_up<K: Clock>(
-    State(shared): State<Arc<Shared<K>>>,
+async fn caught_up<C: Cluster, K: Clock>(
+    State(shared): State<Arc<Shared<C, K>>>,
     Path(name): Path<String>,
     up_to: Result<Query<UpTo>, QueryRejection>,
 ) -> Response {
     let offset = match up_to {
-        Ok(Query(UpTo { offset })) if offset.is_none_or(|offset| offset >= 0) => offset,
+        Ok(Query(UpTo { offset: None, now: Some(true) })) => {
+            match source_end(&shared, &name).await {
+                Ok(Some(end)) => Some(end.saturating_sub(1)),
+                Ok(None) => None,
+                Err(fault) => return error(StatusCode::SERVICE_UNAVAILABLE, &fault.to_string()),
+            }
+        }
+        Ok(Query(UpTo { offset, now: None | Some(false) })) if offset.is_none_or(|at| at >= 0) => {
+            offset
+        }
         Ok(_) | Err(_) => {
             return error(
                 StatusCode::BAD_REQUEST,
-                "the question has one part: offset, an offset of the source, 0 or more",
+                "the question has one part: offset, an offset of the source, 0 or more, or now=true",
             );
         }
     };
     of_a_link(links::caught_up(&shared.board, &name, offset))
+}
+
+/// Where the source of a link ends now; `None` where there is no such link.
+async fn source_end<C: Cluster, K: Clock>(
+    shared: &Shared<C, K>,
+    name: &str,
+) -> Result<Option<Offset>, Fault> {
+    let Some((seen, desk)) = shared.board.link(name).zip(shared.desk()) else { return Ok(None) };
+    let found = desk.clusters().find(|(cluster, _)| *cluster == seen.source);
+    let Some((_, source)) = found else { return Ok(None) };
+    let facts = source.cluster.topic(&source.schemas_topic).await?;
+    match facts {
+        Some(facts) => Ok(Some(facts.end)),
+        None => Err(missing_source(&source.cluster, &source.schemas_topic)),
+    }
 }
 
 /// An answer about a link, where there is one of that name.
@@ -207,21 +302,24 @@ fn of_a_link(answer: Option<impl Serialize>) -> Response {
 }
 
 /// Whatever is not ours is below the name of a cluster.
-async fn registry<K: Clock>(State(shared): State<Arc<Shared<K>>>, request: Request) -> Response {
-    shared.registries.below_its_name(request).await.unwrap_or_else(|| {
+async fn registry<C: Cluster, K: Clock>(
+    State(shared): State<Arc<Shared<C, K>>>,
+    request: Request,
+) -> Response {
+    shared.registries.answer(request).await.unwrap_or_else(|| {
         error(
             StatusCode::NOT_FOUND,
-            "there are /links, /links/{name}, /links/{name}/caught-up, /metrics, /ready and /live, \
-             and below /{cluster} the registry of each cluster of the configuration",
+            "there are /links, /links/{name}, /links/{name}/caught-up, /clusters, /metrics, /ready and \
+             /live, and below /{cluster} the registry of each cluster of the configuration, and \
+             /exporters",
         )
     })
 }
 
-async fn read_only() -> Response {
-    error(StatusCode::METHOD_NOT_ALLOWED, "everything here is read with GET")
+async fn other_method() -> Response {
+    error(StatusCode::METHOD_NOT_ALLOWED, "this path takes other methods, see the header Allow")
 }
 
-fn error(code: StatusCode, message: &'static str) -> Response {
-    let document = serde_json::json!({ "error_code": code.as_u16(), "message": message });
-    (code, Json(document)).into_response()
+fn error(status: StatusCode, message: &str) -> Response {
+    super::answer::error(status, u32::from(status.as_u16()), message)
 }

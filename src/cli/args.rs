@@ -8,6 +8,8 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::cli::exit;
+use crate::cli::exporter::Words;
+use crate::cli::link::LinkWords;
 use crate::cli::typed::ConfigFile;
 use crate::cli::typed::InspectFlags;
 use crate::cli::typed::LinkFlags;
@@ -73,6 +75,10 @@ pub enum Command {
     },
     /// Say what a schemas topic holds.
     Inspect(Inspection),
+    /// Ask what links of a running process are doing.
+    Link(LinkWords),
+    /// Make, change and show links of a running process, in Schema Linking's words.
+    Exporter(Box<Words>),
     /// Show it all without Kafka.
     Demo,
     /// Check a file.
@@ -133,6 +139,15 @@ impl fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
+impl UsageError {
+    /// What clap says of these words: help, or what is wrong with them.
+    pub(super) fn of<'a>(error: &clap::Error, words: impl IntoIterator<Item = &'a str>) -> Self {
+        let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+        let code = if asked { exit::DONE } else { exit::USAGE };
+        Self { text: hide_secrets(&error.render().to_string(), words), code }
+    }
+}
+
 /// Reads a command line, the program's name first.
 ///
 /// # Errors
@@ -146,11 +161,8 @@ where
     let spelled: Vec<String> =
         words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let hide = |text: &str| hide_secrets(text, spelled.iter().map(String::as_str));
-    let typed = Typed::try_parse_from(words).map_err(|error| {
-        let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-        let code = if asked { exit::DONE } else { exit::USAGE };
-        UsageError { text: hide(&error.render().to_string()), code }
-    })?;
+    let typed = Typed::try_parse_from(words)
+        .map_err(|error| UsageError::of(&error, spelled.iter().map(String::as_str)))?;
     meaning(typed).map_err(|reason| UsageError {
         text: hide(&format!("error: {reason}\n\nFor more information, try '--help'.\n")),
         code: exit::USAGE,
@@ -181,6 +193,14 @@ fn meaning(typed: Typed) -> Result<Args, String> {
         TypedCommand::Inspect(flags) => {
             refuse_file(config, "inspect reads no file: it takes --brokers, without --config")?;
             Command::Inspect(inspection(flags)?)
+        }
+        TypedCommand::Link(words) => {
+            refuse_file(config, "link reads no file: leave --config out")?;
+            Command::Link(words)
+        }
+        TypedCommand::Exporter(words) => {
+            refuse_file(config, "exporter reads no file: leave --config out")?;
+            Command::Exporter(words)
         }
         TypedCommand::Demo => {
             refuse_file(config, "demo reads no file: leave --config out")?;

@@ -84,8 +84,23 @@ pub(super) fn assignments(
 ) -> Result<Vec<Link>, Unusable> {
     let (config, names) = read(from)?;
     check(&config, names, from)?;
-    let instance = instance_of(&config);
-    links_of(&config, names, releases, &instance, clock)
+    if config.links.is_empty() {
+        // Nothing would be looked at, and all would seem to be well.
+        let right = "this command looks at links of the file; one that was made over REST is looked at \
+                     with --from, --to, --context and its --name";
+        let defect = Defect {
+            path: "links".to_owned(),
+            wrong: "there is none".to_owned(),
+            right: right.to_owned(),
+        };
+        return Err(ConfigError { origin: from.origin(), defects: vec![defect] }.into());
+    }
+    links_of(&config, names, releases, &instance_of(&config), clock)
+}
+
+/// What this process is called among those that stand by for it.
+pub(super) fn instance_of(config: &Config) -> String {
+    config.instance.clone().unwrap_or_else(|| host_name(&ProcessEnvironment))
 }
 
 /// What is to be served.
@@ -93,31 +108,8 @@ pub(super) fn http_of(from: &LinkSource) -> Result<HttpConfig, Unusable> {
     Ok(read(from)?.0.http)
 }
 
-/// All clusters of the configuration, those among them that no link uses: their registries are served.
-pub(super) fn clusters_of(from: &LinkSource) -> Result<Vec<ClusterConfig>, Unusable> {
-    Ok(read(from)?.0.clusters.into_values().collect())
-}
-
-/// Clients for these clusters. Nothing is connected yet.
-pub(super) fn clients_of(
-    from: &LinkSource,
-    clusters: Vec<ClusterConfig>,
-    clock: SystemClock,
-) -> Result<Vec<(ClusterConfig, KafkaCluster)>, Unusable> {
-    let instance = instance_of(&read(from)?.0);
-    let client = |config: ClusterConfig| {
-        let client = cluster(&config, &instance, clock)?;
-        Ok((config, client))
-    };
-    clusters.into_iter().map(client).collect()
-}
-
-fn instance_of(config: &Config) -> String {
-    config.instance.clone().unwrap_or_else(|| host_name(&ProcessEnvironment))
-}
-
 /// Reads the file, or the flags, and gives the names of links that are asked for.
-fn read(from: &LinkSource) -> Result<(Config, &[String]), ConfigError> {
+pub(super) fn read(from: &LinkSource) -> Result<(Config, &[String]), ConfigError> {
     match from {
         LinkSource::File { file, names } => Ok((load(file)?, names.as_slice())),
         LinkSource::Flags(link) => Ok((Config::for_one_link(link, &ProcessEnvironment)?, &[])),

@@ -2,11 +2,14 @@
 
 pub mod args;
 mod backfill;
+mod client;
 mod compared;
 mod core_dump;
 mod demo;
 pub mod exit;
+pub mod exporter;
 pub mod inspect;
+pub mod link;
 mod links;
 mod logging;
 mod output;
@@ -16,8 +19,10 @@ mod registries;
 pub mod render;
 mod round;
 mod run;
+mod serving;
 mod signals;
 mod supervised;
+mod team;
 mod typed;
 
 use std::ffi::OsString;
@@ -27,7 +32,9 @@ use tokio::runtime::Builder;
 use crate::cli::args::Args;
 use crate::cli::args::Command;
 use crate::cli::args::LinkSource;
+use crate::cli::args::LogFormat;
 use crate::cli::args::Output;
+use crate::cli::args::UsageError;
 use crate::cli::args::parse_args;
 use crate::cli::links::Unusable;
 use crate::kafka::wait_left;
@@ -43,7 +50,9 @@ where
     I::Item: Into<OsString>,
 {
     core_dump::forbid();
-    let args = match parse_args(words) {
+    let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+    let read = if exporter::is_called(&words) { parse_exporter(&words) } else { parse_args(words) };
+    let args = match read {
         Ok(args) => args,
         Err(usage) if usage.code == exit::DONE => {
             output::answer(&usage.text);
@@ -57,6 +66,8 @@ where
     let log = match args.command {
         // What its links warn of is a part of the story; it must not run into it.
         Command::Demo => logging::keep_warnings(),
+        // Its answers are all there is to say.
+        Command::Exporter(_) | Command::Link(_) => logging::Kept::default(),
         Command::Run { .. }
         | Command::Backfill { .. }
         | Command::Plan { .. }
@@ -84,6 +95,12 @@ where
     }
 }
 
+/// What `schema-exporter` is told, as the other name of the binary takes it.
+fn parse_exporter(words: &[OsString]) -> Result<Args, UsageError> {
+    let command = Command::Exporter(Box::new(exporter::parse(words)?));
+    Ok(Args { output: Output::Table, log_format: LogFormat::Text, command })
+}
+
 async fn execute(args: Args, log: logging::Kept) -> u8 {
     let clock = SystemClock::start();
     // `run` gives no answer: whoever starts it reads the log.
@@ -95,6 +112,8 @@ async fn execute(args: Args, log: logging::Kept) -> u8 {
         | Command::Preflight { .. }
         | Command::Inspect(_)
         | Command::Demo
+        | Command::Exporter(_)
+        | Command::Link(_)
         | Command::ConfigCheck { .. } => args.output,
     };
     let done = match args.command {
@@ -111,6 +130,8 @@ async fn execute(args: Args, log: logging::Kept) -> u8 {
         Command::Verify { links } => compared::verify(&links, args.output, clock).await,
         Command::Preflight { links } => preflight::preflight(&links, args.output, clock).await,
         Command::Inspect(what) => inspect::run(&what, args.output, clock).await,
+        Command::Link(words) => Ok(link::run(&words, args.output, clock).await),
+        Command::Exporter(words) => Ok(exporter::run(&words).await),
         Command::Demo => Ok(Box::pin(demo::demo(args.output, log, clock)).await),
     };
     done.unwrap_or_else(|wrong| {

@@ -1,12 +1,11 @@
 //! The registries that `run` serves, from one configuration to the next.
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 
 use tokio::sync::watch;
 
+use crate::cli::round::Round;
 use crate::config::ClusterConfig;
-use crate::kafka::KafkaCluster;
 use crate::service::catalog::CatalogReader;
 use crate::service::catalog::CatalogSource;
 use crate::service::catalog::Catalogs;
@@ -31,32 +30,28 @@ impl Registries {
         self.shown.subscribe()
     }
 
-    /// Serves these clusters and no others. What has been read of a cluster is kept, unless it is
-    /// another one now, or a file has changed that its clients are made with.
-    pub(super) fn serve(
-        &mut self,
-        clusters: Vec<(ClusterConfig, KafkaCluster)>,
-        changed: &BTreeSet<String>,
-    ) {
+    /// Serves the clusters of this round and no others. What has been read of a cluster is kept, unless
+    /// it is another one now, or a file has changed that its clients are made with.
+    pub(super) fn serve(&mut self, round: &Round) {
+        let Round { clusters, endpoints, changed, .. } = round;
         let before = self.shown.borrow().clone();
-        let (mut configured, mut served) = (BTreeMap::new(), Catalogs::new());
-        for (config, client) in clusters {
-            let name = config.name.clone();
-            let is_same = self.configured.get(&name) == Some(&config) && !changed.contains(&name);
-            let kept = before.get(&name).filter(|_| is_same).cloned();
+        let mut served = Catalogs::new();
+        for (name, endpoint) in endpoints {
+            let is_same =
+                self.configured.get(name) == clusters.get(name) && !changed.contains(name);
+            let kept = before.get(name).filter(|_| is_same).cloned();
             let reader = kept.unwrap_or_else(|| {
                 let source = CatalogSource {
-                    cluster: client,
-                    topic: config.schemas_topic.clone(),
-                    dialect: config.dialect,
-                    default_compatibility: config.default_compatibility,
+                    cluster: endpoint.cluster.clone(),
+                    topic: endpoint.schemas_topic.clone(),
+                    dialect: endpoint.dialect,
+                    default_compatibility: endpoint.default_compatibility,
                 };
                 CatalogReader::start(source, self.clock)
             });
             served.insert(name.clone(), reader);
-            configured.insert(name, config);
         }
-        self.configured = configured;
+        self.configured.clone_from(clusters);
         self.shown.send_replace(served);
     }
 }

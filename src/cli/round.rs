@@ -1,29 +1,47 @@
 //! What `run` works with until it reads its configuration again.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use crate::cli::args::LinkSource;
 use crate::cli::args::Releases;
 use crate::cli::links::Link;
 use crate::cli::links::Unusable;
-use crate::cli::links::assignments;
-use crate::cli::links::clients_of;
-use crate::cli::links::clusters_of;
+use crate::cli::links::check;
+use crate::cli::links::cluster;
+use crate::cli::links::instance_of;
+use crate::cli::links::links_of;
+use crate::cli::links::read;
 use crate::config::Change;
 use crate::config::ClusterConfig;
+use crate::config::Config;
+use crate::config::ConfigError;
+use crate::config::ContextChoice;
 use crate::config::Files;
+use crate::config::LinkConfig;
 use crate::config::ProcessEnvironment;
+use crate::core::rules::Rules;
 use crate::kafka::KafkaCluster;
 use crate::service::clock::SystemClock;
+use crate::service::exporter::ContextType;
+use crate::service::exporter::Described;
+use crate::service::exporter::Endpoint;
+use crate::service::exporter::FixedLink;
+use crate::service::supervisor::Watched;
 
-/// Links, all clusters, and the files that their properties name.
+/// Links, what more can be made between which clusters, and the files that their properties name.
 #[derive(Debug)]
 pub(super) struct Round {
     pub(super) links: Vec<Link>,
-    pub(super) clusters: Vec<(ClusterConfig, KafkaCluster)>,
+    /// All clusters, by name; those of the links that are asked for, where some are.
+    pub(super) clusters: BTreeMap<String, ClusterConfig>,
     /// Clusters whose files have changed, by name.
     pub(super) changed: BTreeSet<String>,
     pub(super) files: Files,
+    /// The same clusters.
+    pub(super) endpoints: BTreeMap<String, Endpoint<KafkaCluster>>,
+    pub(super) instance: String,
+    described: Vec<(Described, Rules)>,
 }
 
 impl Round {
@@ -34,11 +52,30 @@ impl Round {
         clock: SystemClock,
     ) -> Result<Self, Unusable> {
         // The files first: one that changes meanwhile is then seen to have changed.
-        let clusters = clusters_of(from)?;
-        let files = Files::of(clusters.iter(), &ProcessEnvironment);
-        let links = assignments(from, releases, clock)?;
-        let clusters = clients_of(from, clusters, clock)?;
-        Ok(Self { links, clusters, changed: BTreeSet::new(), files })
+        let (config, names) = read(from)?;
+        let files = Files::of(clusters_of(&config, names)?, &ProcessEnvironment);
+        let (config, names) = read(from)?;
+        check(&config, names, from)?;
+        let instance = instance_of(&config);
+        let links = links_of(&config, names, releases, &instance, clock)?;
+        // Whoever names links wants those and no others.
+        let takes_more = matches!(from, LinkSource::File { names, .. } if names.is_empty());
+        let (mut clusters, mut endpoints) = (BTreeMap::new(), BTreeMap::new());
+        for given in clusters_of(&config, names)? {
+            let mut endpoint = endpoint(given, &instance, clock)?;
+            if !takes_more {
+                endpoint.registry_urls.clear();
+            }
+            clusters.insert(given.name.clone(), given.clone());
+            endpoints.insert(given.name.clone(), endpoint);
+        }
+        let described = config.select(names)?;
+        let described = described
+            .into_iter()
+            .map(|link| (describe(link, &config), link.rules_before_cluster()));
+        let described = described.collect();
+        let changed = BTreeSet::new();
+        Ok(Self { links, clusters, changed, files, endpoints, instance, described })
     }
 
     /// The same after files have changed, for clients that can be made with what the files hold now.
@@ -50,11 +87,75 @@ impl Round {
         let round = Self::read(from, Releases::default(), clock)?;
         let changed: BTreeSet<String> =
             changes.iter().map(|change| change.cluster.clone()).collect();
-        for (_, client) in
-            round.clusters.iter().filter(|(config, _)| changed.contains(&config.name))
-        {
-            client.try_out()?;
+        for (_, endpoint) in round.endpoints.iter().filter(|(name, _)| changed.contains(*name)) {
+            endpoint.cluster.try_out()?;
         }
         Ok(Self { changed, ..round })
+    }
+
+    /// The links as whoever looks at exporters sees them.
+    pub(super) fn fixed(&self, watched: &[Watched]) -> Vec<FixedLink> {
+        let fixed = |((described, rules), watched): (&(Described, Rules), &Watched)| FixedLink {
+            source: watched.source.clone(),
+            target: watched.target.clone(),
+            described: described.clone(),
+            rules: rules.clone(),
+            watched: watched.clone(),
+        };
+        self.described.iter().zip(watched).map(fixed).collect()
+    }
+}
+
+/// All clusters; those of the links that are asked for, where some are.
+fn clusters_of<'a>(
+    config: &'a Config,
+    names: &[String],
+) -> Result<Vec<&'a ClusterConfig>, ConfigError> {
+    let links = config.select(names)?;
+    let is_used = |cluster: &&ClusterConfig| {
+        names.is_empty()
+            || links.iter().any(|link| [&link.source, &link.target].contains(&&cluster.name))
+    };
+    Ok(config.clusters.values().filter(is_used).collect())
+}
+
+fn endpoint(
+    given: &ClusterConfig,
+    instance: &str,
+    clock: SystemClock,
+) -> Result<Endpoint<KafkaCluster>, Unusable> {
+    Ok(Endpoint {
+        cluster: cluster(given, instance, clock)?,
+        schemas_topic: given.schemas_topic.clone(),
+        state_topic: given.state_topic.clone(),
+        registry_urls: given.registry_urls.clone(),
+        dialect: given.dialect,
+        default_compatibility: given.default_compatibility,
+        create_topics: given.create_topics,
+        write_rate_max: given.write_rate_max.records_per_second(),
+    })
+}
+
+fn describe(link: &LinkConfig, config: &Config) -> Described {
+    let (context_type, context) = match &link.context {
+        ContextChoice::Auto => (ContextType::Auto, None),
+        ContextChoice::Same => (ContextType::None, None),
+        ContextChoice::Into(context) => {
+            let name = context.as_str();
+            let name = name.strip_prefix('.').unwrap_or(name);
+            (ContextType::Custom, Some(name.to_owned()))
+        }
+    };
+    let url = config.cluster(&link.target).and_then(|target| target.registry_urls.first());
+    let url = url.map(|url| ("schema.registry.url".to_owned(), url.to_string()));
+    let renames = !link.subject_format.keeps_names();
+    Described {
+        name: link.name.clone(),
+        subjects: link.subjects.spelled(),
+        context_type,
+        context,
+        subject_rename_format: renames.then(|| link.subject_format.to_string()),
+        kek_rename_format: None,
+        config: url.into_iter().collect(),
     }
 }

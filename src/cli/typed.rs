@@ -7,6 +7,9 @@ use clap::Parser;
 use clap::Subcommand;
 use clap::ValueEnum;
 
+use crate::cli::exporter::Words;
+use crate::cli::link::LinkWords;
+
 const ONE_LINK: &str = "One link without a file";
 const RELEASES: &str = "Releases, for this start only";
 
@@ -181,6 +184,15 @@ Examples:
   schema-mirror inspect --brokers broker:9093 --context .source \\
     --property security.protocol=SASL_SSL --property 'sasl.password={env: PASSWORD}'")]
     Inspect(InspectFlags),
+
+    /// Ask a running `run` what its links are doing, or wait until one has caught up.
+    Link(LinkWords),
+
+    /// Make, change and show links of a running `run`, in the words of Schema Linking's own tool.
+    ///
+    /// The binary does the same at once where it is called schema-exporter: a link by that name is
+    /// all that runbooks need.
+    Exporter(Box<Words>),
 
     /// Show it all in ten seconds: two clusters inside this process, two links, changes and a
     /// proof.

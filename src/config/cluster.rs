@@ -1,12 +1,11 @@
 //! One Kafka cluster with the registry's topic on it.
 
-use std::net::SocketAddr;
-
 use serde_json::Value;
 
 use crate::config::defect::Defect;
 use crate::config::defect::Refusal;
 use crate::config::environment::Environment;
+use crate::config::http::ClusterHttp;
 use crate::config::http::read_cluster_http;
 use crate::config::keys;
 use crate::config::properties::Properties;
@@ -15,28 +14,14 @@ use crate::config::section::Section;
 use crate::config::words;
 use crate::config::words::WriteRate;
 use crate::core::dialect::Dialect;
+use crate::core::paths::OWN_STEPS;
+use crate::core::registry_url::RegistryUrl;
 use crate::core::rules::Compatibility;
 
 /// Where Confluent's registry and Karapace keep their state unless told otherwise.
 pub const SCHEMAS_TOPIC: &str = "_schemas";
 /// Where links keep their checkpoints, claims and leases unless told otherwise.
 pub const STATE_TOPIC: &str = "_schema_mirror";
-
-/// What the process answers at the top of its own address, now or later: no registry can be served
-/// below these names.
-const TAKEN: &[&str] = &[
-    "live",
-    "ready",
-    "metrics",
-    "links",
-    "exporters",
-    "clusters",
-    "incidents",
-    "api",
-    "ui",
-    "assets",
-    "static",
-];
 
 /// A cluster that links read or write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,8 +42,10 @@ pub struct ClusterConfig {
     pub create_topics: bool,
     /// How fast it may be written, by this process and by all its links together.
     pub write_rate_max: WriteRate,
-    /// Where its registry is served at the root; `None` is nowhere.
-    pub listen: Option<SocketAddr>,
+    /// Where its registry and its exporters are served at the root.
+    pub http: ClusterHttp,
+    /// Where registries of this topic answer; links that are made over REST name the cluster by them.
+    pub registry_urls: Vec<RegistryUrl>,
     /// librdkafka's own properties.
     pub kafka: Properties,
 }
@@ -76,7 +63,8 @@ impl ClusterConfig {
             default_compatibility: Compatibility::Backward,
             create_topics: true,
             write_rate_max: WriteRate::default(),
-            listen: None,
+            http: ClusterHttp::default(),
+            registry_urls: Vec::new(),
             kafka: Properties::new(),
         }
     }
@@ -113,7 +101,7 @@ pub(super) fn read_cluster(
     if let Err(refusal) = words::name(&Value::from(name)) {
         defects.push(refusal.at(&path));
     }
-    if TAKEN.contains(&name) {
+    if OWN_STEPS.contains(&name) {
         let wrong =
             format!("/{name} is the process' own over HTTP, where registries are served by name");
         defects.push(Refusal::new(wrong, "give the cluster another name").at(&path));
@@ -136,10 +124,11 @@ pub(super) fn read_cluster(
         ),
         create_topics: section.or("create_topics", fallback.create_topics, words::switch),
         write_rate_max: section.or("write_rate_max", fallback.write_rate_max, words::write_rate),
+        registry_urls: section.or("registry_urls", fallback.registry_urls, registry_urls),
         ..fallback
     };
     let (path, served) = (section.path_of("http"), section.raw("http"));
-    cluster.listen = read_cluster_http(&path, served, section.defects());
+    cluster.http = read_cluster_http(&path, served, section.defects());
     if let Some(properties) = section.raw("kafka") {
         let path = section.path_of("kafka");
         cluster.kafka = read_properties(&path, properties, environment, section.defects());
@@ -150,6 +139,22 @@ pub(super) fn read_cluster(
         section.refuse("state_topic", Refusal::new(wrong, right));
     }
     (defects.len() == given).then_some(cluster)
+}
+
+fn registry_urls(value: &Value) -> Result<Vec<RegistryUrl>, Refusal> {
+    let right = "write a list of addresses, such as [\"http://registry:8081\"]";
+    let refuse = |wrong: String| Refusal::new(wrong, right);
+    let Some(items) = value.as_array() else {
+        return Err(refuse(format!("{} is not a list of addresses", words::kind(value))));
+    };
+    let read = |item: &Value| match item.as_str().map(RegistryUrl::parse) {
+        Some(Ok(url)) => Ok(url),
+        // What is no address may hold a login all the same.
+        Some(Err(_)) | None => {
+            Err(refuse("one of them is not an address of a registry".to_owned()))
+        }
+    };
+    items.iter().map(read).collect()
 }
 
 pub(super) fn dialect(value: &Value) -> Result<Dialect, Refusal> {
@@ -206,7 +211,7 @@ mod tests {
             let file =
                 format!("clusters: {{ a: {{ bootstrap_servers: 'a:1', http: {{ {http} }} }} }}");
             let config = Config::parse("file", &file, &Given::default());
-            config.map(|config| config.cluster("a").unwrap().listen)
+            config.map(|config| config.cluster("a").unwrap().http.listen)
         };
         assert_eq!(read("").unwrap(), None);
         assert_eq!(read("listen: '127.0.0.1:8081'").unwrap().unwrap().port(), 8081);
@@ -214,6 +219,12 @@ mod tests {
         let error = read("listen: '0.0.0.0:8081'").unwrap_err().to_string();
         assert!(error.contains("clusters.a.http.listen: others can reach"), "{error}");
         assert!(error.contains("write clusters.a.http.insecure: true"), "{error}");
+        let login = "{ name: a, role: read, secret: 'hunter2hunter2' }";
+        let file = format!(
+            "http: {{ logins: [{login}] }}\n\
+             clusters: {{ a: {{ bootstrap_servers: 'a:1', http: {{ listen: '0.0.0.0:8081' }} }} }}"
+        );
+        assert!(Config::parse("file", &file, &Given::default()).is_ok(), "logins count here, too");
     }
 
     #[test]

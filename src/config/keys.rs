@@ -4,8 +4,14 @@
 /// Keys at the top of the file.
 pub const TOP: &[&str] = &["instance", "http", "clusters", "links"];
 
-/// Keys of what is served, by the process or for one cluster.
-pub const HTTP: &[&str] = &["listen", "insecure"];
+/// Keys of what is served.
+pub const HTTP: &[&str] = &["listen", "insecure", "logins"];
+
+/// Keys of one login.
+pub const LOGIN: &[&str] = &["name", "role", "secret"];
+
+/// Keys of what is served for one cluster.
+pub const CLUSTER_HTTP: &[&str] = &["listen", "insecure"];
 
 /// Keys of one cluster.
 pub const CLUSTER: &[&str] = &[
@@ -17,6 +23,7 @@ pub const CLUSTER: &[&str] = &[
     "create_topics",
     "write_rate_max",
     "http",
+    "registry_urls",
     "kafka",
 ];
 
@@ -27,6 +34,7 @@ pub const LINK: &[&str] = &[
     "target",
     "context",
     "subjects",
+    "subject_format",
     "fence",
     "references",
     "drift",

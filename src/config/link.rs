@@ -12,6 +12,7 @@ use crate::config::section::Section;
 use crate::config::words;
 use crate::core::dialect::Dialect;
 use crate::core::filter::SubjectFilter;
+use crate::core::format::SubjectFormat;
 use crate::core::record::Offset;
 use crate::core::rules::Compatibility;
 use crate::core::rules::DeleteLimit;
@@ -51,6 +52,8 @@ pub struct LinkConfig {
     pub context: ContextChoice,
     /// Which subjects go there.
     pub subjects: SubjectFilter,
+    /// What they are called there.
+    pub subject_format: SubjectFormat,
     /// The fence on what the link owns.
     pub fence: Fence,
     /// What to do about references that the subjects leave behind.
@@ -83,6 +86,7 @@ impl LinkConfig {
             target: target.name.clone(),
             context: ContextChoice::Auto,
             subjects: SubjectFilter::default_context(),
+            subject_format: SubjectFormat::default(),
             fence,
             references: References::Follow,
             drift: DriftPolicy::Repair,
@@ -123,6 +127,7 @@ impl LinkConfig {
             name: self.name.clone(),
             placement,
             filter: self.subjects.clone(),
+            format: self.subject_format.clone(),
             fence: self.fence,
             references: self.references,
             drift: self.drift,
@@ -176,6 +181,7 @@ pub(super) fn read_link(
     let link = LinkConfig {
         context: section.or("context", fallback.context, context),
         subjects: read_subjects(&mut section).unwrap_or(fallback.subjects),
+        subject_format: section.or("subject_format", fallback.subject_format, subject_format),
         fence: section.or("fence", fallback.fence, fence),
         references: section.or("references", fallback.references, references),
         drift: section.or("drift", fallback.drift, drift),
@@ -258,6 +264,17 @@ pub(super) fn context(value: &Value) -> Result<ContextChoice, Refusal> {
             .map(ContextChoice::Into)
             .map_err(|fault| Refusal::new(fault.to_string(), RIGHT)),
         None => Err(Refusal::new(format!("{} is not a context", words::describe(value)), RIGHT)),
+    }
+}
+
+/// Reads what subjects are called in the target.
+pub(super) fn subject_format(value: &Value) -> Result<SubjectFormat, Refusal> {
+    const RIGHT: &str = "write a format, such as dr-${subject}";
+    match value.as_str() {
+        Some(given) => {
+            SubjectFormat::parse(given).map_err(|fault| Refusal::new(fault.to_string(), RIGHT))
+        }
+        None => Err(Refusal::new(format!("{} is not a format", words::describe(value)), RIGHT)),
     }
 }
 

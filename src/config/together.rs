@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use crate::config::cluster::ClusterConfig;
 use crate::config::defect::Defect;
 use crate::config::defect::Refusal;
+use crate::config::http::HttpConfig;
+use crate::config::http::exposed;
 use crate::config::link::ContextChoice;
 use crate::config::link::LinkConfig;
 use crate::core::rules::Fence;
@@ -29,8 +31,23 @@ pub(super) fn check_clusters(clusters: &Clusters, defects: &mut Vec<Defect>) {
                 let path = format!("clusters.{}.state_topic", one.name);
                 defects.push(Refusal::new(wrong, right).at(path));
             }
+            let shared = one.registry_urls.iter().find(|url| other.registry_urls.contains(url));
+            if let Some(url) = shared {
+                let wrong = format!("{url} is given for cluster {}, too", other.name);
+                let right = "a link that names it could mean either: write it once";
+                let path = format!("clusters.{}.registry_urls", one.name);
+                defects.push(Refusal::new(wrong, right).at(path));
+            }
         }
     }
+}
+
+/// Addresses of clusters that others can reach without a login or a word.
+pub(super) fn check_exposed(clusters: &Clusters, http: &HttpConfig, defects: &mut Vec<Defect>) {
+    let exposed = |cluster: &ClusterConfig| {
+        exposed(&format!("clusters.{}.http", cluster.name), cluster.http, &http.logins)
+    };
+    defects.extend(clusters.values().filter_map(exposed));
 }
 
 /// Links that would copy a topic onto itself, have one name, or own the same subjects. Each comes

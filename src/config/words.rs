@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use crate::config::defect::Refusal;
 use crate::core::record::Offset;
+use crate::core::rules::LINK_NAME_CHARS_MAX;
+use crate::core::rules::is_link_name;
 
 /// Kafka's bound on a topic's name, and on a `group.instance.id`.
 const KAFKA_NAME_CHARS_MAX: usize = 249;
-/// A link's name stands in headers of every record and in labels of metrics.
-const NAME_CHARS_MAX: usize = 100;
 /// Of a value that is wrong so much is shown.
 const SHOWN_CHARS_MAX: usize = 60;
 const SERVERS_RIGHT: &str = "write host:port, several with commas or as a list";
@@ -108,18 +108,13 @@ pub(super) fn switch(value: &Value) -> Result<bool, Refusal> {
 /// The name of a link or a cluster.
 pub(super) fn name(value: &Value) -> Result<String, Refusal> {
     match value.as_str() {
-        Some(name) if is_name(name) => Ok(name.to_owned()),
+        Some(name) if is_link_name(name) => Ok(name.to_owned()),
         Some(_) | None => refuse(
             value,
             "a name",
-            &format!("write 1 to {NAME_CHARS_MAX} letters, digits, - _ or ."),
+            &format!("write 1 to {LINK_NAME_CHARS_MAX} letters, digits, - _ or ."),
         ),
     }
-}
-
-fn is_name(given: &str) -> bool {
-    let in_alphabet = given.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    in_alphabet && (1..=NAME_CHARS_MAX).contains(&given.len())
 }
 
 /// The name of a topic.

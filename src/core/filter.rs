@@ -4,6 +4,7 @@ use std::fmt;
 
 use regex::Regex;
 
+use crate::core::format::SubjectFormat;
 use crate::core::subject::ContextName;
 use crate::core::subject::Subject;
 
@@ -133,6 +134,20 @@ impl SubjectFilter {
         self.patterns.iter().map(|pattern| pattern.spelled.clone()).collect()
     }
 
+    /// Patterns for the names that a format gives to what is chosen.
+    #[must_use]
+    pub fn renamed(&self, format: &SubjectFormat) -> Vec<String> {
+        if format.keeps_names() {
+            return self.spelled();
+        }
+        let renamed = |pattern: &Pattern| match &pattern.context {
+            ContextChoice::One(context) if context.is_default() => pattern.name.renamed(format),
+            ContextChoice::One(context) => format!(":{context}:{}", pattern.name.renamed(format)),
+            ContextChoice::All => format!(":*:{}", pattern.name.renamed(format)),
+        };
+        self.patterns.iter().map(renamed).collect()
+    }
+
     /// Whether some subject could be chosen by both filters. May say yes where two regexes are
     /// disjoint; never says no where a subject is shared.
     #[must_use]
@@ -230,6 +245,21 @@ impl NameChoice {
         }
     }
 
+    /// The pattern for the names that a format gives to what this one covers.
+    fn renamed(&self, format: &SubjectFormat) -> String {
+        let (before, after) = format.parts();
+        let inner = match self {
+            Self::Exact(name) => return format!("{before}{name}{after}"),
+            Self::All if after.is_empty() => return format!("{before}*"),
+            Self::Prefix(prefix) if after.is_empty() => return format!("{before}{prefix}*"),
+            Self::All => ".*".to_owned(),
+            Self::Prefix(prefix) => format!("{}.*", regex::escape(prefix)),
+            // It is anchored: what stands between the anchors is a group of its own.
+            Self::Matching(regex) => regex.as_str().trim_matches(['^', '$']).to_owned(),
+        };
+        format!("/{}{inner}{}/", regex::escape(before), regex::escape(after))
+    }
+
     fn may_overlap(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Exact(name), any) | (any, Self::Exact(name)) => any.covers(name),
@@ -290,6 +320,25 @@ mod tests {
     fn a_regex_can_not_free_itself_from_matching_the_whole_name() {
         assert!(SubjectFilter::parse(&["/a)|(b/"]).is_err());
         check(&["/(a)|(b)/"], &["a", "b"], &["ab", "ac", "xb"]);
+    }
+
+    #[test]
+    fn renamed_patterns_cover_the_names_that_a_format_gives() {
+        for (pattern, format, renamed) in [
+            ("*", "dr-${subject}", "dr-*"),
+            ("*", "${subject}.dr", "/.*\\.dr/"),
+            ("orders*", "dr-${subject}", "dr-orders*"),
+            ("orders*", "${subject}-dr", "/orders.*\\-dr/"),
+            ("orders", "a-${subject}-b", "a-orders-b"),
+            (":.s:/o.|p./", "a-${subject}", ":.s:/a\\-(?:o.|p.)/"),
+            (":*:orders", "a-${subject}", ":*:a-orders"),
+            ("*", "${subject}", "*"),
+        ] {
+            let filter = SubjectFilter::parse(&[pattern]).unwrap();
+            let format = SubjectFormat::parse(format).unwrap();
+            assert_eq!(filter.renamed(&format), [renamed], "{pattern} {format}");
+            assert!(SubjectFilter::parse(&[renamed]).is_ok(), "{renamed}");
+        }
     }
 
     #[test]

@@ -1,12 +1,23 @@
 //! What a link was told to do: its definition, apart from clusters and connections.
 
 use std::fmt;
-use std::sync::Arc;
 
 use crate::core::dialect::Dialect;
 use crate::core::filter::SubjectFilter;
+use crate::core::format::SubjectFormat;
 use crate::core::subject::ContextName;
 use crate::core::subject::Subject;
+
+/// Longer names don't fit into the names of groups.
+pub const LINK_NAME_CHARS_MAX: usize = 100;
+
+/// Whether a link can have this name: letters, digits, `-`, `_` and `.`; not what paths are made of.
+#[must_use]
+pub fn is_link_name(given: &str) -> bool {
+    let in_alphabet = given.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    let is_sized = (1..=LINK_NAME_CHARS_MAX).contains(&given.len());
+    in_alphabet && is_sized && given != "." && given != ".."
+}
 
 /// Where the source's subjects stand in the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +131,8 @@ pub struct Rules {
     pub name: String,
     /// Where subjects go.
     pub placement: Placement,
+    /// What they are called there.
+    pub format: SubjectFormat,
     /// Which subjects go there.
     pub filter: SubjectFilter,
     /// The fence on what the link owns.
@@ -144,7 +157,7 @@ impl Rules {
     #[must_use]
     pub fn place(&self, source: &Subject) -> Option<Subject> {
         let context = self.place_context(&source.context)?;
-        Some(Subject { context, name: Arc::clone(&source.name) })
+        Some(Subject { context, name: self.format.rename(&source.name) })
     }
 
     /// The target's context for one of the source. This is the one place that puts a context on a
@@ -168,7 +181,10 @@ impl Rules {
             Placement::Into(context) => context.unjoin(&target.context)?,
             Placement::Same => target.context.clone(),
         };
-        self.filter.touches(&context).then(|| Subject { context, name: Arc::clone(&target.name) })
+        if !self.filter.touches(&context) {
+            return None;
+        }
+        Some(Subject { context, name: self.format.original(&target.name)? })
     }
 
     /// Whether the link owns this subject of the target and may write and delete it. With a context
@@ -178,9 +194,17 @@ impl Rules {
         match &self.placement {
             Placement::Into(context) => {
                 target.context == *context
-                    || self.unplace(target).is_some_and(|s| self.filter.touches(&s.context))
+                    || context
+                        .unjoin(&target.context)
+                        .is_some_and(|source| self.filter.touches(&source))
             }
-            Placement::Same => self.filter.selects(target),
+            // A context holds more than the names that the link gives.
+            Placement::Same if target.is_context() => {
+                self.format.keeps_names() && self.filter.selects(target)
+            }
+            Placement::Same => {
+                self.unplace(target).is_some_and(|source| self.filter.selects(&source))
+            }
         }
     }
 
@@ -191,7 +215,7 @@ impl Rules {
         match &self.placement {
             Placement::Into(context) => Some(context.clone()),
             Placement::Same => {
-                Some(ContextName::default_context()).filter(|own| self.filter.selects_whole(own))
+                Some(ContextName::default_context()).filter(|own| self.owns_context(own))
             }
         }
     }
@@ -201,6 +225,12 @@ impl Rules {
     #[must_use]
     pub fn owns_parts(&self) -> bool {
         self.placement == Placement::Same
+    }
+
+    /// Whether subjects stand in the target under the names and contexts that they have in the source.
+    #[must_use]
+    pub fn keeps_names(&self) -> bool {
+        self.placement == Placement::Same && self.format.keeps_names()
     }
 
     /// Whether the link owns the whole context in the target.
@@ -225,7 +255,7 @@ impl Rules {
                 }
                 Scope { patterns, below: None }
             }
-            Placement::Same => Scope { patterns: self.filter.spelled(), below: None },
+            Placement::Same => Scope { patterns: self.filter.renamed(&self.format), below: None },
         }
     }
 
@@ -246,7 +276,7 @@ impl Rules {
     /// another definition.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        format!(
+        let mut line = format!(
             "{:?} {:?} {:?} {:?} {} {} {}",
             self.placement,
             self.filter.spelled(),
@@ -255,7 +285,12 @@ impl Rules {
             self.default_compatibility.as_str(),
             self.source_dialect,
             self.target_dialect,
-        )
+        );
+        // Checkpoints of links that rename nothing were kept before there were formats.
+        if !self.format.keeps_names() {
+            line = format!("{line} {}", self.format);
+        }
+        line
     }
 }
 

@@ -314,7 +314,7 @@ pub(super) fn missing<C: Cluster>(cluster: &C, topic: &str) -> Fault {
 }
 
 /// The fault of a source topic that does not exist, and what to do about it.
-pub(super) fn missing_source<C: Cluster>(source: &C, topic: &str) -> Fault {
+pub fn missing_source<C: Cluster>(source: &C, topic: &str) -> Fault {
     let cause = format!(
         "it does not exist; name the topic of the source's registry with schemas_topic \
          (--from-topic), or check that {} is the cluster that was meant",

@@ -4,6 +4,8 @@ pub mod catalog;
 pub mod clock;
 pub mod compare;
 pub mod definition;
+pub mod exported;
+pub mod exporter;
 pub mod ground;
 pub mod inspect;
 pub mod lag;

@@ -148,7 +148,7 @@ pub fn rival<C: Cluster>(
         "links {link} and {other} would write the same keys of {target}: {other} (from cluster \
          {theirs}) claims {claimed}, {link} (from cluster {source_cluster}) wants {scope}. Give one \
          of them another context or other subjects; if {other} is gone for good and its scope is the \
-         same, adopt: true takes it over"
+         same, adopt: true (over REST mirror.adopt=true) takes it over"
     ))
 }
 

@@ -14,6 +14,10 @@ use crate::core::record::Outgoing;
 use crate::core::record::Record;
 use crate::core::rules::Scope;
 use crate::core::value::Digest;
+use crate::service::exported::Exported;
+use crate::service::ports::Appender;
+use crate::service::ports::Clock;
+use crate::service::ports::Fault;
 use crate::service::ports::TopicSpec;
 
 /// Partitions of our topic: each scope belongs to one, whose owner in the group may write it.
@@ -63,6 +67,9 @@ pub struct Checkpoint {
     pub source_topic_id: Option<String>,
     /// Everything before this source offset is in the target.
     pub next: Offset,
+    /// The newest record that the link copied, or found there.
+    #[serde(default)]
+    pub exported: Option<Exported>,
     /// The first offset that the source's log held.
     pub log_start: Offset,
     /// Fingerprint of the link's definition.
@@ -133,10 +140,13 @@ pub struct NewerFormat {
     pub format: u64,
 }
 
+/// The key of a record of our topic.
 #[derive(Debug, Serialize, Deserialize)]
-struct StateKey {
-    kind: String,
-    scope: String,
+pub(in crate::service) struct StateKey {
+    /// What kind of record it is.
+    pub(in crate::service) kind: String,
+    /// What it is about: a scope, or for an exporter `source/name`.
+    pub(in crate::service) scope: String,
 }
 
 impl State {
@@ -269,8 +279,14 @@ fn put(kind: &str, scope: &Scope, value: Vec<u8>) -> Outgoing {
 }
 
 fn key(kind: &str, scope: &Scope) -> Vec<u8> {
-    let key = StateKey { kind: kind.to_owned(), scope: scope_name(scope) };
-    serde_json::to_vec(&key).unwrap_or_default()
+    StateKey::spelled(kind, scope_name(scope))
+}
+
+impl StateKey {
+    /// The bytes of a key.
+    pub(in crate::service) fn spelled(kind: &str, scope: String) -> Vec<u8> {
+        serde_json::to_vec(&Self { kind: kind.to_owned(), scope }).unwrap_or_default()
+    }
 }
 
 /// A scope as one line: the name under which its claim and checkpoint stand.
@@ -313,6 +329,43 @@ pub fn topic_spec(name: &str, brokers: usize) -> TopicSpec {
     }
 }
 
+/// Appends a record to our topic and waits for its acknowledgement; whether it came within the limit.
+///
+/// # Errors
+/// The appender's fault.
+pub async fn append_acked<A: Appender, K: Clock>(
+    appender: &mut A,
+    record: &Outgoing,
+    clock: &K,
+    limit: Duration,
+) -> Result<bool, Fault> {
+    let number = appender.append_when_room(record).await?;
+    let deadline = clock.monotonic().saturating_add(limit);
+    let mut progress = appender.progress();
+    while progress.acked < number {
+        if let Some(fault) = progress.failed {
+            return Err(fault);
+        }
+        let rest = deadline.saturating_sub(clock.monotonic());
+        tokio::select! {
+            biased;
+            news = appender.progressed(&progress) => progress = news,
+            () = clock.sleep(rest) => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+/// A record as it is read back.
+#[cfg(test)]
+pub(in crate::service) fn stored(outgoing: Outgoing) -> Record {
+    Record {
+        key: Some(outgoing.key.into()),
+        value: outgoing.value.map(Into::into),
+        ..Record::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -330,14 +383,6 @@ mod tests {
             fenced: true,
             adopted_below: 0,
             former: Vec::new(),
-        }
-    }
-
-    fn stored(outgoing: Outgoing) -> Record {
-        Record {
-            key: Some(outgoing.key.into()),
-            value: outgoing.value.map(Into::into),
-            ..Record::default()
         }
     }
 

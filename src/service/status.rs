@@ -8,6 +8,7 @@ use crate::core::link::Outcome;
 use crate::core::link::ledger::About;
 use crate::core::link::ledger::Ledger;
 use crate::core::record::Offset;
+use crate::service::exported::Exported;
 use crate::service::lag::Lag;
 use crate::service::latency::Latencies;
 
@@ -32,6 +33,8 @@ pub enum Phase {
     Waiting(String),
     /// It stands still until an operator decides.
     Halted(String),
+    /// It stands still because an operator wants it so.
+    Paused,
     /// It has done what it was asked for.
     Done,
 }
@@ -50,6 +53,7 @@ impl Phase {
             Self::Running => "running",
             Self::Waiting(_) => "waiting",
             Self::Halted(_) => "halted",
+            Self::Paused => "paused",
             Self::Done => "done",
         }
     }
@@ -57,7 +61,7 @@ impl Phase {
     /// Whether a link that is here has reconciled, or says why it does not.
     #[must_use]
     pub fn settles(&self) -> bool {
-        matches!(self, Self::Running | Self::Halted(_) | Self::Done)
+        matches!(self, Self::Running | Self::Halted(_) | Self::Paused | Self::Done)
     }
 
     /// The reason for standing still, or waiting.
@@ -72,6 +76,7 @@ impl Phase {
             | Self::Reconciling
             | Self::CatchingUp
             | Self::Running
+            | Self::Paused
             | Self::Done => "",
         }
     }
@@ -192,6 +197,8 @@ pub struct Status {
     pub source_end: Offset,
     /// Everything before this source offset is in the target.
     pub done_before: Offset,
+    /// The newest record that the link copied, or found there; `None` before the first.
+    pub exported: Option<Exported>,
     /// When it came to where it is in its life; monotonic.
     pub since: Duration,
     /// It ran, halted or was done once since the process started.
@@ -232,6 +239,7 @@ impl Status {
         Self {
             counts: self.counts.written_only(),
             lives: self.lives,
+            exported: self.exported,
             latencies: self.latencies.clone(),
             repairs: self.repairs,
             ..Self::default()
@@ -247,6 +255,7 @@ impl Default for Status {
             source_next: 0,
             source_end: 0,
             done_before: 0,
+            exported: None,
             since: Duration::ZERO,
             settled: false,
             lives: 0,

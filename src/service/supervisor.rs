@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -42,6 +44,71 @@ pub struct Watched {
     pub status: watch::Receiver<Status>,
 }
 
+/// The links of a process.
+#[derive(Debug, Clone, Default)]
+pub struct Roster {
+    /// Those that are known, in their order.
+    pub links: Vec<Watched>,
+    /// Whether all are known that there are: clusters may keep some that were not read yet.
+    pub is_complete: bool,
+}
+
+impl Watched {
+    /// Whether the assignment is the same link, maybe with another definition.
+    fn is_of<C: Cluster>(&self, assignment: &Assignment<C>) -> bool {
+        self.link == assignment.definition.rules.name && self.source == assignment.source.name()
+    }
+}
+
+impl<C: Cluster> Assignment<C> {
+    /// A worker that does it, reading alone, and what it shows. Its counts go on from an earlier one's.
+    pub(in crate::service) fn man<K: Clock>(
+        self,
+        past: Option<&Watched>,
+        clock: &K,
+        goal: Goal,
+        rates: &Rates<K>,
+    ) -> (Worker<C, K>, Watched) {
+        let begins = past.map(|past| past.status.borrow().of_next_round()).unwrap_or_default();
+        let (status, seen) = watch::channel(begins);
+        let watched = Watched {
+            link: self.definition.rules.name.clone(),
+            source: self.source.name().to_owned(),
+            target: self.target.name().to_owned(),
+            status: seen,
+        };
+        let worker = Worker {
+            rate: rates.of(self.target.name(), clock, self.write_rate_max),
+            definition: Arc::new(self.definition),
+            source: self.source,
+            target: self.target,
+            clock: clock.clone(),
+            reading: None,
+            goal,
+            status: Arc::new(status),
+            once_used: Arc::default(),
+        };
+        (worker, watched)
+    }
+}
+
+/// The write rates of targets, each shared by all links of the process.
+#[derive(Debug, Clone)]
+pub struct Rates<K>(Arc<Mutex<BTreeMap<String, Rate<K>>>>);
+
+impl<K> Default for Rates<K> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<K: Clock> Rates<K> {
+    fn of(&self, target: &str, clock: &K, most: Option<u32>) -> Rate<K> {
+        let mut rates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        rates.entry(target.to_owned()).or_insert_with(|| Rate::new(clock.clone(), most)).clone()
+    }
+}
+
 /// Links at work.
 #[derive(Debug)]
 pub struct Fleet {
@@ -57,7 +124,7 @@ impl Fleet {
         clock: &K,
         goal: Goal,
     ) -> Self {
-        Self::start_after(&[], assignments, clock, goal)
+        Self::start_after(&[], assignments, clock, goal, &Rates::default())
     }
 
     /// Starts every link after others, whose counts go on under the same names.
@@ -66,39 +133,18 @@ impl Fleet {
         assignments: Vec<Assignment<C>>,
         clock: &K,
         goal: Goal,
+        rates: &Rates<K>,
     ) -> Self {
         let mut shutdowns = Vec::new();
         let mut links = JoinSet::new();
         let mut watched = Vec::new();
-        let mut rates: BTreeMap<String, Rate<K>> = BTreeMap::new();
         let readings = readings(&assignments, clock);
         for (place, assignment) in assignments.into_iter().enumerate() {
-            let rate = rates
-                .entry(assignment.target.name().to_owned())
-                .or_insert_with(|| Rate::new(clock.clone(), assignment.write_rate_max))
-                .clone();
-            let name = &assignment.definition.rules.name;
-            let past = before.iter().find(|watched| watched.link == *name);
-            let begins = past.map(|past| past.status.borrow().of_next_round()).unwrap_or_default();
-            let (status, seen) = watch::channel(begins);
-            watched.push(Watched {
-                link: assignment.definition.rules.name.clone(),
-                source: assignment.source.name().to_owned(),
-                target: assignment.target.name().to_owned(),
-                status: seen,
-            });
-            let source = source_of(&assignment);
-            let worker = Worker {
-                definition: Arc::new(assignment.definition),
-                source: assignment.source,
-                target: assignment.target,
-                clock: clock.clone(),
-                rate,
-                reading: readings.get(&source).cloned(),
-                goal,
-                status: Arc::new(status),
-                once_used: Arc::default(),
-            };
+            let past = before.iter().find(|watched| watched.is_of(&assignment));
+            let reading = readings.get(&source_of(&assignment)).cloned();
+            let (worker, seen) = assignment.man(past, clock, goal, rates);
+            watched.push(seen);
+            let worker = Worker { reading, ..worker };
             let (shutdown, told) = watch::channel(false);
             shutdowns.push(shutdown);
             links.spawn(async move { (place, worker.run(told).await) });

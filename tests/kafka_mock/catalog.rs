@@ -1,6 +1,7 @@
 //! A cluster's registry, read from its topic and served over HTTP.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::types::RDKafkaRespErr as Refusal;
@@ -11,22 +12,28 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use schema_mirror::api::Board;
+use schema_mirror::api::Served;
 use schema_mirror::api::serve;
-use schema_mirror::api::serve_registry;
+use schema_mirror::api::serve_cluster;
 use schema_mirror::core::dialect::Dialect;
 use schema_mirror::core::record::Outgoing;
 use schema_mirror::core::rules::Compatibility;
 use schema_mirror::kafka::KafkaAppender;
+use schema_mirror::kafka::KafkaCluster;
 use schema_mirror::service::catalog::CatalogReader;
 use schema_mirror::service::catalog::CatalogSource;
 use schema_mirror::service::catalog::Catalogs;
 use schema_mirror::service::clock::SystemClock;
+use schema_mirror::service::exporter::Desk;
 use schema_mirror::service::ports::Appender;
+use schema_mirror::service::supervisor::Roster;
 
 use super::TOPIC;
 use super::World;
 use super::acked;
 use super::soon;
+
+type KafkaDesk = Desk<KafkaCluster, SystemClock>;
 
 impl World {
     fn reader(&self, topic: &str) -> CatalogReader {
@@ -46,9 +53,11 @@ impl World {
         let (_, catalogs) = watch::channel(catalogs);
         let (below, at_root) = (listener().await, listener().await);
         let addresses = [below.local_addr().unwrap(), at_root.local_addr().unwrap()];
-        let board = Board::new(watch::channel(Some(Vec::new())).1, clock);
-        tokio::spawn(serve(below, board, catalogs.clone(), clock));
-        tokio::spawn(serve_registry(at_root, "mock".to_owned(), catalogs, clock));
+        let board = Board::new(watch::channel(Roster::default()).1, clock);
+        let desks = watch::channel::<Option<Arc<KafkaDesk>>>(None).1;
+        let served = Served { board, desks, catalogs, logins: Vec::new(), clock };
+        tokio::spawn(serve(below, served.clone()));
+        tokio::spawn(serve_cluster(at_root, "mock".to_owned(), served));
         addresses
     }
 }

@@ -7,6 +7,7 @@ use tokio::sync::watch::Receiver;
 
 use schema_mirror::core::dialect::Dialect;
 use schema_mirror::core::filter::SubjectFilter;
+use schema_mirror::core::format::SubjectFormat;
 use schema_mirror::core::record::Outgoing;
 use schema_mirror::core::rules::Compatibility;
 use schema_mirror::core::rules::DeleteLimit;
@@ -42,6 +43,7 @@ fn definition() -> LinkDefinition {
             name: "dr".to_owned(),
             placement: Placement::Into(ContextName::new(".source").unwrap()),
             filter: SubjectFilter::parse(&["*".to_owned()]).unwrap(),
+            format: SubjectFormat::default(),
             fence: Fence::Readonly,
             references: References::Follow,
             drift: DriftPolicy::Repair,

@@ -42,6 +42,8 @@ mod dialects;
 #[cfg(test)]
 mod drift;
 #[cfg(test)]
+mod exporters;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod ground;

@@ -5,6 +5,7 @@ mod deletions;
 mod dialects;
 mod drift;
 mod fences;
+mod formats;
 mod ids;
 mod kinds;
 mod loops;

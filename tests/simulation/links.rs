@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use schema_mirror::core::dialect::Dialect;
 use schema_mirror::core::filter::SubjectFilter;
+use schema_mirror::core::format::SubjectFormat;
 use schema_mirror::core::rules::Compatibility;
 use schema_mirror::core::rules::DeleteLimit;
 use schema_mirror::core::rules::DriftPolicy;
@@ -54,6 +55,7 @@ impl LinkSpec {
                 None => Placement::Same,
             },
             filter: SubjectFilter::parse(&self.patterns).unwrap(),
+            format: SubjectFormat::default(),
             fence: self.fence,
             references: if self.follow { References::Follow } else { References::Hold },
             drift: self.drift,

@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 
 use schema_mirror::core::dialect::Dialect;
 use schema_mirror::core::filter::SubjectFilter;
+use schema_mirror::core::format::SubjectFormat;
 use schema_mirror::core::link::History;
 use schema_mirror::core::link::Permissions;
 use schema_mirror::core::link::SourceClaim;
@@ -176,6 +177,7 @@ fn link(words: &str) -> LinkSpec {
                 let patterns: Vec<&str> = argument().split(',').collect();
                 spec.rules.filter = SubjectFilter::parse(&patterns).unwrap();
             }
+            "format" => spec.rules.format = SubjectFormat::parse(argument()).unwrap(),
             "fence" => {
                 spec.rules.fence = match argument() {
                     "readonly" => Fence::Readonly,
@@ -231,6 +233,7 @@ pub(crate) fn rules() -> Rules {
         name: "link".to_owned(),
         placement: Placement::Into(ContextName::new(".source").unwrap()),
         filter: SubjectFilter::default_context(),
+        format: SubjectFormat::default(),
         fence: Fence::Readonly,
         references: References::Follow,
         drift: DriftPolicy::Repair,

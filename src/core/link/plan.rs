@@ -263,14 +263,16 @@ impl Link {
     fn source_keys(&self) -> Vec<Key> {
         let mut keys = Vec::new();
         for (context, view) in self.source.contexts() {
-            let Some(placed) = self.rules.place_context(context) else { continue };
+            if self.rules.place_context(context).is_none() {
+                continue;
+            }
             for (name, held) in view.subjects() {
                 let source = Subject { context: context.clone(), name: Arc::clone(name) };
                 if source.is_context() || !self.selects(&source) {
                     continue;
                 }
-                let target = Subject { context: placed.clone(), name: Arc::clone(name) };
-                if self.fences_subjects(&placed) {
+                let Some(target) = self.rules.place(&source) else { continue };
+                if self.fences_subjects(&target.context) {
                     keys.push(Key::Mode(target.clone()));
                 }
                 if held.config.is_some() {

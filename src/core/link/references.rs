@@ -47,7 +47,13 @@ impl Link {
         let forced = spelled.starts_with(":.:")
             && parent.context.is_default()
             && matches!(self.rules.placement, Placement::Into(_));
-        let spelled = if forced { named.name.to_string() } else { spelled.to_owned() };
+        let spelled = if !self.rules.format.keeps_names() {
+            self.rules.format.rename(&means.name).to_string()
+        } else if forced {
+            named.name.to_string()
+        } else {
+            spelled.to_owned()
+        };
         Pointer { means, spelled: Some(spelled) }
     }
 
@@ -134,7 +140,9 @@ impl Link {
     /// Whether a pointer means a copy of what the target's cluster holds itself: under the name that
     /// it would get there nothing will ever stand.
     fn goes_back(&self, means: &Subject, version: Option<Version>) -> bool {
-        let Placement::Into(_) = self.rules.placement else { return false };
+        if self.rules.keeps_names() {
+            return false;
+        }
         let Some(held) = self.source.subject(means) else { return false };
         let back = |held: &VersionView| held.origin == Origin::Loop;
         match version {

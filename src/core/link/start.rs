@@ -72,7 +72,8 @@ impl fmt::Display for Halt {
                     f.write_str(", …")?;
                 }
                 f.write_str(
-                    ". Copy into another context, or let the link own and change them with adopt: true",
+                    ". Copy into another context, or let the link own and change them with adopt: true \
+                     (over REST mirror.adopt=true)",
                 )
             }
             Self::FenceLifted { on } => write!(

@@ -322,10 +322,7 @@ impl Link {
 
     /// What came from the target stands there under the same name, if names are kept.
     pub(super) fn wanted_of_loop(&self) -> Wanted<'_> {
-        match self.rules.placement {
-            Placement::Same => Wanted::AsItIs,
-            Placement::Into(_) => Wanted::Absent,
-        }
+        if self.rules.keeps_names() { Wanted::AsItIs } else { Wanted::Absent }
     }
 
     /// Why a subject is closed to the link: someone opened it to clients below the fence

@@ -86,7 +86,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             Ok(step) => step,
             Err(halt) => return Err(Stop::Halt(halt.to_string())),
         };
-        self.counts.outcome(step.outcome);
+        self.count(record, step.outcome);
         for write in step.writes {
             if is_elsewhere(&write, record) {
                 self.link.not_sent(&write.key);

@@ -22,6 +22,7 @@ use crate::core::record::Offset;
 use crate::service::compare::recall_deletes;
 use crate::service::definition::ContextNamedBy;
 use crate::service::definition::LinkDefinition;
+use crate::service::exported::Exports;
 use crate::service::ground::Ground;
 use crate::service::ground::read_to_end;
 use crate::service::past::history;
@@ -46,6 +47,7 @@ use crate::service::state::Checkpoint;
 use crate::service::state::Claim;
 use crate::service::state::FORMAT;
 use crate::service::state::State;
+use crate::service::state::append_acked;
 use crate::service::state::group_of;
 use crate::service::state::partition_of;
 use crate::service::state::scope_name;
@@ -97,6 +99,7 @@ pub(super) struct Life<C: Cluster, K: Clock> {
     /// Our own topic as it was read when the lease had begun, until the scope is claimed.
     pub(super) state: State,
     pub(super) counts: Counts,
+    pub(super) exports: Exports,
     /// The target's log was read to here.
     pub(super) target_next: Offset,
     /// The target takes no larger record.
@@ -172,7 +175,6 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         let (now, wall_ms) = (self.clock.monotonic(), self.clock.wall_ms());
         recall_deletes(&mut link, checkpoint.as_ref(), now, wall_ms);
         self.show_begun(&ground, checkpoint.as_ref());
-        let claim = unmade_claim(&definition, &ground, past.adopted_below);
         let record_limit = appender.record_limit();
         Ok(Box::new(Life {
             fetcher: Fetcher::new(self.source.clone(), &definition.source_topic),
@@ -181,11 +183,12 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             live_appender,
             old_end: OldEnd::Unseen,
             keeper,
-            claim,
+            claim: unmade_claim(&definition, &ground, past.adopted_below),
             folded: None,
             checkpoint,
             state,
             counts: self.status.borrow().counts.written_only(),
+            exports: Exports::default(),
             target_next,
             record_limit,
             wall_ms: self.clock.wall_ms(),
@@ -209,6 +212,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             }
             status.saw_end(end, now);
             status.lag.done(done);
+            status.exported = checkpoint.filter(|_| counts).and_then(|kept| kept.exported);
         });
     }
 
@@ -368,19 +372,6 @@ pub(super) async fn keep<A: Appender, K: Clock>(
     record: crate::core::record::Outgoing,
     clock: &K,
 ) -> Result<(), Stop> {
-    let number = keeper.append_when_room(&record).await?;
-    let deadline = clock.monotonic().saturating_add(DRAIN_LIMIT);
-    let mut progress = keeper.progress();
-    while progress.acked < number {
-        if let Some(fault) = progress.failed {
-            return Err(Stop::Fault(fault));
-        }
-        let rest = deadline.saturating_sub(clock.monotonic());
-        tokio::select! {
-            biased;
-            news = keeper.progressed(&progress) => progress = news,
-            () = clock.sleep(rest) => return Err(Stop::LeaseLost),
-        }
-    }
-    Ok(())
+    let acked = append_acked(keeper, &record, clock, DRAIN_LIMIT).await?;
+    if acked { Ok(()) } else { Err(Stop::LeaseLost) }
 }

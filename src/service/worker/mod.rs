@@ -59,7 +59,7 @@ pub const LAST_TRY_BEGINS: Duration = Duration::from_secs(48);
 const _: () = assert!(LAST_TRY_BEGINS.as_secs() + 10 < ONE_SHOT_LIMIT.as_secs());
 /// A topic is believed to be gone when it was for this long: a broker that has just started can
 /// answer before it knows its topics.
-const GONE_AFTER: Duration = Duration::from_secs(10);
+pub(in crate::service) const GONE_AFTER: Duration = Duration::from_secs(10);
 /// A topic that is said to be gone is asked for this often.
 const LOOK_FOR_GONE_EVERY: Duration = Duration::from_secs(1);
 
@@ -240,6 +240,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             | Phase::Reconciling
             | Phase::CatchingUp
             | Phase::Running
+            | Phase::Paused
             | Phase::Done => tracing::info!(link = %link, "{}", phase.word()),
         }
     }
@@ -267,7 +268,7 @@ enum After {
 }
 
 /// Waits until the signal to end is given, or nobody can give it any more.
-pub(super) async fn wait_for(shutdown: &mut watch::Receiver<bool>) {
+pub(in crate::service) async fn wait_for(shutdown: &mut watch::Receiver<bool>) {
     // The sender is gone only when the process ends.
     drop(shutdown.wait_for(|told| *told).await);
 }

@@ -116,7 +116,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
 
     fn fold_one(&mut self, record: &Record) {
         let outcome = self.link.fold_source(record);
-        self.counts.outcome(outcome);
+        self.count(record, outcome);
     }
 
     /// Where the source's log ends now.

@@ -273,7 +273,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         let pace = Pace::Live(self.worker.clock.monotonic());
         match self.link.follow_source(record, pace) {
             Ok(step) => {
-                self.counts.outcome(step.outcome);
+                self.count(record, step.outcome);
                 self.write(step.writes, Some(record)).await
             }
             Err(halt) => Err(self.halt(halt).await),

@@ -7,6 +7,7 @@ use super::life::Life;
 use super::life::keep;
 use crate::core::link::Change;
 use crate::core::link::Halt;
+use crate::core::link::Outcome;
 use crate::core::link::Write;
 use crate::core::record::Offset;
 use crate::core::record::Outgoing;
@@ -130,6 +131,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             source_cluster: self.ground.source.cluster_id.clone(),
             source_topic_id: self.ground.source_topic.topic_id.clone(),
             next,
+            exported: self.exports.done(next),
             log_start: self.ground.source_topic.start,
             definition: definition.rules.fingerprint(),
             released: released
@@ -169,6 +171,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             source_cluster: self.ground.source.cluster_id.clone(),
             source_topic_id: self.ground.source_topic.topic_id.clone(),
             next: 0,
+            exported: None,
             log_start: self.ground.source_topic.start,
             definition: definition.rules.fingerprint(),
             released: None,
@@ -235,11 +238,13 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         let next = self.pipeline.done_before();
         let latencies = self.pipeline.take_latencies();
         let writes_in_flight = self.pipeline.writes_in_flight();
+        let exported = self.exports.done(next);
         self.worker.status.send_if_modified(|status| {
             let changed = status.done_before != next
                 || status.writes_in_flight != writes_in_flight
                 || !latencies.is_empty();
             status.done_before = next;
+            status.exported = exported.or(status.exported);
             status.writes_in_flight = writes_in_flight;
             status.lag.done(next);
             status.latencies.merge(&latencies);
@@ -251,6 +256,12 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     fn show_checkpoint(&self) {
         let now = self.worker.clock.monotonic();
         self.worker.status.send_modify(|status| status.checkpoint_at = Some(now));
+    }
+
+    /// Counts what became of a record of the source.
+    pub(super) fn count(&mut self, record: &Record, outcome: Outcome) {
+        self.counts.outcome(outcome);
+        self.exports.note(record, outcome);
     }
 
     /// Shows where the source ends.

@@ -1,0 +1,196 @@
+//! Asking a running schema-mirror over HTTP.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::http::HeaderValue;
+use axum::http::Method;
+use axum::http::Request;
+use axum::http::StatusCode;
+use axum::http::Uri;
+use axum::http::header::AUTHORIZATION;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::header::HOST;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http_body_util::BodyExt;
+use http_body_util::Full;
+use http_body_util::Limited;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+use crate::cli::output;
+use crate::config::Environment;
+use crate::config::ProcessEnvironment;
+
+/// Where the mirror is.
+const MIRROR_URL: &str = "SCHEMA_MIRROR_URL";
+/// The token of a login there.
+const TOKEN: &str = "SCHEMA_MIRROR_TOKEN";
+/// An answer takes no longer: a change waits up to 10 s for its cluster, more than once.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// An answer is no larger.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Why there is no answer to give, in words for whoever typed the command.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub(super) struct NoAnswer {
+    pub(super) reason: String,
+    /// The code of the error that was answered.
+    pub(super) code: Option<u64>,
+}
+
+impl NoAnswer {
+    /// For a reason of this side.
+    pub(super) fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), code: None }
+    }
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) status: StatusCode,
+    pub(super) body: Value,
+}
+
+/// Who asks.
+#[derive(Debug)]
+pub(super) struct Caller {
+    login: Option<HeaderValue>,
+}
+
+impl Caller {
+    /// Whoever has the login `NAME:SECRET`, or the token of the environment, or none.
+    pub(super) fn of_environment(user_info: Option<&str>) -> Result<Self, NoAnswer> {
+        // It is for the mirror that the environment names, and for nobody else.
+        let token = Self::mirror().and_then(|_| ProcessEnvironment.var(TOKEN));
+        let token = token.filter(|token| !token.is_empty());
+        let given = match (user_info, token) {
+            (Some(pair), _) => format!("Basic {}", STANDARD.encode(pair)),
+            (None, Some(token)) => format!("Bearer {token}"),
+            (None, None) => return Ok(Self { login: None }),
+        };
+        let mut login = HeaderValue::from_str(&given)
+            .map_err(|_| NoAnswer::new(format!("{TOKEN} holds characters that no token has")))?;
+        login.set_sensitive(true);
+        Ok(Self { login: Some(login) })
+    }
+
+    /// The mirror that the environment names.
+    pub(super) fn mirror() -> Option<String> {
+        ProcessEnvironment.var(MIRROR_URL).filter(|url| !url.is_empty())
+    }
+
+    /// What is answered to a call that succeeds.
+    pub(super) async fn asked(
+        &self,
+        method: Method,
+        url: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, NoAnswer> {
+        Self::accept(self.ask(method, url, body).await?)
+    }
+
+    /// What is answered.
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        url: &str,
+        body: Option<&Value>,
+    ) -> Result<Answered, NoAnswer> {
+        let talk = talk(method, url, body, self.login.as_ref());
+        match tokio::time::timeout(ANSWER_WITHIN, talk).await {
+            Ok(answered) => answered,
+            Err(_) => {
+                let limit = ANSWER_WITHIN.as_secs();
+                Err(NoAnswer::new(format!("{url} did not answer within {limit} s")))
+            }
+        }
+    }
+
+    /// The answer of a call that succeeded.
+    pub(super) fn accept(answered: Answered) -> Result<Value, NoAnswer> {
+        let Answered { status, body } = answered;
+        if status.is_success() {
+            return Ok(body);
+        }
+        let message = body.get("message").and_then(Value::as_str).unwrap_or("no reason is given");
+        let code = body.get("error_code").and_then(Value::as_u64);
+        let code = code.unwrap_or_else(|| u64::from(status.as_u16()));
+        let reason = format!("{}; error code: {code}", output::visible(message));
+        Err(NoAnswer { reason, code: Some(code) })
+    }
+}
+
+/// A name as a part of a path.
+pub(super) fn in_path(name: &str) -> String {
+    let spelled = |byte: u8| {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
+    };
+    name.bytes().map(spelled).collect()
+}
+
+async fn talk(
+    method: Method,
+    url: &str,
+    body: Option<&Value>,
+    login: Option<&HeaderValue>,
+) -> Result<Answered, NoAnswer> {
+    let lost = |cause: &dyn std::fmt::Display| {
+        NoAnswer::new(format!("ask {url}: {cause}; is that a schema-mirror that runs?"))
+    };
+    let uri: Uri = url.parse().map_err(|_| NoAnswer::new(format!("{url} is not an address")))?;
+    if uri.scheme_str() != Some("http") {
+        return Err(NoAnswer::new(format!("{url}: a schema-mirror is asked over http://")));
+    }
+    let authority = uri.authority().ok_or_else(|| NoAnswer::new(format!("{url} names no host")))?;
+    let (host, port) = (authority.host(), authority.port_u16().unwrap_or(80));
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let stream = TcpStream::connect((host, port)).await.map_err(|cause| lost(&cause))?;
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|cause| lost(&cause))?;
+    let driven = tokio::spawn(connection);
+    let text = body.map(Value::to_string).unwrap_or_default();
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(HOST, authority.as_str())
+        .header(CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::from(text)))
+        .map_err(|cause| lost(&cause))?;
+    if let Some(login) = login {
+        request.headers_mut().insert(AUTHORIZATION, login.clone());
+    }
+    let response = sender.send_request(request).await.map_err(|cause| lost(&cause))?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+    let bytes = body.map_err(|cause| lost(&cause))?.to_bytes();
+    driven.abort();
+    let body = if bytes.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_slice(&bytes).map_err(|_| {
+            NoAnswer::new(format!("{url} answered {status}, and no JSON: that is no schema-mirror"))
+        })?
+    };
+    Ok(Answered { status, body })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_spelled_for_paths() {
+        assert_eq!(in_path("a b/ü"), "a%20b%2F%C3%BC");
+    }
+}

@@ -1,0 +1,29 @@
+//! Links that are made while the process runs: their definitions stand in our own topic on the
+//! target's cluster, and every process that knows the cluster runs them.
+//!
+//! Schema Linking calls such a link an exporter of its source; so does everything here that speaks its
+//! language.
+
+mod clash;
+mod crew;
+mod definition;
+mod desk;
+mod endpoint;
+mod keeping;
+mod refused;
+mod seen;
+mod shelf;
+
+pub use self::crew::Crew;
+pub use self::definition::Asked;
+pub use self::definition::ContextType;
+pub use self::definition::Exporter;
+pub use self::definition::Wanted;
+pub use self::desk::Desk;
+pub use self::endpoint::Endpoint;
+pub use self::endpoint::Endpoints;
+pub use self::refused::Refused;
+pub use self::seen::Described;
+pub use self::seen::ExporterState;
+pub use self::seen::ExporterStatus;
+pub use self::seen::FixedLink;
