@@ -308,6 +308,22 @@ mod architecture {
     }
 
     #[test]
+    fn no_cluster_can_have_the_name_of_a_path_of_ours() {
+        let mut own = Vec::new();
+        for source in sources("src/api") {
+            let routes = source.text.split("route(").skip(1).filter_map(|rest| {
+                let path = rest.trim_start().strip_prefix("\"/")?;
+                let step = path.split(['/', '"']).next()?;
+                (!step.starts_with('{')).then(|| step.to_owned())
+            });
+            own.extend(routes);
+        }
+        assert!(own.len() > 3, "routes are written otherwise: {own:?}");
+        own.retain(|step| !schema_mirror::core::paths::OWN_STEPS.contains(&step.as_str()));
+        assert_eq!(own, [""; 0]);
+    }
+
+    #[test]
     fn no_test_is_skipped() {
         let mut skipped = that_say("tests", &["#[ignore"]);
         skipped.extend(that_say("src", &["#[ignore"]));

@@ -4,6 +4,9 @@
 mod commands {
     use std::io::BufRead;
     use std::io::BufReader;
+    use std::io::Read;
+    use std::io::Write;
+    use std::net::TcpStream;
     use std::os::unix::net::UnixDatagram;
     use std::process::Command;
     use std::process::Stdio;
@@ -61,6 +64,42 @@ mod commands {
         let pid = Pid::from_child(&process);
         kill_process(pid, Signal::TERM).unwrap();
         assert_eq!(told(&socket), "STOPPING=1\n");
+        assert_eq!(process.wait().unwrap().code(), Some(0));
+    }
+
+    /// Asks for a path; all that is answered.
+    fn get(address: &str, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn a_file_without_links_serves_its_clusters_until_it_is_told_to_end() {
+        let mocks = MockPair::start().unwrap();
+        let servers = mocks.source.bootstrap_servers();
+        let folder = folder(&format!(
+            "http: {{ listen: '127.0.0.1:0' }}\nclusters: {{ a: {{ bootstrap_servers: '{servers}' }} }}"
+        ));
+        let mut process = Command::new(PROGRAM)
+            .args(["run", "--log-format", "json", "--config", "mirror.yaml"])
+            .current_dir(folder.path())
+            .env_remove("RUST_LOG")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let mut said = || -> serde_json::Value {
+            serde_json::from_str(&lines.next().expect("a line").unwrap()).unwrap()
+        };
+        let listening = said();
+        let address = listening["address"].as_str().unwrap();
+        assert_eq!(said()["message"], "started");
+        assert!(get(address, "/a/subjects").ends_with("\r\n\r\n[]"));
+        kill_process(Pid::from_child(&process), Signal::TERM).unwrap();
         assert_eq!(process.wait().unwrap().code(), Some(0));
     }
 

@@ -63,7 +63,7 @@ links:
     #[test]
     fn the_annotated_file_explains_every_known_key() {
         let lines: Vec<&str> = ANNOTATED.lines().map(str::trim_start).collect();
-        for key in [keys::TOP, keys::HTTP, keys::CLUSTER, keys::LINK].concat() {
+        for key in [keys::TOP, keys::HTTP, keys::CLUSTER, keys::CLUSTER_HTTP, keys::LINK].concat() {
             let is_explained = lines.windows(2).any(|pair| {
                 let line = pair[1].trim_start_matches("# ").trim_start_matches("- ");
                 let is_key = line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':'));

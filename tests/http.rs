@@ -9,8 +9,10 @@ mod http {
     use proptest::prelude::*;
     use schema_mirror::api::Board;
     use schema_mirror::api::Login;
+    use schema_mirror::api::Served;
     use schema_mirror::api::serve;
     use schema_mirror::kafka::KafkaCluster;
+    use schema_mirror::service::catalog::Catalogs;
     use schema_mirror::service::clock::SystemClock;
     use schema_mirror::service::exporter::Desk;
     use schema_mirror::service::status::Phase;
@@ -54,7 +56,9 @@ mod http {
             let (roster, seen) = watch::channel(roster);
             let (desk, desks) = watch::channel(None);
             let clock = SystemClock::start();
-            tokio::spawn(serve(listener, Board::new(seen, clock), desks, logins, clock));
+            let catalogs = watch::channel(Catalogs::new()).1;
+            let board = Board::new(seen, clock);
+            tokio::spawn(serve(listener, Served { board, desks, catalogs, logins, clock }));
             Self { address, link, _roster: roster, _desk: desk }
         }
 

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod kafka_mock {
+    mod catalog;
     mod exporters;
     mod lease;
     mod links;

@@ -17,7 +17,7 @@ use super::answer::error;
 
 /// Lets through what changes nothing, and what no other site's page has sent.
 pub(super) async fn same_site(request: Request, next: Next) -> Response {
-    if reads(request.method()) || !is_cross_site(request.headers()) {
+    if reads(&request) || !is_cross_site(request.headers()) {
         return next.run(request).await;
     }
     let message =
@@ -25,9 +25,17 @@ pub(super) async fn same_site(request: Request, next: Next) -> Response {
     error(StatusCode::FORBIDDEN, 403, message)
 }
 
-/// Whether a request changes nothing.
-pub(super) fn reads(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+/// Whether a request changes nothing. Registries are asked with POST, too: whether a schema stands
+/// there, and for the id that a registration would get.
+pub(super) fn reads(request: &Request) -> bool {
+    match *request.method() {
+        Method::GET | Method::HEAD | Method::OPTIONS => true,
+        Method::POST => {
+            let below_cluster = request.uri().path().split('/').nth(2);
+            matches!(below_cluster, Some("subjects" | "contexts" | "compatibility"))
+        }
+        _ => false,
+    }
 }
 
 /// Browsers say where a request comes from, tools don't.
@@ -52,6 +60,8 @@ fn is_address(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+
     use super::*;
 
     #[track_caller]
@@ -81,6 +91,27 @@ mod tests {
         check(&[("host", "a:1"), ("sec-fetch-site", "same-site")], "another site");
         check(&[("host", "[::1]:1"), ("origin", "http://[::1]:1")], "ours");
         check(&[("host", "localhost:1"), ("origin", "http://localhost:1")], "ours");
+    }
+
+    #[test]
+    fn a_look_up_changes_nothing_and_what_is_not_known_to_be_one_may() {
+        for (asked, expected) in [
+            ("GET /a/exporters/x", true),
+            ("HEAD /links", true),
+            ("POST /a/subjects/s", true),
+            ("POST /a/contexts/.c/subjects/s/versions", true),
+            ("POST /a/exporters", false),
+            ("POST /subjects/exporters", false),
+            ("POST /a/%73ubjects/s", false),
+            ("PUT /a/mode/:.c:", false),
+            ("DELETE /a/subjects/s", false),
+            ("PROPFIND /a/subjects", false),
+        ] {
+            let (method, path) = asked.split_once(' ').unwrap();
+            let request = Request::builder().method(method).uri(path);
+            let request = request.body(Body::empty()).unwrap();
+            assert_eq!(reads(&request), expected, "{asked}");
+        }
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub(super) async fn logged_in(
     request: Request,
     next: Next,
 ) -> Response {
-    let reads = reads(request.method());
+    let reads = reads(&request);
     if logins.known.is_empty() && !reads && !logins.is_local {
         let message = "others reach this address: changes take http.logins in the file";
         return error(StatusCode::FORBIDDEN, 403, message);
@@ -110,6 +110,12 @@ fn who<'a>(logins: &'a [Login], headers: &HeaderMap) -> Option<&'a Login> {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::middleware::from_fn_with_state;
+    use hyper::service::Service;
+    use hyper_util::service::TowerToHyperService;
+
     use super::*;
 
     #[track_caller]
@@ -138,6 +144,25 @@ mod tests {
         check("Bearer ", None);
         check("Digest x", None);
         check("Basic !", None);
+    }
+
+    #[tokio::test]
+    async fn without_logins_others_read_and_change_nothing() {
+        for (is_local, asked, expected) in [
+            (true, "PUT /a/exporters/x/pause", 200),
+            (false, "PUT /a/exporters/x/pause", 403),
+            (false, "PUT /a/mode/:.c:", 403),
+            (false, "GET /a/subjects", 200),
+            (false, "POST /a/subjects/s", 200),
+        ] {
+            let logins = Logins { known: Arc::default(), is_local };
+            let router = Router::new().fallback(|| async {});
+            let router = router.layer(from_fn_with_state(logins, logged_in));
+            let (method, path) = asked.split_once(' ').unwrap();
+            let request = Request::builder().method(method).uri(path).body(Body::empty());
+            let answer = TowerToHyperService::new(router).call(request.unwrap()).await;
+            assert_eq!(answer.unwrap().status().as_u16(), expected, "{asked}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What is seen from outside, over HTTP: whether the process lives, whether its links are ready, what
-//! they are doing, and what Schema Linking's clients ask for.
+//! they are doing, what Schema Linking's clients ask for, and the registry of each cluster, as its topic
+//! tells it.
 //!
 //! A listener that others can reach has logins, or the word of the configuration (`http.insecure`).
 
@@ -11,9 +12,13 @@ mod health;
 mod links;
 mod logins;
 mod metrics;
+mod registries;
+pub mod registry;
 mod server;
 
 pub use self::board::Board;
 pub use self::logins::Login;
 pub use self::server::Desks;
+pub use self::server::Served;
 pub use self::server::serve;
+pub use self::server::serve_cluster;

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::Router;
 use axum::extract::Path;
 use axum::extract::Query;
+use axum::extract::Request;
 use axum::extract::State;
 use axum::extract::rejection::QueryRejection;
 use axum::http::StatusCode;
@@ -18,6 +19,8 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
 use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::service::TowerToHyperService;
@@ -38,7 +41,10 @@ use super::logins::Login;
 use super::logins::Logins;
 use super::logins::logged_in;
 use super::metrics;
+use super::registries::Registries;
+use super::registries::below;
 use crate::core::record::Offset;
+use crate::service::catalog::Catalogs;
 use crate::service::exporter::Desk;
 use crate::service::ground::missing_source;
 use crate::service::ports::Clock;
@@ -53,7 +59,7 @@ const HEAD_WITHIN: Duration = Duration::from_secs(10);
 const CONNECTION_MAX: Duration = Duration::from_secs(600);
 /// What is asked then is still answered, if it is read within this long.
 const LAST_ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// The head of a request takes no more; no request has a body.
+/// The head of a request takes no more.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// After a connection could not be taken, for want of descriptors say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -65,7 +71,8 @@ pub type Desks<C, K> = watch::Receiver<Option<Arc<Desk<C, K>>>>;
 #[derive(Debug)]
 pub(super) struct Shared<C, K> {
     board: Board<K>,
-    registry: Registry,
+    metrics: Registry,
+    registries: Registries<K>,
     desks: Desks<C, K>,
 }
 
@@ -76,18 +83,49 @@ impl<C, K> Shared<C, K> {
     }
 }
 
-/// Answers until it is cancelled.
-pub async fn serve<C: Cluster, K: Clock>(
+/// What is served, and to whom.
+#[derive(Debug, Clone)]
+pub struct Served<C, K> {
+    /// The links of the process.
+    pub board: Board<K>,
+    /// Where exporters are asked for.
+    pub desks: Desks<C, K>,
+    /// The registries of clusters.
+    pub catalogs: watch::Receiver<Catalogs>,
+    /// Who is answered; everybody where nobody is named.
+    pub logins: Vec<Login>,
+    /// The clock.
+    pub clock: K,
+}
+
+/// Answers until it is cancelled: about the links of the board, and below `/{cluster}` as the registry
+/// of each cluster, and about the exporters that read it.
+pub async fn serve<C: Cluster, K: Clock>(listener: TcpListener, served: Served<C, K>) {
+    answer_at(listener, served, None).await;
+}
+
+/// Answers for one cluster, which stands at the root, until it is cancelled: as its registry, and about
+/// the exporters that read it.
+pub async fn serve_cluster<C: Cluster, K: Clock>(
     listener: TcpListener,
-    board: Board<K>,
-    desks: Desks<C, K>,
-    logins: Vec<Login>,
-    clock: K,
+    cluster: String,
+    served: Served<C, K>,
 ) {
-    let registry = metrics::registry(board.clone());
+    answer_at(listener, served, Some(cluster)).await;
+}
+
+async fn answer_at<C: Cluster, K: Clock>(
+    listener: TcpListener,
+    served: Served<C, K>,
+    root: Option<String>,
+) {
+    let Served { board, desks, catalogs, logins, clock } = served;
     let is_local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
     let logins = Logins { known: logins.into(), is_local };
-    let router = router(Arc::new(Shared { board, registry, desks }), logins);
+    let metrics = metrics::registry(board.clone());
+    let registries = Registries { catalogs, clock: clock.clone() };
+    let router = router(Arc::new(Shared { board, metrics, registries, desks }), logins);
+    let root = root.map(Arc::from);
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut full = false;
     loop {
@@ -105,22 +143,31 @@ pub async fn serve<C: Cluster, K: Clock>(
                 continue;
             }
         };
-        let (router, clock) = (router.clone(), clock.clone());
+        // An answer that waits for the acknowledgement of the one before it waits 40 ms.
+        if let Err(fault) = stream.set_nodelay(true) {
+            tracing::trace!(reason = %fault, "a connection sends in its own time");
+        }
+        let (router, root, clock) = (router.clone(), root.clone(), clock.clone());
         tokio::spawn(async move {
-            talk(stream, router, clock).await;
+            talk(stream, router, root, clock).await;
             drop(permit);
         });
     }
 }
 
-async fn talk<K: Clock>(stream: TcpStream, router: Router, clock: K) {
+async fn talk<K: Clock>(stream: TcpStream, router: Router, root: Option<Arc<str>>, clock: K) {
+    let router = TowerToHyperService::new(router);
+    let answers = service_fn(move |request| match &root {
+        Some(cluster) => router.call(below(cluster, request)),
+        None => router.call(request),
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         // Who has said all that it wants to ask still waits for the answer.
         .half_close(true)
         .header_read_timeout(HEAD_WITHIN)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), answers);
     let mut connection = pin!(connection);
     let talked = tokio::select! {
         talked = connection.as_mut() => talked,
@@ -147,7 +194,7 @@ fn router<C: Cluster, K: Clock>(shared: Arc<Shared<C, K>>, logins: Logins) -> Ro
         .route("/links/{name}/caught-up", get(caught_up::<C, K>))
         .route("/clusters", get(clusters::<C, K>))
         .merge(exporters::routes::<C, K>())
-        .fallback(nothing)
+        .fallback(registry::<C, K>)
         .method_not_allowed_fallback(other_method)
         .layer(from_fn(same_site))
         .layer(from_fn_with_state(logins, logged_in))
@@ -178,7 +225,7 @@ async fn ready<C: Cluster, K: Clock>(State(shared): State<Arc<Shared<C, K>>>) ->
 }
 
 async fn scrape<C: Cluster, K: Clock>(State(shared): State<Arc<Shared<C, K>>>) -> Response {
-    match metrics::text(&shared.registry) {
+    match metrics::text(&shared.metrics) {
         Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(fault) => {
             tracing::error!(reason = %fault, "metrics could not be written");
@@ -254,12 +301,19 @@ fn of_a_link(answer: Option<impl Serialize>) -> Response {
     }
 }
 
-async fn nothing() -> Response {
-    error(
-        StatusCode::NOT_FOUND,
-        "there are /links, /links/{name}, /links/{name}/caught-up, /clusters, /{cluster}/exporters, \
-         /metrics, /ready and /live",
-    )
+/// Whatever is not ours is below the name of a cluster.
+async fn registry<C: Cluster, K: Clock>(
+    State(shared): State<Arc<Shared<C, K>>>,
+    request: Request,
+) -> Response {
+    shared.registries.answer(request).await.unwrap_or_else(|| {
+        error(
+            StatusCode::NOT_FOUND,
+            "there are /links, /links/{name}, /links/{name}/caught-up, /clusters, /metrics, /ready and \
+             /live, and below /{cluster} the registry of each cluster of the configuration, and \
+             /exporters",
+        )
+    })
 }
 
 async fn other_method() -> Response {

@@ -39,12 +39,12 @@ pub(super) enum Unusable {
     #[error("{0}")]
     Config(#[from] ConfigError),
     /// The address can't be listened at.
-    #[error(
-        "error: listen at {address}: {reason}; name another one with --http or http.listen, or none"
-    )]
+    #[error("error: listen at {address}: {reason}; name another one with {named}, or none")]
     Http {
         /// The address.
         address: SocketAddr,
+        /// What names it.
+        named: String,
         /// The system's reason.
         reason: io::Error,
     },

@@ -1,6 +1,7 @@
 //! What `run` works with until it reads its configuration again.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::cli::args::LinkSource;
 use crate::cli::args::Releases;
@@ -32,7 +33,12 @@ use crate::service::supervisor::Watched;
 #[derive(Debug)]
 pub(super) struct Round {
     pub(super) links: Vec<Link>,
+    /// All clusters, by name; those of the links that are asked for, where some are.
+    pub(super) clusters: BTreeMap<String, ClusterConfig>,
+    /// Clusters whose files have changed, by name.
+    pub(super) changed: BTreeSet<String>,
     pub(super) files: Files,
+    /// The same clusters.
     pub(super) endpoints: BTreeMap<String, Endpoint<KafkaCluster>>,
     pub(super) instance: String,
     described: Vec<(Described, Rules)>,
@@ -54,12 +60,13 @@ impl Round {
         let links = links_of(&config, names, releases, &instance, clock)?;
         // Whoever names links wants those and no others.
         let takes_more = matches!(from, LinkSource::File { names, .. } if names.is_empty());
-        let mut endpoints = BTreeMap::new();
+        let (mut clusters, mut endpoints) = (BTreeMap::new(), BTreeMap::new());
         for given in clusters_of(&config, names)? {
             let mut endpoint = endpoint(given, &instance, clock)?;
             if !takes_more {
                 endpoint.registry_urls.clear();
             }
+            clusters.insert(given.name.clone(), given.clone());
             endpoints.insert(given.name.clone(), endpoint);
         }
         let described = config.select(names)?;
@@ -67,7 +74,8 @@ impl Round {
             .into_iter()
             .map(|link| (describe(link, &config), link.rules_before_cluster()));
         let described = described.collect();
-        Ok(Self { links, files, endpoints, instance, described })
+        let changed = BTreeSet::new();
+        Ok(Self { links, clusters, changed, files, endpoints, instance, described })
     }
 
     /// The same after files have changed, for clients that can be made with what the files hold now.
@@ -77,12 +85,12 @@ impl Round {
         clock: SystemClock,
     ) -> Result<Self, Unusable> {
         let round = Self::read(from, Releases::default(), clock)?;
-        for (name, endpoint) in &round.endpoints {
-            if changes.iter().any(|change| change.cluster == *name) {
-                endpoint.cluster.try_out()?;
-            }
+        let changed: BTreeSet<String> =
+            changes.iter().map(|change| change.cluster.clone()).collect();
+        for (_, endpoint) in round.endpoints.iter().filter(|(name, _)| changed.contains(*name)) {
+            endpoint.cluster.try_out()?;
         }
-        Ok(round)
+        Ok(Self { changed, ..round })
     }
 
     /// The links as whoever looks at exporters sees them.

@@ -3,20 +3,20 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
-use crate::api;
 use crate::api::Board;
-use crate::api::Desks;
-use crate::api::Login;
+use crate::api::Served;
 use crate::cli::args::LinkSource;
 use crate::cli::args::Releases;
 use crate::cli::exit;
 use crate::cli::links::Unusable;
 use crate::cli::links::http_of;
+use crate::cli::registries::Registries;
 use crate::cli::round::Round;
+use crate::cli::serving::Task;
+use crate::cli::serving::logins;
+use crate::cli::serving::serve;
 use crate::cli::signals::Signals;
 use crate::cli::signals::Told;
 use crate::cli::supervised::tell_of_the_end;
@@ -25,11 +25,7 @@ use crate::cli::team::Shown;
 use crate::cli::team::Team;
 use crate::config::Change;
 use crate::config::Files;
-use crate::config::HttpConfig;
-use crate::config::LoginConfig;
 use crate::config::ProcessEnvironment;
-use crate::config::Role;
-use crate::kafka::KafkaCluster;
 use crate::service::clock::SystemClock;
 use crate::service::ports::Clock;
 use crate::service::supervisor::Roster;
@@ -48,67 +44,41 @@ pub(super) async fn run(
     // Once for all rounds: a signal that comes between two of them is not lost.
     let mut signals = Signals::listen();
     let round = Round::read(links, releases, clock)?;
-    let served = http_of(links)?;
-    let served = match http {
-        Some(place) => served.at(place)?,
-        None => served,
+    let http_given = http_of(links)?;
+    let http = match http {
+        Some(place) => http_given.at(place)?,
+        None => http_given,
     };
     let (roster, watched) = watch::channel(Roster::default());
     let (desk, desks) = watch::channel(None);
     let board = Board::new(watched, clock);
-    let _served = serve(served, board.clone(), desks, clock).await?;
-    let _ready = Task(tokio::spawn(tell_when_ready(board, clock)));
-    rounds(links, round, &mut signals, &Shown { roster, desk }, clock).await
-}
-
-/// Begins to answer.
-async fn serve(
-    http: HttpConfig,
-    board: Board<SystemClock>,
-    desks: Desks<KafkaCluster, SystemClock>,
-    clock: SystemClock,
-) -> Result<Option<Task>, Unusable> {
-    let Some(address) = http.listen else { return Ok(None) };
-    let listener = match TcpListener::bind(address).await {
-        Ok(listener) => listener,
-        Err(reason) => return Err(Unusable::Http { address, reason }),
+    let mut registries = Registries::new(clock);
+    // Whoever is answered first finds them all.
+    registries.serve(&round);
+    let served = Served {
+        board: board.clone(),
+        desks,
+        catalogs: registries.shown(),
+        logins: logins(&http),
+        clock,
     };
-    let address = listener.local_addr().map_err(|reason| Unusable::Http { address, reason })?;
-    tracing::info!(%address, "listening");
-    let logins: Vec<Login> = http.logins.iter().map(login).collect();
-    if !logins.is_empty() && !address.ip().is_loopback() {
-        tracing::warn!(%address, "logins travel here as they are: let nobody else listen to that network");
-    }
-    Ok(Some(Task(tokio::spawn(api::serve(listener, board, desks, logins, clock)))))
-}
-
-fn login(config: &LoginConfig) -> Login {
-    let LoginConfig { name, role, secret } = config;
-    match role {
-        Role::Read => Login::reader(name, secret.reveal()),
-        Role::Admin => Login::admin(name, secret.reveal()),
-    }
-}
-
-/// A task that ends when this is dropped.
-struct Task(JoinHandle<()>);
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    let listening = serve(&http, &round.clusters, served).await?;
+    let _ready = Task::spawn(tell_when_ready(board, clock));
+    let shown = Shown { roster, desk, registries, is_served: !listening.is_empty() };
+    rounds(links, round, &mut signals, shown, clock).await
 }
 
 async fn rounds(
     links: &LinkSource,
     mut round: Round,
     signals: &mut Signals,
-    shown: &Shown,
+    mut shown: Shown,
     clock: SystemClock,
 ) -> Result<u8, Unusable> {
     let mut before = Vec::new();
     loop {
-        let (mut team, mut files) = Team::start(round, &before, shown, clock);
+        shown.registries.serve(&round);
+        let (mut team, mut files) = Team::start(round, &before, &shown, clock);
         let mut ends = BTreeMap::new();
         let next = tokio::select! {
             () = team.join(&mut ends) => Next::End,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::cli::registries::Registries;
 use crate::cli::round::Round;
 use crate::config::Files;
 use crate::kafka::KafkaCluster;
@@ -26,6 +27,9 @@ pub(super) type KafkaDesk = Desk<KafkaCluster, SystemClock>;
 pub(super) struct Shown {
     pub(super) roster: watch::Sender<Roster>,
     pub(super) desk: watch::Sender<Option<Arc<KafkaDesk>>>,
+    pub(super) registries: Registries,
+    /// Whether it is seen at any address.
+    pub(super) is_served: bool,
 }
 
 /// Links at work.
@@ -34,8 +38,8 @@ pub(super) struct Team {
     fleet: Fleet,
     crew: JoinSet<()>,
     crew_told: watch::Sender<bool>,
-    /// Links may be made, or are kept, that are not in the file.
-    takes_more: bool,
+    /// Links may be made, or are kept, that are not in the file, or registries are served without any.
+    stays: bool,
 }
 
 impl Team {
@@ -53,6 +57,7 @@ impl Team {
         let fixed = round.fixed(fleet.watched());
         let Round { files, endpoints, instance, .. } = round;
         let takes_more = endpoints.values().any(|endpoint| !endpoint.registry_urls.is_empty());
+        let stays = takes_more || fixed.is_empty() && shown.is_served;
         let (desk, crew) = Desk::open(endpoints, fixed, &clock, &instance, &commons);
         let (crew_told, told) = watch::channel(false);
         let (roster, of_file) = (shown.roster.clone(), fleet.watched().to_vec());
@@ -63,7 +68,7 @@ impl Team {
         let mut tasks = JoinSet::new();
         tasks.spawn(crew.run(show, told));
         shown.desk.send_replace(Some(Arc::new(desk)));
-        (Self { fleet, crew: tasks, crew_told, takes_more }, files)
+        (Self { fleet, crew: tasks, crew_told, stays }, files)
     }
 
     /// What the links of the file are doing.
@@ -77,10 +82,10 @@ impl Team {
         self.crew_told.send_replace(true);
     }
 
-    /// Waits for every link to end; as long as more can come, that is when they were told to. Safe to
+    /// Waits for every link to end; where it stays, that is when they were told to. Safe to
     /// cancel and to call again.
     pub(super) async fn join(&mut self, ends: &mut BTreeMap<usize, End>) {
         self.fleet.join(ends).await;
-        while self.takes_more && self.crew.join_next().await.is_some() {}
+        while self.stays && self.crew.join_next().await.is_some() {}
     }
 }

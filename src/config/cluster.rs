@@ -5,6 +5,8 @@ use serde_json::Value;
 use crate::config::defect::Defect;
 use crate::config::defect::Refusal;
 use crate::config::environment::Environment;
+use crate::config::http::ClusterHttp;
+use crate::config::http::read_cluster_http;
 use crate::config::keys;
 use crate::config::properties::Properties;
 use crate::config::properties::read_properties;
@@ -12,6 +14,7 @@ use crate::config::section::Section;
 use crate::config::words;
 use crate::config::words::WriteRate;
 use crate::core::dialect::Dialect;
+use crate::core::paths::OWN_STEPS;
 use crate::core::registry_url::RegistryUrl;
 use crate::core::rules::Compatibility;
 
@@ -39,6 +42,8 @@ pub struct ClusterConfig {
     pub create_topics: bool,
     /// How fast it may be written, by this process and by all its links together.
     pub write_rate_max: WriteRate,
+    /// Where its registry and its exporters are served at the root.
+    pub http: ClusterHttp,
     /// Where registries of this topic answer; links that are made over REST name the cluster by them.
     pub registry_urls: Vec<RegistryUrl>,
     /// librdkafka's own properties.
@@ -58,6 +63,7 @@ impl ClusterConfig {
             default_compatibility: Compatibility::Backward,
             create_topics: true,
             write_rate_max: WriteRate::default(),
+            http: ClusterHttp::default(),
             registry_urls: Vec::new(),
             kafka: Properties::new(),
         }
@@ -95,6 +101,11 @@ pub(super) fn read_cluster(
     if let Err(refusal) = words::name(&Value::from(name)) {
         defects.push(refusal.at(&path));
     }
+    if OWN_STEPS.contains(&name) {
+        let wrong =
+            format!("/{name} is the process' own over HTTP, where registries are served by name");
+        defects.push(Refusal::new(wrong, "give the cluster another name").at(&path));
+    }
     let mut section = Section::open(&path, value, keys::CLUSTER, defects)?;
     let servers = section.required(
         "bootstrap_servers",
@@ -116,6 +127,8 @@ pub(super) fn read_cluster(
         registry_urls: section.or("registry_urls", fallback.registry_urls, registry_urls),
         ..fallback
     };
+    let (path, served) = (section.path_of("http"), section.raw("http"));
+    cluster.http = read_cluster_http(&path, served, section.defects());
     if let Some(properties) = section.raw("kafka") {
         let path = section.path_of("kafka");
         cluster.kafka = read_properties(&path, properties, environment, section.defects());
@@ -155,6 +168,8 @@ fn compatibility(value: &Value) -> Result<Compatibility, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
+    use crate::config::testing::Given;
 
     #[track_caller]
     fn check(a: &[&str], b: &[&str], verdict: &str) {
@@ -171,6 +186,45 @@ mod tests {
         check(&["a:9092"], &["b:9092", "a:9092"], "same");
         check(&["A:9092"], &["SSL://a:9092"], "same");
         check(&["a:9092"], &["a:9093"], "other");
+    }
+
+    #[test]
+    fn a_cluster_can_t_have_the_name_of_what_the_process_answers_itself() {
+        for name in ["metrics", "links", "exporters"] {
+            let file = format!("clusters: {{ {name}: {{ bootstrap_servers: 'a:1' }} }}");
+            let error = Config::parse("file", &file, &Given::default()).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!(
+                    "file: clusters.{name}: /{name} is the process' own over HTTP, where registries \
+                     are served by name; give the cluster another name"
+                )
+            );
+        }
+        let other = "clusters: { metric: { bootstrap_servers: 'a:1' } }";
+        assert!(Config::parse("file", other, &Given::default()).is_ok());
+    }
+
+    #[test]
+    fn a_cluster_s_own_address_is_held_to_the_same_rules() {
+        let read = |http: &str| {
+            let file =
+                format!("clusters: {{ a: {{ bootstrap_servers: 'a:1', http: {{ {http} }} }} }}");
+            let config = Config::parse("file", &file, &Given::default());
+            config.map(|config| config.cluster("a").unwrap().http.listen)
+        };
+        assert_eq!(read("").unwrap(), None);
+        assert_eq!(read("listen: '127.0.0.1:8081'").unwrap().unwrap().port(), 8081);
+        assert!(read("listen: '0.0.0.0:8081', insecure: true").unwrap().is_some());
+        let error = read("listen: '0.0.0.0:8081'").unwrap_err().to_string();
+        assert!(error.contains("clusters.a.http.listen: others can reach"), "{error}");
+        assert!(error.contains("write clusters.a.http.insecure: true"), "{error}");
+        let login = "{ name: a, role: read, secret: 'hunter2hunter2' }";
+        let file = format!(
+            "http: {{ logins: [{login}] }}\n\
+             clusters: {{ a: {{ bootstrap_servers: 'a:1', http: {{ listen: '0.0.0.0:8081' }} }} }}"
+        );
+        assert!(Config::parse("file", &file, &Given::default()).is_ok(), "logins count here, too");
     }
 
     #[test]

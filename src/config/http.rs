@@ -74,7 +74,7 @@ impl HttpConfig {
         let listen = listen(&Value::from(place)).map_err(refuse)?;
         let config = Self { listen, ..self };
         match config.exposed() {
-            Some(listen) => Err(refuse(open_to_others(listen))),
+            Some(listen) => Err(refuse(open_to_others(listen, "http.insecure"))),
             None => Ok(config),
         }
     }
@@ -106,9 +106,44 @@ pub(super) fn read_http(
     };
     let has_logins = section.raw("logins").is_some();
     if let Some(listen) = http.exposed().filter(|_| !has_logins) {
-        section.refuse("listen", open_to_others(listen));
+        section.refuse("listen", open_to_others(listen, "http.insecure"));
     }
     http
+}
+
+/// Where a cluster is served at the root.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClusterHttp {
+    /// Where it listens; `None` is nowhere.
+    pub listen: Option<SocketAddr>,
+    /// Whether others may be answered without a login.
+    pub insecure: bool,
+}
+
+/// Reads the section of a cluster, which has no place of its own unless it is given one.
+pub(super) fn read_cluster_http(
+    path: &str,
+    value: Option<&Value>,
+    defects: &mut Vec<Defect>,
+) -> ClusterHttp {
+    let fallback = ClusterHttp::default();
+    let Some(value) = value else { return fallback };
+    let Some(mut section) = Section::open(path, value, keys::CLUSTER_HTTP, defects) else {
+        return fallback;
+    };
+    ClusterHttp {
+        listen: section.or("listen", fallback.listen, listen),
+        insecure: section.or("insecure", fallback.insecure, words::switch),
+    }
+}
+
+/// A place of a cluster that others can reach, where nobody has to log in and nothing says that this
+/// is meant. Its key is named by `path`.
+pub(super) fn exposed(path: &str, http: ClusterHttp, logins: &[LoginConfig]) -> Option<Defect> {
+    let ClusterHttp { listen, insecure } = http;
+    let served = HttpConfig { listen, insecure, logins: logins.to_vec() };
+    let refusal = open_to_others(served.exposed()?, &format!("{path}.insecure"));
+    Some(refusal.at(format!("{path}.listen")))
 }
 
 fn read_logins(
@@ -164,11 +199,13 @@ fn role(value: &Value) -> Result<Role, Refusal> {
     words::one_of(value, "a role", &[("read", Role::Read), ("admin", Role::Admin)])
 }
 
-fn open_to_others(listen: SocketAddr) -> Refusal {
+fn open_to_others(listen: SocketAddr, word: &str) -> Refusal {
     Refusal::new(
         format!("others can reach {listen}, and nobody is asked for a login"),
-        "give http.logins, listen at 127.0.0.1, or write http.insecure: true where the network keeps \
-         others out",
+        format!(
+            "give http.logins, listen at 127.0.0.1, or write {word}: true where the network keeps \
+             others out"
+        ),
     )
 }
 

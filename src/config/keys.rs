@@ -10,6 +10,9 @@ pub const HTTP: &[&str] = &["listen", "insecure", "logins"];
 /// Keys of one login.
 pub const LOGIN: &[&str] = &["name", "role", "secret"];
 
+/// Keys of what is served for one cluster.
+pub const CLUSTER_HTTP: &[&str] = &["listen", "insecure"];
+
 /// Keys of one cluster.
 pub const CLUSTER: &[&str] = &[
     "bootstrap_servers",
@@ -19,6 +22,7 @@ pub const CLUSTER: &[&str] = &[
     "default_compatibility",
     "create_topics",
     "write_rate_max",
+    "http",
     "registry_urls",
     "kafka",
 ];

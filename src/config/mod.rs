@@ -36,6 +36,7 @@ pub use files::Files;
 pub use flags::FLAGGED_SOURCE;
 pub use flags::OneCluster;
 pub use flags::OneLink;
+pub use http::ClusterHttp;
 pub use http::HttpConfig;
 pub use http::LoginConfig;
 pub use http::Role;
@@ -214,7 +215,12 @@ fn read(file: &Value, environment: &dyn Environment, defects: &mut Vec<Defect>) 
     together::check_clusters(&clusters, defects);
     together::check_links(&links, &clusters, defects);
     let links = links.into_iter().map(|(_, link)| link).collect();
+    let before = defects.len();
     let http = http::read_http(served, environment, defects);
+    // Logins that can't be read are meant all the same.
+    if defects.len() == before {
+        together::check_exposed(&clusters, &http, defects);
+    }
     Some(Config { instance, http, clusters, links })
 }
 

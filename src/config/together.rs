@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use crate::config::cluster::ClusterConfig;
 use crate::config::defect::Defect;
 use crate::config::defect::Refusal;
+use crate::config::http::HttpConfig;
+use crate::config::http::exposed;
 use crate::config::link::ContextChoice;
 use crate::config::link::LinkConfig;
 use crate::core::rules::Fence;
@@ -38,6 +40,14 @@ pub(super) fn check_clusters(clusters: &Clusters, defects: &mut Vec<Defect>) {
             }
         }
     }
+}
+
+/// Addresses of clusters that others can reach without a login or a word.
+pub(super) fn check_exposed(clusters: &Clusters, http: &HttpConfig, defects: &mut Vec<Defect>) {
+    let exposed = |cluster: &ClusterConfig| {
+        exposed(&format!("clusters.{}.http", cluster.name), cluster.http, &http.logins)
+    };
+    defects.extend(clusters.values().filter_map(exposed));
 }
 
 /// Links that would copy a topic onto itself, have one name, or own the same subjects. Each comes

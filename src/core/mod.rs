@@ -3,6 +3,7 @@
 //! Nothing here waits, reads a clock, names Kafka or opens a file: the core cannot fail for reasons
 //! outside its inputs.
 
+pub mod catalog;
 pub mod dialect;
 pub mod entry;
 pub mod filter;
@@ -10,6 +11,7 @@ pub mod format;
 pub mod json;
 pub mod key;
 pub mod link;
+pub mod paths;
 pub mod provenance;
 pub mod record;
 pub mod registry_url;

@@ -5,10 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use schema_mirror::api::Board;
+use schema_mirror::api::Served;
 use schema_mirror::api::serve;
+use schema_mirror::api::serve_cluster;
 use schema_mirror::core::dialect::Dialect;
 use schema_mirror::core::registry_url::RegistryUrl;
 use schema_mirror::core::rules::Compatibility;
+use schema_mirror::service::catalog::CatalogReader;
+use schema_mirror::service::catalog::CatalogSource;
 use schema_mirror::service::commons::Commons;
 use schema_mirror::service::exporter::Desk;
 use schema_mirror::service::exporter::Endpoint;
@@ -33,6 +37,8 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// A process with two clusters and no links, as its callers see it.
 struct Process {
     address: SocketAddr,
+    /// Where the source stands at the root.
+    source_address: SocketAddr,
     stop: watch::Sender<bool>,
     crew: JoinHandle<()>,
     _desk: watch::Sender<Option<Arc<Desk<KafkaCluster, SystemClock>>>>,
@@ -45,16 +51,21 @@ impl Process {
             ("source".to_owned(), endpoint("source", &mocks.source, SOURCE_URL)),
             ("target".to_owned(), endpoint("target", &mocks.target, TARGET_URL)),
         ]);
+        let catalogs = endpoints.iter().map(|(name, of)| (name.clone(), reader(of))).collect();
+        let catalogs = watch::channel(catalogs).1;
         let commons = Commons::new(clock);
         let (desk, crew) = Desk::open(endpoints, Vec::new(), &clock, "one", &commons);
         let (stop, told) = watch::channel(false);
         let (roster, seen) = watch::channel(Roster::default());
         let crew = tokio::spawn(crew.run(move |links| drop(roster.send_replace(links)), told));
         let (desk, desks) = watch::channel(Some(Arc::new(desk)));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, Board::new(seen, clock), desks, Vec::new(), clock));
-        Self { address, stop, crew, _desk: desk }
+        let (all, source) = (listener().await, listener().await);
+        let (address, source_address) = (all.local_addr().unwrap(), source.local_addr().unwrap());
+        let board = Board::new(seen, clock);
+        let served = Served { board, desks, catalogs, logins: Vec::new(), clock };
+        tokio::spawn(serve(all, served.clone()));
+        tokio::spawn(serve_cluster(source, "source".to_owned(), served));
+        Self { address, source_address, stop, crew, _desk: desk }
     }
 
     async fn end(self) {
@@ -69,6 +80,15 @@ impl Process {
 
     /// The same anywhere.
     async fn at(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        Self::ask_at(self.address, method, path, body).await
+    }
+
+    /// The same of the source, which stands at the root of an address of its own.
+    async fn of_source(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        Self::ask_at(self.source_address, method, path, body).await
+    }
+
+    async fn ask_at(address: SocketAddr, method: &str, path: &str, body: Value) -> (u16, Value) {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\
@@ -76,7 +96,7 @@ impl Process {
             body.len()
         );
         let talk = async {
-            let mut stream = TcpStream::connect(self.address).await.unwrap();
+            let mut stream = TcpStream::connect(address).await.unwrap();
             stream.write_all(request.as_bytes()).await.unwrap();
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await.unwrap();
@@ -128,6 +148,20 @@ impl Process {
     async fn until(&self, name: &str, state: &str) -> Value {
         self.status_until(name, |status| status["state"] == state).await
     }
+}
+
+async fn listener() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
+fn reader(endpoint: &Endpoint<KafkaCluster>) -> CatalogReader {
+    let source = CatalogSource {
+        cluster: endpoint.cluster.clone(),
+        topic: endpoint.schemas_topic.clone(),
+        dialect: endpoint.dialect,
+        default_compatibility: endpoint.default_compatibility,
+    };
+    CatalogReader::start(source, SystemClock::start())
 }
 
 fn endpoint(name: &str, broker: &MockBroker, url: &str) -> Endpoint<KafkaCluster> {
@@ -229,6 +263,30 @@ async fn an_exporter_is_made_copies_pauses_goes_on_and_is_deleted() {
     heir["config"]["mirror.adopt"] = json!("true");
     assert_eq!(process.ask("POST", "", heir).await.0, 200, "the scope is free");
     process.until("heir", "RUNNING").await;
+    process.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_s_own_address_has_its_exporters_and_its_registry_at_the_root() {
+    let mocks = MockPair::start().unwrap();
+    let process = Process::start(&mocks).await;
+    let made = process.of_source("POST", "/exporters", link("x")).await;
+    assert_eq!(made, (200, json!({"name": "x"})));
+    assert_eq!(process.get("").await, (200, json!(["x"])), "it is the same one");
+    register(&mocks, "orders", 7).await;
+    process.status_until("x", |status| status["offset"] == 0).await;
+    let (_, status) = process.of_source("GET", "/exporters/x/status", Value::Null).await;
+    assert_eq!(status["offset"], 0, "{status}");
+    assert_eq!(process.of_source("PUT", "/exporters/x/pause", Value::Null).await.0, 200);
+    for (path, expected) in [("/subjects", json!(["orders"])), ("/contexts", json!(["."]))] {
+        assert_eq!(process.of_source("GET", path, Value::Null).await, (200, expected), "{path}");
+    }
+    let (_, copied) = process.at("GET", "/target/subjects", Value::Null).await;
+    assert_eq!(copied, json!([":.source:orders"]));
+    for path in ["/links", "/metrics", "/live", "/source/subjects", "/target/exporters", "//links"]
+    {
+        assert_eq!(process.of_source("GET", path, Value::Null).await.0, 404, "{path}");
+    }
     process.end().await;
 }
 

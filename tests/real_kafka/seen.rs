@@ -12,7 +12,7 @@ use crate::{
     broker::{Broker, shared_source},
     mirror::{LINK_LIMIT, Mirror, SOURCE_SETTINGS, Scene},
     process::poll_until,
-    records::ten_from,
+    records::{fixture, schema, ten_from},
 };
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -20,13 +20,52 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// Asks a mirror; the code of the answer and its body.
 fn get(mirror: &Mirror, path: &str) -> (u16, String) {
     let listening = mirror.wait_for("listening");
-    let mut stream = TcpStream::connect(listening["address"].as_str().unwrap()).unwrap();
+    ask(listening["address"].as_str().unwrap(), path)
+}
+
+fn ask(address: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(ANSWER_LIMIT)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+#[test]
+fn the_registry_of_a_target_is_served_while_a_mirror_copies_into_it() {
+    let mut scene = Scene::shared("registry");
+    scene.target_lines = vec!["http: { listen: '127.0.0.1:0' }"];
+    scene.produce(&fixture("confluent-7.9.5"));
+    let mut mirror = scene.run("one");
+    mirror.wait_for("running");
+    let root = mirror.wait_for("listening for clients of the registry");
+    let root = root["address"].as_str().unwrap();
+    let wanted = r#"{"subject":":.source:pageviews-value","version":1,"id":1,"schema":""#;
+    for (address, path) in [(None, "/target"), (Some(root), "")] {
+        let path = format!("{path}/subjects/pageviews-value/versions/1");
+        let (code, body) = address.map_or_else(|| get(&mirror, &path), |root| ask(root, &path));
+        assert_eq!((code, body.starts_with(wanted)), (200, true), "{path} {body}");
+    }
+    let (_, body) = get(&mirror, "/target/contexts/.source/subjects/soft-value/versions");
+    assert_eq!(body, "[2]");
+    let (_, body) = get(&mirror, "/target/mode/:.source:");
+    assert_eq!(body, r#"{"mode":"READONLY"}"#);
+    let (_, source) = get(&mirror, "/source/subjects?subjectPrefix=");
+    let (_, target) = get(&mirror, "/target/contexts/.source/subjects");
+    assert_eq!(source.replace('"', ""), target.replace('"', "").replace(":.source:", ""));
+
+    // What is copied later is seen, over a reload, too.
+    mirror.hang_up();
+    mirror.wait_for_nth("running", 2);
+    scene.produce(&[schema("new-value", 1, 20_001)]);
+    poll_until(LINK_LIMIT, "the new subject is served", || {
+        let (code, body) = get(&mirror, "/target/schemas/ids/20001?subject=new-value");
+        assert!(code == 200 || body.contains("40403"), "{code} {body}");
+        (code == 200).then_some(())
+    });
+    assert_eq!(mirror.end(), 0);
 }
 
 /// The sum of a metric's series that have these labels; `None` where there is none.
