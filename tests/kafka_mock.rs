@@ -4,6 +4,7 @@
 mod kafka_mock {
     mod catalog;
     mod exporters;
+    mod fences;
     mod lease;
     mod links;
     mod writing;

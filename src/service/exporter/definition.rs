@@ -27,6 +27,10 @@ use crate::service::state::FORMAT;
 pub(super) const URL_KEY: &str = "schema.registry.url";
 /// Keys of ours begin so.
 const OWN_KEYS: &str = "mirror.";
+/// The key of ours for the fence, and its words.
+pub(super) const FENCE_KEY: &str = "mirror.fence";
+pub(super) const FENCES: [(&str, Fence); 3] =
+    [("readonly", Fence::Readonly), ("import", Fence::Import), ("none", Fence::None)];
 /// What is kept of a configuration besides [`URL_KEY`] and our own keys. Nothing else is: it may be a
 /// secret, and access to Kafka comes from the file.
 const KEPT_KEYS: [&str; 2] = ["basic.auth.credentials.source", "bearer.auth.credentials.source"];
@@ -300,10 +304,8 @@ impl Exporter {
     }
 
     fn fence<C: Cluster>(&self, target: &Endpoint<C>) -> Result<Fence, Refused> {
-        let words =
-            [("readonly", Fence::Readonly), ("import", Fence::Import), ("none", Fence::None)];
         let fallback = if target.dialect.has_modes() { Fence::Readonly } else { Fence::None };
-        Ok(self.own("fence", &words)?.unwrap_or(fallback))
+        Ok(self.own("fence", &FENCES)?.unwrap_or(fallback))
     }
 
     /// Reads one of our own keys.

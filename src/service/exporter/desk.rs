@@ -326,7 +326,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     }
 
     /// Takes the turn to change something, by what clusters have told.
-    async fn enter(&self) -> MutexGuard<'_, ()> {
+    pub(super) async fn enter(&self) -> MutexGuard<'_, ()> {
         let turn = self.gate.lock().await;
         self.wait_told().await;
         turn
@@ -352,7 +352,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         self.fixed.iter().find(|link| link.source == source && link.described.name == name)
     }
 
-    fn kept(&self, source: &str, name: &str) -> Result<Kept, Refused> {
+    pub(super) fn kept(&self, source: &str, name: &str) -> Result<Kept, Refused> {
         let kept = self.shelf.find(source, name).into_iter().next();
         kept.ok_or_else(|| self.not_found(name))
     }
@@ -364,7 +364,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     }
 
     /// Gives clusters a moment to tell what they keep, at the start of the process.
-    async fn wait_told(&self) {
+    pub(super) async fn wait_told(&self) {
         let mut changes = self.shelf.changes();
         let deadline = self.clock.monotonic().saturating_add(LOOK_UP_WITHIN);
         loop {
@@ -381,7 +381,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     }
 
     /// Why an answer would be half of one: a cluster has not told yet which links it keeps.
-    fn untold(&self, operation: &'static str, object: &str) -> Option<Refused> {
+    pub(super) fn untold(&self, operation: &'static str, object: &str) -> Option<Refused> {
         let cluster = self.shelf.unread(&self.endpoints)?;
         Some(Refused::Cluster(Fault {
             operation,
@@ -446,13 +446,17 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         Ok(())
     }
 
-    fn target(&self, name: &str) -> Result<&Endpoint<C>, Refused> {
+    pub(super) fn target(&self, name: &str) -> Result<&Endpoint<C>, Refused> {
         let unknown = || Refused::Config(format!("no cluster is named {name}"));
         self.endpoints.get(name).filter(|endpoint| is_target(endpoint)).ok_or_else(unknown)
     }
 
     /// Keeps a definition and waits until it is read back.
-    async fn keep(&self, target: &Endpoint<C>, exporter: &Exporter) -> Result<(), Refused> {
+    pub(super) async fn keep(
+        &self,
+        target: &Endpoint<C>,
+        exporter: &Exporter,
+    ) -> Result<(), Refused> {
         let Exporter { source, name, revision, .. } = exporter;
         let cluster = target.cluster.name();
         self.append(target, PARTITION, &Kept::record(exporter)).await?;
