@@ -60,8 +60,13 @@ mod secured;
 #[cfg(test)]
 mod seen;
 #[cfg(test)]
+#[path = "../walkthrough/story.rs"]
+mod story;
+#[cfg(test)]
 mod tail;
 #[cfg(test)]
 mod takeover;
+#[cfg(test)]
+mod walkthrough;
 #[cfg(test)]
 mod zombies;
