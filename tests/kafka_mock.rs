@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod kafka_mock {
     mod catalog;
+    mod clients;
     mod exporters;
     mod fences;
     mod lease;
