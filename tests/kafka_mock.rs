@@ -1,6 +1,9 @@
 //! The Kafka layer on librdkafka's mock cluster: sockets and protocol are real, brokers are not.
 
 #[cfg(test)]
+mod requests;
+
+#[cfg(test)]
 mod kafka_mock {
     mod catalog;
     mod clients;
@@ -8,6 +11,7 @@ mod kafka_mock {
     mod fences;
     mod lease;
     mod links;
+    mod odd_requests;
     mod writing;
 
     use std::collections::BTreeMap;
