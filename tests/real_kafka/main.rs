@@ -1,7 +1,8 @@
 //! Tests on real Apache Kafka brokers, for what a mock cannot show: compaction, tombstones that
 //! expire, brokers that die, and a mirror that is killed.
 //!
-//! `cargo test --features real-kafka --test real_kafka` needs Java 17 and Maven, no Docker.
+//! `cargo test --features real-kafka --test real_kafka` needs Java 17, Maven and
+//! Python 3, no Docker.
 
 #[cfg(test)]
 mod aftermath;
@@ -33,6 +34,8 @@ mod rng;
 
 #[cfg(test)]
 mod brakes;
+#[cfg(test)]
+mod clients;
 #[cfg(test)]
 mod copies;
 #[cfg(test)]
