@@ -318,8 +318,9 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
             self.refuse_at_work(&first.exporter)?;
         }
         for kept in all {
+            // The claim first: what fails in between can be asked for again.
+            self.forget(&kept).await?;
             self.take_away(&kept.target, &kept.exporter).await?;
-            self.forget(self.target(&kept.target)?, name).await?;
         }
         tracing::info!(link = name, source, "link deleted; what it copied stays");
         Ok(())

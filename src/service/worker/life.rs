@@ -247,11 +247,15 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         };
         let mut ground = report.admit(&self.definition.rules.name)?;
         ground.prepare(&self.target, &self.definition).await?;
+        let state = read_state(&self.target, &self.definition.state_topic).await?;
+        let source_cluster = &ground.source.cluster_id;
         if self.definition.context == ContextNamedBy::SourceCluster {
-            let state = read_state(&self.target, &self.definition.state_topic).await?;
-            let settled = with_context(&self.definition, &ground.source.cluster_id, &state)?;
+            let settled = with_context(&self.definition, source_cluster, &state)?;
             self.definition = Arc::new(settled);
         }
+        // Before the group of the scope is joined: a process that runs the rival too is in it under the
+        // same instance id, and would lose its lease to us.
+        refuse_rivals(&state, &self.definition, source_cluster, &self.target)?;
         Ok(ground)
     }
 
