@@ -39,6 +39,11 @@ pub(super) async fn set<C: Cluster, K: Clock>(
             return Some(Answer::mode_stays(open_to_clients(&owner)));
         }
     };
+    // The registry's own words.
+    if asked.is_barred {
+        let reason = "Cannot import since found existing subjects";
+        return Some(Answer::mode_stays(reason.to_owned()));
+    }
     if let Err(refused) = desk.fence(&owner, fence).await {
         return Some(refusal(&refused));
     }

@@ -232,7 +232,10 @@ async fn follow<C: Cluster, K: Clock>(
             }
             Err(fault) => return Err(fault.into()),
         };
-        told(show, None);
+        // What was read before stands behind its trouble until this reading has caught up.
+        if show.borrow().held.is_none() {
+            told(show, None);
+        }
         held.take(&batch);
         next = batch.next;
         show.send_modify(|shown| shown.reads = Some((next, known.end)));
@@ -277,7 +280,9 @@ async fn tail<C: Cluster, K: Clock>(
             Some(Ok(batch)) => {
                 held.take(&batch);
                 next = batch.next;
-                told(show, None);
+                if batch.at_end {
+                    told(show, None);
+                }
             }
             Some(Err(fault)) if fault.class == FaultClass::Transient => {
                 told(show, Some(&fault));

@@ -27,9 +27,9 @@ use crate::service::round::Place;
 use crate::service::round::Run;
 use crate::service::round::wait_for;
 
-/// How long a round waits for the links of the process: what begins their lives begins them at about
-/// one time.
-const ROUND_WAIT: Duration = Duration::from_secs(1);
+/// How long a round waits for links that are on their way: what begins their lives begins them at about
+/// one time, and until their groups have formed nothing is held up by it.
+const ROUND_WAIT: Duration = Duration::from_secs(3);
 
 /// Where links ask to read a target together.
 #[derive(Debug, Clone)]
@@ -98,7 +98,7 @@ async fn read<C: Cluster, K: Clock>(cluster: C, topic: String, clock: K, members
                 round.hand_out(&batch);
             }
             Err(fault) => {
-                round.members.retain(|member| member.place.put(Err(fault.clone())));
+                round.keep_only(|member| member.place.put(Err(fault.clone())));
                 // One that waiting doesn't mend ends the round.
                 if fault.class != FaultClass::Transient {
                     return;
@@ -135,13 +135,18 @@ impl Round {
                 Bearing::Context(context) => self.give(record, context, &mut given),
             }
         }
-        let before = self.members.len();
         let mut given = given.into_iter();
         let Batch { next, at_end, .. } = *batch;
-        self.members.retain(|member| {
+        self.keep_only(|member| {
             let records = given.next().unwrap_or_default();
             member.place.put(Ok(Run::untold(Batch { records, next, at_end })))
         });
+    }
+
+    /// Lets the others leave: places move up, so what was known of them counts no more.
+    fn keep_only(&mut self, stays: impl FnMut(&Member) -> bool) {
+        let before = self.members.len();
+        self.members.retain(stays);
         if self.members.len() < before {
             self.heeding.clear();
         }
@@ -163,5 +168,74 @@ impl Round {
                 records.push(record.clone());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::dialect::Dialect;
+    use crate::core::filter::SubjectFilter;
+    use crate::core::format::SubjectFormat;
+    use crate::core::rules::Compatibility;
+    use crate::core::rules::DeleteLimit;
+    use crate::core::rules::DriftPolicy;
+    use crate::core::rules::Fence;
+    use crate::core::rules::Placement;
+    use crate::core::rules::References;
+    use crate::service::ports::Fault;
+
+    fn member(context: &str) -> (Member, Feed) {
+        let (place, feed) = round::place();
+        let rules = Rules {
+            name: context.to_owned(),
+            placement: Placement::Into(ContextName::new(context).unwrap()),
+            format: SubjectFormat::default(),
+            filter: SubjectFilter::parse(&["*".to_owned()]).unwrap(),
+            fence: Fence::Readonly,
+            references: References::Follow,
+            drift: DriftPolicy::Repair,
+            default_compatibility: Compatibility::Backward,
+            source_dialect: Dialect::Auto,
+            target_dialect: Dialect::Auto,
+            delete_limit: DeleteLimit::default(),
+        };
+        (Member { rules: Arc::new(rules), place }, feed)
+    }
+
+    fn schema_in(context: &str) -> Batch {
+        let key =
+            format!(r#"{{"keytype":"SCHEMA","subject":":{context}:s","version":1,"magic":1}}"#);
+        let record = Record { key: Some(key.into()), ..Record::default() };
+        Batch { records: vec![record], ..Batch::default() }
+    }
+
+    #[tokio::test]
+    async fn who_stays_gets_its_own_records_though_another_one_left_with_a_fault() {
+        let ((a, of_a), (b, mut of_b), (c, mut of_c)) = (member(".a"), member(".b"), member(".c"));
+        let mut round =
+            Round { members: vec![a, b, c], sorter: Sorter::default(), heeding: BTreeMap::new() };
+        // The first record is everyone's, and with the others it is known who has to do with what.
+        for context in [".a", ".b", ".c"] {
+            round.hand_out(&schema_in(context));
+        }
+        drop(of_a);
+        let fault = Fault {
+            operation: "read",
+            object: "topic".to_owned(),
+            cluster: "target".to_owned(),
+            cause: "away".to_owned(),
+            class: FaultClass::Transient,
+        };
+        round.keep_only(|member| member.place.put(Err(fault.clone())));
+        round.hand_out(&schema_in(".c"));
+        let mut given = [0, 0];
+        for (feed, given) in [&mut of_b, &mut of_c].into_iter().zip(&mut given) {
+            for _ in 0..5 {
+                let run = feed.next().await.unwrap();
+                *given = run.map_or(0, |run| run.batch.records.len());
+            }
+        }
+        assert_eq!(given, [0, 1], "the last of five runs");
     }
 }

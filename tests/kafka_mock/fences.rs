@@ -97,10 +97,12 @@ async fn a_mode_of_a_context_becomes_the_fence_of_its_link_and_outlives_the_proc
     first.status_until("x", |status| status["offset"] == 0).await;
     assert_eq!(first.mode_of(OF_SOURCE).await, "READONLY");
 
-    assert_eq!(first.set(OF_SOURCE, "IMPORT").await, (200, json!({ "mode": "IMPORT" })));
-    assert_eq!(first.mode_of(OF_SOURCE).await, "IMPORT");
+    let barred = first.refuses(OF_SOURCE, "IMPORT").await;
+    assert_eq!(barred, "Cannot import since found existing subjects");
     let forced = format!("{OF_SOURCE}?force=true");
-    assert_eq!(first.set(&forced, "IMPORT").await.0, 200, "it is so already");
+    assert_eq!(first.set(&forced, "IMPORT").await, (200, json!({ "mode": "IMPORT" })));
+    assert_eq!(first.mode_of(OF_SOURCE).await, "IMPORT");
+    assert_eq!(first.set(OF_SOURCE, "IMPORT").await.0, 200, "it is so already");
     assert_eq!(first.get("/x/config").await.1["mirror.fence"], "import");
 
     let open = first.refuses(OF_SOURCE, "READWRITE").await;

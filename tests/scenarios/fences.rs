@@ -1,5 +1,12 @@
 //! The fence, and who may take it away; the first start.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use schema_mirror::core::link::Change;
+use schema_mirror::core::link::Pace;
+use schema_mirror::core::link::Source;
+
 use crate::support::check::check;
 use crate::support::script::Script;
 use crate::support::text;
@@ -379,4 +386,55 @@ fn a_context_that_is_fenced_with_import_is_told_of() {
     let told: Vec<String> =
         world.fresh(0).fenced_with_import().map(|context| context.to_string()).collect();
     assert_eq!(told, [".source"]);
+}
+
+/// What a link deletes when it is told of the first of these records of its source, all of which are
+/// in the view already that it looks at with others.
+#[track_caller]
+fn check_ahead(link: &str, copied: &[&str], deleted: &[&str], expected: &[&str]) {
+    let script = Script::parse(link);
+    let mut world = World::new(Way::Live, &script.links);
+    world.start();
+    for line in copied {
+        world.append("source", text::record(line));
+    }
+    let source = world.logs.get_mut("source").unwrap();
+    let known = source.records.len();
+    deleted.iter().for_each(|line| source.append(text::record(line)));
+    let link = &mut world.running[0].link;
+    let mut ahead = Source::new(link.lens());
+    let told: Vec<_> = source.records.iter().map(|record| ahead.read(record)).collect();
+    link.look_at(Arc::new(ahead));
+    let pace = Pace::Live(Duration::ZERO);
+    let step = link.follow_told(&source.records[known], &told[known], pace).unwrap();
+    let gone: Vec<String> = step.writes.iter().map(|write| write.key.to_string()).collect();
+    assert_eq!(gone, expected);
+    assert!(step.writes.iter().all(|write| write.change == Change::Delete));
+    for (record, told) in source.records.iter().zip(&told).skip(known).skip(1) {
+        let step = link.follow_told(record, told, pace).unwrap();
+        assert_eq!(step.writes, [], "{record:?}");
+    }
+    assert_eq!(link.ledger().held().count(), 0);
+}
+
+#[test]
+fn with_a_view_that_is_ahead_the_fence_still_goes_after_the_last_schema() {
+    check_ahead(
+        "link same subjects orders,users",
+        &["orders v1 id=1", "orders v2 id=2", "users v1 id=3"],
+        &["orders v1 -", "orders v2 -"],
+        &["orders v1", "orders v2", "MODE orders"],
+    );
+    check_ahead(
+        "link into .source subjects :*:",
+        &[":.st:a v1 id=1", ":.st:b v1 id=2"],
+        &[":.st:a v1 -", ":.st:b v1 -"],
+        &[
+            ":.source.st:a v1",
+            ":.source.st:b v1",
+            "CONFIG :.source.st:",
+            "MODE :.source.st:",
+            "CONTEXT .source.st",
+        ],
+    );
 }

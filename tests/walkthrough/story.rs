@@ -318,8 +318,6 @@ impl Walk {
 
     /// 3. Active and active: whole contexts. Nothing compounds, and both go on.
     pub(crate) fn part_3_whole_contexts(&self) {
-        self.generate(First);
-        self.generate(Second);
         for line in [
             "schema-exporter --create --name src-to-tgt-link --context-name source --context-type CUSTOM --config-file /tmp/config/schemalink-src.cfg --schema.registry.url http://schemaregistry:8081",
             "schema-exporter --create --name tgt-to-src-link --context-name target --context-type CUSTOM --config-file /tmp/config/schemalink-tgt.cfg --schema.registry.url http://schemaregistry2:8082",
@@ -329,6 +327,7 @@ impl Walk {
         for link in ["src-to-tgt-link", "tgt-to-src-link"] {
             self.wait_caught_up(link);
         }
+        // A registry takes IMPORT before the first schema only, and so do we.
         for (side, context) in [(Second, ":.source:"), (First, ":.target:")] {
             let path = format!("/mode/{context}");
             let set = self.ask(side, "PUT", &path, r#"{"mode":"IMPORT"}"#);
@@ -336,6 +335,11 @@ impl Walk {
             wait_until("the fence is told", || {
                 (self.json(side, &path)["mode"] == "IMPORT").then_some(())
             });
+        }
+        self.generate(First);
+        self.generate(Second);
+        for link in ["src-to-tgt-link", "tgt-to-src-link"] {
+            self.wait_caught_up(link);
         }
         self.assert_contexts_and_subjects();
         self.assert_active_active();

@@ -10,6 +10,7 @@ use super::place::Place;
 use super::reads::top;
 use crate::core::catalog::Catalog;
 use crate::core::catalog::Holding;
+use crate::core::catalog::Liveness;
 use crate::core::subject::ContextName;
 use crate::core::subject::Subject;
 use crate::core::value::Mode;
@@ -19,6 +20,8 @@ use crate::core::value::Mode;
 pub(in crate::api) struct ModeAsked {
     pub(in crate::api) context: ContextName,
     pub(in crate::api) mode: Mode,
+    /// A registry sets IMPORT only where there are no schemas yet, unless it is forced.
+    pub(in crate::api) is_barred: bool,
 }
 
 impl ModeAsked {
@@ -37,7 +40,12 @@ impl ModeAsked {
         if !subject.is_context() || subject.context.is_global() {
             return None;
         }
-        Some(Self { context: subject.context, mode: asked_in(question.body)? })
+        let mode = asked_in(question.body)?;
+        let is_barred = mode == Mode::Import
+            && !place.parts.switch("force")
+            && catalog.mode(&subject, Holding::Own) != Some(Mode::Import)
+            && catalog.has(&subject, Liveness::Live);
+        Some(Self { context: subject.context, mode, is_barred })
     }
 
     /// Whether the context has this mode.
@@ -71,16 +79,24 @@ impl Answer {
 mod tests {
     use super::*;
     use crate::core::dialect::Dialect;
+    use crate::core::record::Record;
     use crate::core::rules::Compatibility;
 
     #[track_caller]
     fn check(asked: &str, body: &str, expected: &str) {
-        let catalog = Catalog::new(Dialect::Auto, Compatibility::Backward);
+        let mut catalog = Catalog::new(Dialect::Auto, Compatibility::Backward);
+        let key = br#"{"keytype":"SCHEMA","subject":":.full:a","version":1,"magic":1}"#.to_vec();
+        let value =
+            br#"{"subject":":.full:a","version":1,"id":1,"schema":"\"int\"","deleted":false}"#;
+        let value = Some(value.to_vec().into());
+        catalog.take(&Record { key: Some(key.into()), value, ..Record::default() });
         let (method, rest) = asked.split_once(' ').unwrap();
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         let question = Question { method, path, query, has: None, body: body.as_bytes() };
         let told = match ModeAsked::of(&catalog, question) {
-            Some(ModeAsked { context, mode }) => format!("{context} {}", mode.as_str()),
+            Some(ModeAsked { context, mode, is_barred }) => {
+                format!("{context} {}{}", mode.as_str(), if is_barred { " barred" } else { "" })
+            }
             None => "something else".to_owned(),
         };
         assert_eq!(told, expected, "{asked} {body}");
@@ -93,7 +109,9 @@ mod tests {
         check("PUT /mode/%3A.a%3A", r#"{"mode":"READONLY"}"#, ".a READONLY");
         check("PUT /contexts/.a/mode", r#"{"mode":"READWRITE"}"#, ".a READWRITE");
         check("PUT /mode", import, ". IMPORT");
-        check("PUT /mode/:.a:?force=true", import, ".a IMPORT");
+        check("PUT /mode/:.full:", import, ".full IMPORT barred");
+        check("PUT /mode/:.full:?force=true", import, ".full IMPORT");
+        check("PUT /mode/:.full:", r#"{"mode":"READONLY"}"#, ".full READONLY");
     }
 
     #[test]

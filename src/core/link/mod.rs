@@ -12,6 +12,7 @@ mod fold;
 mod follow;
 pub mod inherit;
 pub mod ledger;
+mod opening;
 mod outcome;
 mod outgoing;
 pub mod plan;

@@ -15,6 +15,7 @@ use crate::core::link::brake::Suspicion;
 use crate::core::link::ledger::REPAIRS_MAX;
 use crate::core::link::ledger::WaitFor;
 use crate::core::link::plan::liveness;
+use crate::core::record::Offset;
 use crate::core::record::Record;
 use crate::core::record::after;
 use crate::core::rules::DriftPolicy;
@@ -82,7 +83,7 @@ impl Link {
             self.ledger.forget_drift(key);
         }
         self.decide_all(queue, &mut step);
-        self.count_deletes(&step, pace, record)?;
+        self.count_deletes(&step, pace, after(record.offset))?;
         Ok(step)
     }
 
@@ -91,6 +92,23 @@ impl Link {
         let mut step = Step::nothing(Outcome::NotSelected);
         self.decide_all(keys, &mut step);
         step.writes
+    }
+
+    /// Decides a key that a plan puts. A source that others read on meanwhile may have lost it by now:
+    /// what is deleted then counts as what is deleted while it is followed.
+    ///
+    /// # Errors
+    /// [`Halt::Brake`].
+    pub fn decide_put(
+        &mut self,
+        key: Key,
+        pace: Pace,
+        source_end: Offset,
+    ) -> Result<Vec<Write>, Halt> {
+        let mut step = Step::nothing(Outcome::NotSelected);
+        self.decide_all(vec![key], &mut step);
+        self.count_deletes(&step, pace, source_end)?;
+        Ok(step.writes)
     }
 
     /// Takes a record of the target that this instance did not write just now and says what follows:
@@ -323,47 +341,6 @@ impl Link {
         }
     }
 
-    /// CONTEXT, fence and settings come before the first schema of a context. `source` is what the
-    /// record at hand is about: it alone can make the context one that is used from now on.
-    fn open_context(&mut self, source: &Subject, target: &Subject, into: &mut Vec<Key>) {
-        if self.fences_subjects(&target.context) {
-            if self.holds_subject(target) {
-                if self.opened.insert(target.context.clone()) {
-                    into.push(Key::Context(target.context.clone()));
-                }
-                into.push(Key::Mode(target.clone()));
-            }
-        } else if !self.opened.contains(&target.context) && self.makes_used(source) {
-            self.open(&target.context, into);
-        }
-    }
-
-    fn open(&mut self, target: &ContextName, into: &mut Vec<Key>) {
-        self.opened.insert(target.clone());
-        let own = Subject::of_context(target);
-        into.push(Key::Context(target.clone()));
-        into.push(Key::Mode(own.clone()));
-        into.push(Key::Config(own));
-    }
-
-    /// What the source no longer has a use for goes after its last schema.
-    fn close_context(&mut self, source: &Subject, target: &Subject, into: &mut Vec<Key>) {
-        if self.fences_subjects(&target.context) {
-            if !self.holds_subject(target) {
-                into.push(Key::Mode(target.clone()));
-            }
-        } else if !self.makes_used(source)
-            && self.opened.contains(&target.context)
-            && !self.uses(&target.context)
-        {
-            self.opened.remove(&target.context);
-            let own = Subject::of_context(&target.context);
-            into.push(Key::Config(own.clone()));
-            into.push(Key::Mode(own));
-            into.push(Key::Context(target.context.clone()));
-        }
-    }
-
     /// The record and the fence of the link's own contexts, before anything of the source is read.
     /// Their settings come before their first schema: by then the source may have said them.
     #[must_use]
@@ -441,7 +418,7 @@ impl Link {
         }
     }
 
-    fn count_deletes(&mut self, step: &Step, pace: Pace, record: &Record) -> Result<(), Halt> {
+    fn count_deletes(&mut self, step: &Step, pace: Pace, source_end: Offset) -> Result<(), Halt> {
         let Pace::Live(now) = pace else { return Ok(()) };
         let is_live =
             |subject: &Subject| self.target.subject(subject).is_some_and(SubjectView::is_live);
@@ -453,7 +430,7 @@ impl Link {
         self.brake.count(now, deleted, live).map_err(|suspicion: Suspicion| Halt::Brake {
             suspicion,
             deleted,
-            source_end: after(record.offset),
+            source_end,
         })
     }
 

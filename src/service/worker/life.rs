@@ -70,6 +70,8 @@ pub(super) const LISTED_PAUSE: Duration = Duration::from_millis(500);
 /// What was read before the lease began counts when it is no older than this: far less than any
 /// `delete.retention.ms`, so that no tombstone is missed.
 const EARLY_VALID: Duration = Duration::from_secs(60);
+/// Who waits for the lease longer than a group takes to form stands by.
+const STANDS_BY_AFTER: Duration = Duration::from_secs(10);
 
 /// Nothing may come for so long from a target that is read together, then it is read alone.
 pub(super) const TOGETHER_PATIENCE: Duration = Duration::from_secs(5);
@@ -82,6 +84,18 @@ struct Early<C: Cluster> {
     claims: Vec<SourceClaim>,
     history: History,
     target_next: Offset,
+}
+
+/// What a link has once the lease is its own.
+struct Joined<C: Cluster> {
+    lease: C::Lease,
+    appender: C::Appender,
+    live_appender: Option<C::Appender>,
+    keeper: C::Appender,
+    early: Early<C>,
+    /// Its source, maybe fetched ahead.
+    source: Stream<C>,
+    coming: Coming,
 }
 
 /// A link that became the writer of its scope.
@@ -131,25 +145,13 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
     }
 
     async fn begin(&mut self) -> Result<Box<Life<C, K>>, Stop> {
-        let (coming, coming_to_target) = (self.reading.come(), self.target_reading.come());
+        let coming = (self.reading.come(), self.target_reading.come());
         let ground = self.preflight().await?;
         self.enter(Phase::Standby);
         let waited = self.clock.monotonic();
         let definition = Arc::clone(&self.definition);
-        let partition = partition_of(&definition.rules.scope());
-        // The group takes seconds to form and a producer up to one to get its id: the target is read
-        // meanwhile, and the source fetched ahead.
-        let mut source = Stream::alone(self.source.clone(), &definition.source_topic);
-        if self.reading.is_alone() {
-            source.fetch_ahead();
-        }
-        let (lease, appender, live_appender, keeper, early) = tokio::try_join!(
-            self.become_writer(partition),
-            async { Ok(self.target.append_in_batches(&definition.target_topic, 0).await?) },
-            self.open_live_appender(),
-            async { Ok(self.target.keep_in(&definition.state_topic, partition).await?) },
-            self.read_early(&ground, coming_to_target),
-        )?;
+        let Joined { lease, appender, live_appender, keeper, early, source, coming } =
+            self.join(&ground, coming).await?;
         let joined_after = self.clock.monotonic().saturating_sub(waited);
         self.status.send_modify(|status| status.joined_after = joined_after);
         // Whoever wrote before may have written until its lease ended, and followed the source for
@@ -206,6 +208,36 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             ground,
             link: Looking::alone(link),
         }))
+    }
+
+    /// Waits for the lease. The group takes seconds to form and a producer up to one to get its id: the
+    /// target is read meanwhile, and the source fetched ahead.
+    async fn join(
+        &self,
+        ground: &Ground,
+        (coming, coming_to_target): (Coming, Coming),
+    ) -> Result<Joined<C>, Stop> {
+        let (joins, joined) = watch::channel(false);
+        let definition = &self.definition;
+        let partition = partition_of(&definition.rules.scope());
+        let mut source = Stream::alone(self.source.clone(), &definition.source_topic);
+        if self.reading.is_alone() {
+            source.fetch_ahead();
+        }
+        let (lease, appender, live_appender, keeper, early, coming) = tokio::try_join!(
+            async {
+                let lease = self.become_writer(partition).await?;
+                joins.send_replace(true);
+                Ok(lease)
+            },
+            async { Ok(self.target.append_in_batches(&definition.target_topic, 0).await?) },
+            self.open_live_appender(),
+            async { Ok(self.target.keep_in(&definition.state_topic, partition).await?) },
+            self.read_early_while(joined.clone(), ground, coming_to_target),
+            async { Ok(self.unless_late(joined, STANDS_BY_AFTER, coming).await) },
+        )?;
+        let coming = coming.unwrap_or_else(|| self.reading.come());
+        Ok(Joined { lease, appender, live_appender, keeper, early, source, coming })
     }
 
     /// Shows how far behind the link begins, by its checkpoint where that counts.
@@ -276,6 +308,34 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
                 Ok(Some(self.target.append_to(&self.definition.target_topic, 0).await?))
             }
         }
+    }
+
+    /// What is kept until the group is joined, or dropped after so long: who stands by is not waited
+    /// for, and nothing is put by for it.
+    async fn unless_late<T>(
+        &self,
+        mut joined: watch::Receiver<bool>,
+        after: Duration,
+        kept: T,
+    ) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = wait_for(&mut joined) => Some(kept),
+            () = self.clock.sleep(after) => None,
+        }
+    }
+
+    /// The same reading, whose place among other links is given up where it is too old to count.
+    async fn read_early_while(
+        &self,
+        joined: watch::Receiver<bool>,
+        ground: &Ground,
+        coming: Coming,
+    ) -> Result<Early<C>, Stop> {
+        let mut early = self.read_early(ground, coming).await?;
+        let place = early.target.take();
+        early.target = self.unless_late(joined, EARLY_VALID, place).await.flatten();
+        Ok(early)
     }
 
     /// Reads the target as it is before the lease is ours.

@@ -3,6 +3,7 @@
 use super::life::Life;
 use crate::core::key::Key;
 use crate::core::link::Outcome;
+use crate::core::link::Pace;
 use crate::core::link::Told;
 use crate::core::link::plan::Plan;
 use crate::core::link::plan::Planned;
@@ -251,8 +252,22 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             let write = self.link.at().free(&planned.key);
             self.stage(vec![write], None).await?;
         }
-        self.decide_in_order(puts).await?;
+        self.put_in_order(puts).await?;
         self.decide_in_order(deletions).await
+    }
+
+    /// The same for what is put: what the source has deleted meanwhile is under the brake.
+    async fn put_in_order(&mut self, planned: Vec<Planned>) -> Result<(), Stop> {
+        self.look_at_the_clock();
+        for planned in planned {
+            let pace = Pace::Live(self.worker.clock.monotonic());
+            let put = self.link.at().decide_put(planned.key, pace, self.source.read_to());
+            match put {
+                Ok(writes) => self.stage(writes, None).await?,
+                Err(halt) => return Err(self.halt(halt).await),
+            }
+        }
+        self.flush().await
     }
 
     /// Decides the planned keys again, one by one: what was sent before counts already.
