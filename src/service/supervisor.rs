@@ -8,6 +8,7 @@ use std::sync::PoisonError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::service::definition::ContextNamedBy;
 use crate::service::definition::LinkDefinition;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
@@ -69,17 +70,21 @@ impl<C: Cluster> Assignment<C> {
         goal: Goal,
         rates: &Rates<K>,
     ) -> (Worker<C, K>, Watched) {
-        let begins = past.map(|past| past.status.borrow().of_next_round()).unwrap_or_default();
+        let mut begins = past.map(|past| past.status.borrow().of_next_round()).unwrap_or_default();
+        let definition = Arc::new(self.definition);
+        if definition.context == ContextNamedBy::Configuration {
+            begins.definition = Some(Arc::clone(&definition));
+        }
         let (status, seen) = watch::channel(begins);
         let watched = Watched {
-            link: self.definition.rules.name.clone(),
+            link: definition.rules.name.clone(),
             source: self.source.name().to_owned(),
             target: self.target.name().to_owned(),
             status: seen,
         };
         let worker = Worker {
             rate: rates.of(self.target.name(), clock, self.write_rate_max),
-            definition: Arc::new(self.definition),
+            definition,
             source: self.source,
             target: self.target,
             clock: clock.clone(),

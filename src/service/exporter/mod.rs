@@ -11,6 +11,7 @@ mod desk;
 mod endpoint;
 mod keeping;
 mod refused;
+mod resting;
 mod seen;
 mod shelf;
 
@@ -23,6 +24,7 @@ pub use self::desk::Desk;
 pub use self::endpoint::Endpoint;
 pub use self::endpoint::Endpoints;
 pub use self::refused::Refused;
+pub use self::resting::Resting;
 pub use self::seen::Described;
 pub use self::seen::ExporterState;
 pub use self::seen::ExporterStatus;

@@ -242,6 +242,8 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             let settled = with_context(&self.definition, &ground.source.cluster_id, &state)?;
             self.definition = Arc::new(settled);
         }
+        let definition = Arc::clone(&self.definition);
+        self.status.send_modify(|status| status.definition = Some(definition));
         Ok(ground)
     }
 

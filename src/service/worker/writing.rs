@@ -18,6 +18,7 @@ use crate::service::pipeline::Stop;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
 use crate::service::ports::RecordLimit;
+use crate::service::set_aside::SetAside;
 use crate::service::state::Braked;
 use crate::service::state::Checkpoint;
 use crate::service::state::FORMAT;
@@ -106,6 +107,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         for record in records {
             self.pipeline.stage(record, &mut self.counts).await?;
         }
+        self.worker.status.borrow().journal.note(write, self.wall_ms);
         Ok(())
     }
 
@@ -277,6 +279,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             tracing::warn!(link = %link, key = %key, reason = %reason, "{word}");
         }
         let ledger = self.link.ledger();
+        let set_aside = SetAside::first_of(ledger, self.link.rules());
         let now = self.worker.clock.monotonic();
         self.worker.status.send_modify(|status| {
             status.counts = self.counts.clone();
@@ -284,6 +287,9 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             status.saw_end(end, now);
             status.incidents = Incidents::of(ledger);
             status.held = ledger.held().count();
+            if *status.set_aside != *set_aside {
+                status.set_aside = set_aside.into();
+            }
             status.drifted = ledger.drift().count();
         });
     }
