@@ -105,9 +105,14 @@ links:
     #[test]
     fn the_file_of_the_walkthrough_loads() {
         let file = include_str!("../docker/schema-mirror.yaml");
-        let config = Config::parse("walkthrough", file, &Given::default()).unwrap();
-        let names: Vec<&str> = config.links.iter().map(|link| link.name.as_str()).collect();
-        assert_eq!(names, ["src-to-tgt-link", "tgt-to-src-link"]);
+        let given = Given(BTreeMap::from([("SCHEMA_MIRROR_TOKEN", "walkthrough-only")]));
+        let config = Config::parse("walkthrough", file, &given).unwrap();
+        let urls: Vec<String> = config
+            .clusters
+            .values()
+            .flat_map(|cluster| cluster.registry_urls.iter().map(ToString::to_string))
+            .collect();
+        assert_eq!(urls, ["http://schemaregistry:8081", "http://schemaregistry2:8082"]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod http {
     use schema_mirror::api::Login;
     use schema_mirror::api::Served;
     use schema_mirror::api::serve;
+    use schema_mirror::api::serve_cluster;
     use schema_mirror::kafka::KafkaCluster;
     use schema_mirror::service::catalog::Catalogs;
     use schema_mirror::service::clock::SystemClock;
@@ -45,6 +46,11 @@ mod http {
 
         /// One that answers to these logins only.
         async fn start_for(logins: Vec<Login>) -> Self {
+            Self::start_at(None, logins).await
+        }
+
+        /// The same for a cluster with an address of its own.
+        async fn start_at(cluster: Option<&str>, logins: Vec<Login>) -> Self {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
             let (link, status) = watch::channel(Status::default());
@@ -60,7 +66,11 @@ mod http {
             let clock = SystemClock::start();
             let catalogs = watch::channel(Catalogs::new()).1;
             let board = Board::new(seen, clock);
-            tokio::spawn(serve(listener, Served { board, desks, catalogs, logins, clock }));
+            let served = Served { board, desks, catalogs, logins, clock };
+            match cluster {
+                None => tokio::spawn(serve(listener, served)),
+                Some(name) => tokio::spawn(serve_cluster(listener, name.to_owned(), served)),
+            };
             Self { address, link, _roster: roster, _desk: desk }
         }
 
@@ -84,6 +94,18 @@ mod http {
             let answer = self.send(request.as_bytes()).await;
             let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
             (code(head), body.to_owned())
+        }
+
+        /// Asks with a secret; none where it is empty.
+        async fn ask_as(&self, method: &str, path: &str, secret: &str) -> String {
+            let login = match secret {
+                "" => String::new(),
+                secret => format!("Authorization: Bearer {secret}\r\n"),
+            };
+            let head = format!(
+                "{method} {path} HTTP/1.1\r\nHost: here\r\n{login}Connection: close\r\n\r\n"
+            );
+            self.send(head.as_bytes()).await
         }
 
         async fn get(&self, path: &str) -> (u16, String) {
@@ -239,14 +261,7 @@ mod http {
             vec![Login::reader("eve", "eves-long-secret"), Login::admin("bob", "bobs-long-secret")];
         let server = Server::start_for(logins).await;
         let asked = async |method: &str, path: &str, secret: &str| {
-            let login = match secret {
-                "" => String::new(),
-                secret => format!("Authorization: Bearer {secret}\r\n"),
-            };
-            let head = format!(
-                "{method} {path} HTTP/1.1\r\nHost: here\r\n{login}Connection: close\r\n\r\n"
-            );
-            server.send(head.as_bytes()).await
+            server.ask_as(method, path, secret).await
         };
         for path in ["/links", "/metrics", "/clusters", "/a/exporters", "/nowhere"] {
             for secret in ["", "eves-long-secrets"] {
@@ -263,5 +278,30 @@ mod http {
         assert_eq!(code(&asked("PUT", pause, "eves-long-secret").await), 403);
         // The desk is not open in this test; whoever may change comes so far.
         assert_eq!(code(&asked("PUT", pause, "bobs-long-secret").await), 503);
+    }
+
+    #[tokio::test]
+    async fn a_cluster_s_own_address_asks_for_the_same_logins() {
+        let logins =
+            vec![Login::reader("eve", "eves-long-secret"), Login::admin("bob", "bobs-long-secret")];
+        let server = Server::start_at(Some("a"), logins).await;
+        for (asked, secret, expected) in [
+            ("GET /subjects", "", 401),
+            ("GET /live", "", 401),
+            ("OPTIONS *", "", 401),
+            ("PUT /exporters/x/pause", "eves-long-secret", 403),
+            ("PUT /mode/:.c:", "eves-long-secret", 403),
+            ("DELETE /subjects/s", "eves-long-secret", 403),
+            ("OPTIONS *", "eves-long-secret", 404),
+            // Whoever may ask comes so far: neither desk nor registry is there in this test.
+            ("GET /exporters", "eves-long-secret", 503),
+            ("POST /subjects/s", "eves-long-secret", 503),
+            ("PUT /exporters/x/pause", "bobs-long-secret", 503),
+            ("GET /links", "bobs-long-secret", 503),
+        ] {
+            let (method, path) = asked.split_once(' ').unwrap();
+            let answer = server.ask_as(method, path, secret).await;
+            assert_eq!(code(&answer), expected, "{asked} {secret}: {answer}");
+        }
     }
 }

@@ -1,11 +1,17 @@
 //! The Kafka layer on librdkafka's mock cluster: sockets and protocol are real, brokers are not.
 
 #[cfg(test)]
+mod requests;
+
+#[cfg(test)]
 mod kafka_mock {
     mod catalog;
+    mod clients;
     mod exporters;
+    mod fences;
     mod lease;
     mod links;
+    mod odd_requests;
     mod writing;
 
     use std::collections::BTreeMap;

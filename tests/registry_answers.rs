@@ -1,12 +1,16 @@
 //! What real registries answered on a topic, answered again from that topic alone.
 
 #[cfg(test)]
+mod requests;
+
+#[cfg(test)]
 mod registry_answers {
     use std::fs;
     use std::path::Path;
 
     use openssl::hash::MessageDigest;
     use openssl::hash::hash;
+    use proptest::prelude::*;
     use schema_mirror::api::registry::Answer;
     use schema_mirror::api::registry::Question;
     use schema_mirror::api::registry::answer;
@@ -16,6 +20,9 @@ mod registry_answers {
     use schema_mirror::core::rules::Compatibility;
     use serde_json::Value;
     use serde_json::json;
+
+    use crate::requests::Request;
+    use crate::requests::request;
 
     const KAFKA_CLUSTER: &str = "P5O5-9YWTRGyhpMBfCEzUw";
 
@@ -172,6 +179,27 @@ mod registry_answers {
         assert_eq!(again("/schemas/ids/2", Some(tag.as_str())).status, 200);
         for changing in ["/subjects", "/schemas/ids/1/versions", "/schemas/ids/1?fetchMaxId=true"] {
             assert_eq!(get(&catalog, changing).tag, None, "{changing}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 20_000, failure_persistence: None, ..ProptestConfig::default()
+        })]
+        #[test]
+        fn an_odd_request_is_answered_and_is_no_fault_of_ours(asked in request()) {
+            thread_local! {
+                static CATALOG: Catalog = catalog("confluent-7.9.5-as-context-source");
+            }
+            let Request { method, path, query, headers, body } = asked;
+            let has = headers.iter().find(|(name, _)| name == "If-None-Match");
+            let has = has.map(|(_, value)| value.as_str());
+            let question =
+                Question { method: &method, path: &path, query: &query, has, body: &body };
+            let told = CATALOG.with(|catalog| answer(catalog, KAFKA_CLUSTER, question));
+            prop_assert!(told.status < 500 || told.status == 501, "{told:?}");
+            let is_json = serde_json::from_str::<Value>(&told.body).is_ok();
+            prop_assert!(is_json || told.status == 200 || told.status == 304, "{told:?}");
         }
     }
 }

@@ -30,6 +30,7 @@ mod simulation {
     mod appender;
     mod audit;
     mod check;
+    mod cost;
     mod disaster;
     mod group;
     mod leader;
@@ -146,7 +147,16 @@ mod simulation {
             assert!(first.logs == untold.logs, "seed {seed} is another one when it is not told");
             assert_eq!(first.violations, second.violations, "seed {seed}");
         }
-        assert_eq!(shapes.len(), 6, "every topology is among them: {shapes:?}");
+        assert_eq!(shapes.len(), 7, "every topology is among them: {shapes:?}");
+    }
+
+    #[test]
+    fn links_of_one_source_and_target_read_both_once() {
+        let [first, again] = cost::backfilled_twice(false);
+        let [firsts, agains] = cost::backfilled_twice(true);
+        println!("one link: {first:?}, then {again:?}; parts: {firsts:?}, then {agains:?}");
+        assert_eq!(agains.source, again.source, "with nothing to do");
+        assert_eq!(agains.target, firsts.written, "with nothing to do the target is read once");
     }
 
     /// What proves that the simulation can see: every planted fault is found.

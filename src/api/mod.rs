@@ -7,6 +7,7 @@
 mod answer;
 mod board;
 mod exporters;
+mod fences;
 mod guard;
 mod health;
 mod links;

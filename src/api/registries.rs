@@ -18,13 +18,17 @@ use axum::response::Response;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use super::fences;
 use super::registry::Answer;
+use super::registry::ModeAsked;
 use super::registry::Question;
 use super::registry::answer;
 use super::registry::decoded;
 use crate::service::catalog::CatalogReader;
 use crate::service::catalog::Catalogs;
+use crate::service::exporter::Desk;
 use crate::service::ports::Clock;
+use crate::service::ports::Cluster;
 
 /// A body takes no more: a schema has to fit into a record, of 1 MB unless the topic says otherwise.
 const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -63,23 +67,34 @@ pub(super) fn below<B>(cluster: &str, mut request: http::Request<B>) -> http::Re
 
 impl<K: Clock> Registries<K> {
     /// Answers a request whose path begins with the name of a cluster; `None` where no cluster has it.
-    pub(super) async fn answer(&self, request: Request) -> Option<Response> {
+    pub(super) async fn answer<C: Cluster>(
+        &self,
+        request: Request,
+        desk: Option<&Desk<C, K>>,
+    ) -> Option<Response> {
         let below = request.uri().path().strip_prefix('/')?;
         let (name, path) = match below.find('/') {
             Some(end) => below.split_at_checked(end)?,
             None => (below, ""),
         };
-        let reader = self.catalogs.borrow().get(&decoded(name)).cloned();
+        let cluster = decoded(name);
+        let reader = self.catalogs.borrow().get(&cluster).cloned();
         let path = path.to_owned();
         match reader {
-            Some(reader) => Some(self.ask(&reader, &path, request).await),
+            Some(reader) => Some(self.ask((&cluster, &reader), &path, request, desk).await),
             None => request.extensions().get::<AtRoot>().map(|_| {
                 response(Answer::away("the configuration has no cluster of this name any more"))
             }),
         }
     }
 
-    async fn ask(&self, reader: &CatalogReader, path: &str, request: Request) -> Response {
+    async fn ask<C: Cluster>(
+        &self,
+        (cluster, reader): (&str, &CatalogReader),
+        path: &str,
+        request: Request,
+        desk: Option<&Desk<C, K>>,
+    ) -> Response {
         let (head, body) = request.into_parts();
         let body = match self.body(body).await {
             Ok(body) => body,
@@ -101,6 +116,14 @@ impl<K: Clock> Registries<K> {
             body: &body,
         };
         let held = &current.held;
+        if let Some(asked) = held.ask(|catalog| ModeAsked::of(catalog, question)) {
+            let Some(desk) = desk else {
+                return response(Answer::away("the configuration is being read; ask again"));
+            };
+            if let Some(answer) = fences::set(desk, cluster, &asked, held, &self.clock).await {
+                return response(answer);
+            }
+        }
         let answer = held.ask(|catalog| answer(catalog, &held.cluster_id, question));
         let Some(reason) = current.away else { return response(answer) };
         // What is not held may have been written since.

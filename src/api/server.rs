@@ -323,7 +323,8 @@ async fn registry<C: Cluster, K: Clock>(
     State(shared): State<Arc<Shared<C, K>>>,
     request: Request,
 ) -> Response {
-    shared.registries.answer(request).await.unwrap_or_else(|| {
+    let desk = shared.desk();
+    shared.registries.answer(request, desk.as_deref()).await.unwrap_or_else(|| {
         error(
             StatusCode::NOT_FOUND,
             "there are /, /links, /links/{name}, /links/{name}/caught-up, /clusters, /metrics, /ready and \

@@ -11,9 +11,9 @@ use crate::cli::round::Round;
 use crate::config::Files;
 use crate::kafka::KafkaCluster;
 use crate::service::clock::SystemClock;
+use crate::service::commons::Commons;
 use crate::service::exporter::Desk;
 use crate::service::supervisor::Fleet;
-use crate::service::supervisor::Rates;
 use crate::service::supervisor::Roster;
 use crate::service::supervisor::Watched;
 use crate::service::worker::End;
@@ -52,13 +52,13 @@ impl Team {
     ) -> (Self, Files) {
         let assigned = std::mem::take(&mut round.links);
         tracing::info!(version = env!("CARGO_PKG_VERSION"), links = assigned.len(), "started");
-        let rates = Rates::default();
-        let fleet = Fleet::start_after(before, assigned, &clock, Goal::Follow, &rates);
+        let commons = Commons::new(clock);
+        let fleet = Fleet::start_after(before, assigned, &clock, Goal::Follow, &commons);
         let fixed = round.fixed(fleet.watched());
         let Round { files, endpoints, instance, .. } = round;
         let takes_more = endpoints.values().any(|endpoint| !endpoint.registry_urls.is_empty());
         let stays = takes_more || fixed.is_empty() && shown.is_served;
-        let (desk, crew) = Desk::open(endpoints, fixed, &clock, &instance, &rates);
+        let (desk, crew) = Desk::open(endpoints, fixed, &clock, &instance, &commons);
         let (crew_told, told) = watch::channel(false);
         let (roster, of_file) = (shown.roster.clone(), fleet.watched().to_vec());
         let show = move |kept: Roster| {

@@ -70,6 +70,11 @@ impl Reader {
         Concluded::from(self.declared, self.seen)
     }
 
+    /// What the log showed of its writer so far.
+    pub(in crate::core) fn seen(&self) -> Seen {
+        self.seen
+    }
+
     /// A record of this key was written to the log without being read back: what follows is read
     /// as behind it.
     pub(in crate::core) fn wrote(&mut self, key: &Key, offset: Offset) {

@@ -28,6 +28,7 @@ use crate::kafka::lease::KafkaLease;
 use crate::kafka::limits;
 use crate::kafka::log;
 use crate::kafka::log::KafkaLog;
+use crate::kafka::member::SharesAnew;
 use crate::kafka::native::describe_topic;
 use crate::kafka::native::group_rights;
 use crate::kafka::reading::ReadingConsumer;
@@ -86,6 +87,7 @@ struct Inner {
     administrator: Mutex<Option<(Arc<Administrator>, usize)>>,
     /// Topics of which the log says already that their settings are not told.
     untold: Mutex<BTreeSet<String>>,
+    shares_anew: Arc<SharesAnew>,
 }
 
 impl fmt::Debug for KafkaCluster {
@@ -132,6 +134,7 @@ impl KafkaCluster {
             prober: Mutex::default(),
             administrator: Mutex::default(),
             untold: Mutex::default(),
+            shares_anew: Arc::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -343,8 +346,11 @@ impl Inner {
             let cause = format!("topic {} has no partition {}", request.topic, request.partition);
             return Err(place.fault(FaultClass::Missing, cause));
         }
+        let instance = request.instance.as_deref();
+        let instance = instance.filter(|_| !self.shares_anew.take(&request.group));
         lease::open(lease::Opening {
-            config: self.settings.member(&request.group, request.instance.as_deref()),
+            config: self.settings.member(&request.group, instance),
+            shares_anew: Arc::clone(&self.shares_anew),
             secrets: Arc::clone(&self.secrets),
             logins: self.logins.clone(),
             clock: self.settings.clock,

@@ -38,6 +38,7 @@ mod lease;
 mod limits;
 mod log;
 mod login;
+mod member;
 mod membership;
 mod mock;
 mod native;

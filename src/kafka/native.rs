@@ -104,6 +104,24 @@ pub(super) fn group_rights<C: ClientContext>(
     Ok(known(described_group(client, &name, limit))?.flatten())
 }
 
+/// Asks a group's coordinator whether a member owns a partition. `None` while the group shares anew,
+/// and where the coordinator does not know the request. Blocks.
+///
+/// # Errors
+///
+/// The code that the broker or the client gave.
+pub(super) fn is_owned<C: ClientContext>(
+    client: &Client<C>,
+    group: &str,
+    (topic, partition): (&str, i32),
+    limit: Duration,
+) -> Result<Option<bool>, RDKafkaErrorCode> {
+    let name = CString::new(group).map_err(|_| RDKafkaErrorCode::InvalidGroupId)?;
+    let topic = CString::new(topic).map_err(|_| RDKafkaErrorCode::InvalidTopic)?;
+    let asked = ask_for_group(client, &name, limit);
+    Ok(known(asked.and_then(|answer| read_owner(&answer, (&topic, partition))))?.flatten())
+}
+
 /// Gives a client the token that it logs in with by OAUTHBEARER, until it gets another. Connections
 /// that wait for one are made now. The time of its end is in milliseconds since 1970.
 ///
@@ -205,6 +223,14 @@ fn described_group<C: ClientContext>(
     name: &CStr,
     limit: Duration,
 ) -> Result<Option<Rights>, RDKafkaErrorCode> {
+    read_group(&ask_for_group(client, name, limit)?)
+}
+
+fn ask_for_group<C: ClientContext>(
+    client: &Client<C>,
+    name: &CStr,
+    limit: Duration,
+) -> Result<Owned<native::rd_kafka_event_t>, RDKafkaErrorCode> {
     let mut names = [name.as_ptr()];
     let operation = native::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS;
     let options = options(client, operation, limit)?;
@@ -220,7 +246,7 @@ fn described_group<C: ClientContext>(
             queue.as_ptr(),
         );
     }
-    read_group(&answer(&queue, limit)?)
+    answer(&queue, limit)
 }
 
 /// Options of a request that also asks for rights.
@@ -335,6 +361,55 @@ fn read_topic(
 fn read_group(
     answer: &Owned<native::rd_kafka_event_t>,
 ) -> Result<Option<Rights>, RDKafkaErrorCode> {
+    let group = group_in(answer)?;
+    let mut told = 0;
+    // SAFETY: `group` belongs to the event, which is alive; `told` is ours to be written, and counts
+    // the elements that come back.
+    Ok(unsafe {
+        let listed =
+            native::rd_kafka_ConsumerGroupDescription_authorized_operations(group, &raw mut told);
+        rights(listed, told)
+    })
+}
+
+/// Whether a member of the group owns the partition; `None` while the group shares anew.
+fn read_owner(
+    answer: &Owned<native::rd_kafka_event_t>,
+    (topic, partition): (&CStr, i32),
+) -> Result<Option<bool>, RDKafkaErrorCode> {
+    let group = group_in(answer)?;
+    // SAFETY: `group` belongs to the event, which is alive.
+    let (state, members) = unsafe {
+        (
+            native::rd_kafka_ConsumerGroupDescription_state(group),
+            native::rd_kafka_ConsumerGroupDescription_member_count(group),
+        )
+    };
+    if state != native::rd_kafka_consumer_group_state_t::RD_KAFKA_CONSUMER_GROUP_STATE_STABLE {
+        return Ok(None);
+    }
+    let owned = (0..members).any(|place| {
+        // SAFETY: `place` is below the count. What comes back belongs to the event; a member has an
+        // assignment and that a list, and `find` only reads it.
+        unsafe {
+            let member = native::rd_kafka_ConsumerGroupDescription_member(group, place);
+            let share = native::rd_kafka_MemberDescription_assignment(member);
+            let list = native::rd_kafka_MemberAssignment_partitions(share);
+            let found = native::rd_kafka_topic_partition_list_find(
+                list.cast_mut(),
+                topic.as_ptr(),
+                partition,
+            );
+            !found.is_null()
+        }
+    });
+    Ok(Some(owned))
+}
+
+/// The one group that was asked for. It belongs to the event.
+fn group_in(
+    answer: &Owned<native::rd_kafka_event_t>,
+) -> Result<*const native::rd_kafka_ConsumerGroupDescription_t, RDKafkaErrorCode> {
     // SAFETY: the event is alive; null comes back where it answers something else.
     let result = unsafe { native::rd_kafka_event_DescribeConsumerGroups_result(answer.as_ptr()) };
     if result.is_null() {
@@ -353,13 +428,7 @@ fn read_group(
     ok(unsafe {
         native::rd_kafka_error_code(native::rd_kafka_ConsumerGroupDescription_error(group))
     })?;
-    let mut told = 0;
-    // SAFETY: as above; `told` is ours to be written, and counts the elements that come back.
-    Ok(unsafe {
-        let listed =
-            native::rd_kafka_ConsumerGroupDescription_authorized_operations(group, &raw mut told);
-        rights(listed, told)
-    })
+    Ok(group)
 }
 
 /// The operations of a list that matter to us. An empty list says nothing: whoever is told of a thing

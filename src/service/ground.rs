@@ -323,6 +323,19 @@ pub fn missing_source<C: Cluster>(source: &C, topic: &str) -> Fault {
     Fault { cause, ..missing(source, topic) }
 }
 
+/// The fault of a topic that is another one than before.
+pub(super) fn replaced(cluster: &str, topic: &str) -> Stop {
+    Stop::Fault(Fault {
+        operation: "follow",
+        object: format!("topic {topic}"),
+        cluster: cluster.to_owned(),
+        cause:
+            "it is another topic than the one that was read: deleted and created again, or cut off"
+                .to_owned(),
+        class: FaultClass::Transient,
+    })
+}
+
 /// Reads a log to an end that was asked for before, record by record.
 ///
 /// # Errors

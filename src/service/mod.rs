@@ -2,10 +2,12 @@
 
 pub mod catalog;
 pub mod clock;
+pub mod commons;
 pub mod compare;
 pub mod definition;
 pub mod exported;
 pub mod exporter;
+pub mod fetcher;
 pub mod ground;
 pub mod history;
 pub mod inspect;
@@ -18,8 +20,12 @@ pub mod ports;
 pub mod preflight;
 pub mod rate;
 pub mod reading;
+mod round;
 pub mod set_aside;
+mod sight;
 pub mod state;
 pub mod status;
+mod stream;
 pub mod supervisor;
+pub mod target;
 pub mod worker;

@@ -1,19 +1,16 @@
-//! All links of a process: each in its own task, sources read together, targets' rates shared.
+//! All links of a process: each in its own task.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::service::commons::Commons;
 use crate::service::definition::ContextNamedBy;
 use crate::service::definition::LinkDefinition;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
-use crate::service::rate::Rate;
-use crate::service::reading::Reading;
 use crate::service::status::Status;
 use crate::service::worker::End;
 use crate::service::worker::Goal;
@@ -62,13 +59,13 @@ impl Watched {
 }
 
 impl<C: Cluster> Assignment<C> {
-    /// A worker that does it, reading alone, and what it shows. Its counts go on from an earlier one's.
+    /// A worker that does it, and what it shows. Its counts go on from an earlier one's.
     pub(in crate::service) fn man<K: Clock>(
         self,
         past: Option<&Watched>,
         clock: &K,
         goal: Goal,
-        rates: &Rates<K>,
+        commons: &Commons<K>,
     ) -> (Worker<C, K>, Watched) {
         let mut begins = past.map(|past| past.status.borrow().of_next_round()).unwrap_or_default();
         let definition = Arc::new(self.definition);
@@ -83,34 +80,18 @@ impl<C: Cluster> Assignment<C> {
             status: seen,
         };
         let worker = Worker {
-            rate: rates.of(self.target.name(), clock, self.write_rate_max),
+            rate: commons.rate(self.target.name(), self.write_rate_max),
+            reading: commons.source(&self.source, &definition.source_topic),
+            target_reading: commons.target(&self.target, &definition.target_topic),
             definition,
             source: self.source,
             target: self.target,
             clock: clock.clone(),
-            reading: None,
             goal,
             status: Arc::new(status),
             once_used: Arc::default(),
         };
         (worker, watched)
-    }
-}
-
-/// The write rates of targets, each shared by all links of the process.
-#[derive(Debug, Clone)]
-pub struct Rates<K>(Arc<Mutex<BTreeMap<String, Rate<K>>>>);
-
-impl<K> Default for Rates<K> {
-    fn default() -> Self {
-        Self(Arc::default())
-    }
-}
-
-impl<K: Clock> Rates<K> {
-    fn of(&self, target: &str, clock: &K, most: Option<u32>) -> Rate<K> {
-        let mut rates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        rates.entry(target.to_owned()).or_insert_with(|| Rate::new(clock.clone(), most)).clone()
     }
 }
 
@@ -129,7 +110,7 @@ impl Fleet {
         clock: &K,
         goal: Goal,
     ) -> Self {
-        Self::start_after(&[], assignments, clock, goal, &Rates::default())
+        Self::start_after(&[], assignments, clock, goal, &Commons::new(clock.clone()))
     }
 
     /// Starts every link after others, whose counts go on under the same names.
@@ -138,18 +119,15 @@ impl Fleet {
         assignments: Vec<Assignment<C>>,
         clock: &K,
         goal: Goal,
-        rates: &Rates<K>,
+        commons: &Commons<K>,
     ) -> Self {
         let mut shutdowns = Vec::new();
         let mut links = JoinSet::new();
         let mut watched = Vec::new();
-        let readings = readings(&assignments, clock);
         for (place, assignment) in assignments.into_iter().enumerate() {
             let past = before.iter().find(|watched| watched.is_of(&assignment));
-            let reading = readings.get(&source_of(&assignment)).cloned();
-            let (worker, seen) = assignment.man(past, clock, goal, rates);
+            let (worker, seen) = assignment.man(past, clock, goal, commons);
             watched.push(seen);
-            let worker = Worker { reading, ..worker };
             let (shutdown, told) = watch::channel(false);
             shutdowns.push(shutdown);
             links.spawn(async move { (place, worker.run(told).await) });
@@ -181,28 +159,4 @@ impl Fleet {
             }
         }
     }
-}
-
-/// The reading that links share, by source. Only several links of one topic need one.
-fn readings<C: Cluster, K: Clock>(
-    assignments: &[Assignment<C>],
-    clock: &K,
-) -> BTreeMap<(String, String), Reading> {
-    let mut counts: BTreeMap<(String, String), (usize, &C)> = BTreeMap::new();
-    for assignment in assignments {
-        let (count, _) = counts.entry(source_of(assignment)).or_insert((0, &assignment.source));
-        *count = count.saturating_add(1);
-    }
-    counts
-        .into_iter()
-        .filter(|(_, (count, _))| *count > 1)
-        .map(|(source, (count, cluster))| {
-            let reading = Reading::prepare(cluster.clone(), source.1.clone(), count, clock.clone());
-            (source, reading)
-        })
-        .collect()
-}
-
-fn source_of<C: Cluster>(assignment: &Assignment<C>) -> (String, String) {
-    (assignment.source.name().to_owned(), assignment.definition.source_topic.clone())
 }

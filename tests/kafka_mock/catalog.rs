@@ -26,6 +26,7 @@ use schema_mirror::service::catalog::Catalogs;
 use schema_mirror::service::clock::SystemClock;
 use schema_mirror::service::exporter::Desk;
 use schema_mirror::service::ports::Appender;
+use schema_mirror::service::ports::Cluster;
 use schema_mirror::service::supervisor::Roster;
 
 use super::TOPIC;
@@ -187,6 +188,9 @@ async fn a_topic_that_is_gone_is_no_registry_any_more() {
 async fn a_cluster_that_nobody_asks_for_is_not_read() {
     let world = World::new();
     world.broker.create_topic("unasked", 1).unwrap();
+    // A record that is read comes from a thread that has its name.
+    let mut appender = soon(world.cluster.append_to("unasked", 0)).await.unwrap();
+    put(&mut appender, &version("a", 1, 1)).await;
     let reader = world.reader("unasked");
     tokio::task::yield_now().await;
     assert_eq!(super::threads_named("log-unasked"), 0);

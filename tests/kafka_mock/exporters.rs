@@ -15,9 +15,10 @@ use schema_mirror::core::registry_url::RegistryUrl;
 use schema_mirror::core::rules::Compatibility;
 use schema_mirror::service::catalog::CatalogReader;
 use schema_mirror::service::catalog::CatalogSource;
+use schema_mirror::service::commons::Commons;
 use schema_mirror::service::exporter::Desk;
 use schema_mirror::service::exporter::Endpoint;
-use schema_mirror::service::supervisor::Rates;
+use schema_mirror::service::exporter::FixedLink;
 use schema_mirror::service::supervisor::Roster;
 use serde_json::Value;
 use serde_json::json;
@@ -30,24 +31,29 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
-const SOURCE_URL: &str = "http://schemaregistry:8081";
-const TARGET_URL: &str = "http://schemaregistry2:8082";
+pub(super) const SOURCE_URL: &str = "http://schemaregistry:8081";
+pub(super) const TARGET_URL: &str = "http://schemaregistry2:8082";
 
 /// Between two looks at what is waited for.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// A process with two clusters and no links, as its callers see it.
-struct Process {
-    address: SocketAddr,
+pub(super) struct Process {
+    pub(super) address: SocketAddr,
     /// Where the source stands at the root.
-    source_address: SocketAddr,
+    pub(super) source_address: SocketAddr,
     stop: watch::Sender<bool>,
     crew: JoinHandle<()>,
     _desk: watch::Sender<Option<Arc<Desk<KafkaCluster, SystemClock>>>>,
 }
 
 impl Process {
-    async fn start(mocks: &MockPair) -> Self {
+    pub(super) async fn start(mocks: &MockPair) -> Self {
+        Self::start_beside(mocks, Vec::new()).await
+    }
+
+    /// One whose file has these links.
+    pub(super) async fn start_beside(mocks: &MockPair, of_file: Vec<FixedLink>) -> Self {
         let clock = SystemClock::start();
         let endpoints = BTreeMap::from([
             ("source".to_owned(), endpoint("source", &mocks.source, SOURCE_URL)),
@@ -55,7 +61,8 @@ impl Process {
         ]);
         let catalogs = endpoints.iter().map(|(name, of)| (name.clone(), reader(of))).collect();
         let catalogs = watch::channel(catalogs).1;
-        let (desk, crew) = Desk::open(endpoints, Vec::new(), &clock, "one", &Rates::default());
+        let commons = Commons::new(clock);
+        let (desk, crew) = Desk::open(endpoints, of_file, &clock, "one", &commons);
         let (stop, told) = watch::channel(false);
         let (roster, seen) = watch::channel(Roster::default());
         let crew = tokio::spawn(crew.run(move |links| drop(roster.send_replace(links)), told));
@@ -69,18 +76,18 @@ impl Process {
         Self { address, source_address, stop, crew, _desk: desk }
     }
 
-    async fn end(self) {
+    pub(super) async fn end(self) {
         self.stop.send_replace(true);
         soon(self.crew).await.unwrap();
     }
 
     /// Asks below the source; gives the code and what was said.
-    async fn ask(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+    pub(super) async fn ask(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         self.at(method, &format!("/source/exporters{path}"), body).await
     }
 
     /// The same anywhere.
-    async fn at(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+    pub(super) async fn at(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         Self::ask_at(self.address, method, path, body).await
     }
 
@@ -109,16 +116,16 @@ impl Process {
         (code, serde_json::from_str(body).unwrap_or(Value::Null))
     }
 
-    async fn get(&self, path: &str) -> (u16, Value) {
+    pub(super) async fn get(&self, path: &str) -> (u16, Value) {
         self.ask("GET", path, Value::Null).await
     }
 
-    async fn put(&self, path: &str) -> (u16, Value) {
+    pub(super) async fn put(&self, path: &str) -> (u16, Value) {
         self.ask("PUT", path, Value::Null).await
     }
 
     /// The status, once it is what is waited for.
-    async fn status_until(&self, name: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+    pub(super) async fn status_until(&self, name: &str, is_it: impl Fn(&Value) -> bool) -> Value {
         let path = format!("/source/exporters/{name}/status");
         let is_told = |answer: &(u16, Value)| {
             assert_eq!(answer.0, 200, "{answer:?}");
@@ -133,7 +140,11 @@ impl Process {
     }
 
     /// Asks again and again until the answer is what is waited for.
-    async fn answer_until(&self, path: &str, is_it: impl Fn(&(u16, Value)) -> bool) -> Value {
+    pub(super) async fn answer_until(
+        &self,
+        path: &str,
+        is_it: impl Fn(&(u16, Value)) -> bool,
+    ) -> Value {
         soon(async {
             loop {
                 let answer = self.at("GET", path, Value::Null).await;
@@ -146,7 +157,7 @@ impl Process {
         .await
     }
 
-    async fn until(&self, name: &str, state: &str) -> Value {
+    pub(super) async fn until(&self, name: &str, state: &str) -> Value {
         self.status_until(name, |status| status["state"] == state).await
     }
 }
@@ -186,7 +197,7 @@ fn endpoint(name: &str, broker: &MockBroker, url: &str) -> Endpoint<KafkaCluster
     }
 }
 
-fn link(name: &str) -> Value {
+pub(super) fn link(name: &str) -> Value {
     json!({
         "name": name, "contextType": "CUSTOM", "context": "source",
         "config": { "schema.registry.url": TARGET_URL },
@@ -195,13 +206,23 @@ fn link(name: &str) -> Value {
 
 /// Registers a version of a subject in the source, as a registry writes it.
 async fn register(mocks: &MockPair, subject: &str, id: i32) {
-    let cluster = cluster(&mocks.source, &[]);
+    register_at(&mocks.source, subject, id).await;
+}
+
+/// The same in any cluster.
+pub(super) async fn register_at(broker: &MockBroker, subject: &str, id: i32) {
+    register_as(broker, subject, id, "\"int\"").await;
+}
+
+/// The same with a schema.
+pub(super) async fn register_as(broker: &MockBroker, subject: &str, id: i32, schema: &str) {
+    let cluster = cluster(broker, &[]);
     let mut registry = soon(cluster.append_to(TOPIC, 0)).await.unwrap();
     let key = format!(r#"{{"keytype":"SCHEMA","subject":"{subject}","version":1,"magic":1}}"#);
-    let value = format!(
-        r#"{{"subject":"{subject}","version":1,"id":{id},"schema":"\"int\"","deleted":false}}"#
-    );
-    let record = Outgoing { key: key.into_bytes(), value: Some(value.into_bytes()), ..write(0) };
+    let value =
+        json!({ "subject": subject, "version": 1, "id": id, "schema": schema, "deleted": false });
+    let value = Some(value.to_string().into_bytes());
+    let record = Outgoing { key: key.into_bytes(), value, ..write(0) };
     soon(registry.append_when_room(&record)).await.unwrap();
     assert_eq!(acked(&registry, 1).await.acked, 1);
 }

@@ -1,7 +1,8 @@
 //! Tests on real Apache Kafka brokers, for what a mock cannot show: compaction, tombstones that
 //! expire, brokers that die, and a mirror that is killed.
 //!
-//! `cargo test --features real-kafka --test real_kafka` needs Java 17 and Maven, no Docker.
+//! `cargo test --features real-kafka --test real_kafka` needs Java 17, Maven and
+//! Python 3, no Docker.
 
 #[cfg(test)]
 mod aftermath;
@@ -34,6 +35,8 @@ mod rng;
 #[cfg(test)]
 mod brakes;
 #[cfg(test)]
+mod clients;
+#[cfg(test)]
 mod copies;
 #[cfg(test)]
 mod crashes;
@@ -48,6 +51,8 @@ mod faults;
 #[cfg(test)]
 mod ground;
 #[cfg(test)]
+mod leases;
+#[cfg(test)]
 mod loops;
 #[cfg(test)]
 mod odd_records;
@@ -58,8 +63,13 @@ mod secured;
 #[cfg(test)]
 mod seen;
 #[cfg(test)]
+#[path = "../walkthrough/story.rs"]
+mod story;
+#[cfg(test)]
 mod tail;
 #[cfg(test)]
 mod takeover;
+#[cfg(test)]
+mod walkthrough;
 #[cfg(test)]
 mod zombies;

@@ -305,6 +305,6 @@ fn run(mut command: Command) {
     assert!(output.status.success(), "{command:?}: {}\n{said}\n{NEEDS}", output.status);
 }
 
-fn tmp() -> &'static Path {
+pub(crate) fn tmp() -> &'static Path {
     Path::new(env!("CARGO_TARGET_TMPDIR"))
 }

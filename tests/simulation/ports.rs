@@ -255,6 +255,10 @@ impl SimLog {
         }
         let (mut records, next) = log.read(self.next, most);
         let at_end = next == log.end || early;
+        if self.topic == SCHEMAS {
+            let reader = (self.cluster.process, self.cluster.cluster);
+            *world.given.entry(reader).or_default() += records.len();
+        }
         if skips {
             records.pop();
         }

@@ -64,6 +64,7 @@ pub(crate) fn set(world: &mut World) {
         Topology::Fan => {
             vec![spec(world, (0, 1), ".a", "*"), spec(world, (0, 2), ".a", ":*:")]
         }
+        Topology::Share => share(world),
         Topology::Chain => {
             let first = *world.rng.pick(&["*", ":*:"]);
             let onward = *world.rng.pick(&[":.a:*", ":*:"]);
@@ -84,6 +85,34 @@ fn spec(world: &mut World, (from, to): (usize, usize), into: &str, pattern: &str
         drift: *world.rng.pick(&[DriftPolicy::Repair, DriftPolicy::Repair, DriftPolicy::Report]),
         delete_limit: DeleteLimit { share_max: 1.0, subjects_min: 1_000 },
     }
+}
+
+/// A link that takes a part of its source.
+pub(crate) fn part(world: &mut World, into: &str, pattern: &str) -> LinkSpec {
+    let mut link = spec(world, (0, 1), into, pattern);
+    link.name = format!("to{into}");
+    link
+}
+
+/// Two to four links, whose choices may overlap.
+fn share(world: &mut World) -> Vec<LinkSpec> {
+    let choices: [&[&str]; 7] = [
+        &["*"],
+        &[":*:"],
+        &["*", ":.st:*"],
+        &["a*", "c-value"],
+        &["b*"],
+        &["c*"],
+        &[":.st:*", ":.x:a*"],
+    ];
+    let links = 2 + world.rng.index(3);
+    let mut shared = Vec::new();
+    for into in [".a", ".b", ".c", ".d"].into_iter().take(links) {
+        let mut link = part(world, into, "*");
+        link.patterns = world.rng.pick(&choices).iter().map(|&p| p.to_owned()).collect();
+        shared.push(link);
+    }
+    shared
 }
 
 fn single(world: &mut World) -> LinkSpec {

@@ -100,6 +100,10 @@ fn back(world: &mut World, cluster: usize) {
     let now = world.now();
     let is_slow = world.swarm.has(Chaos::SlowStart);
     let back = &mut world.clusters[cluster];
+    // In quiet it is back already, and knows its topics.
+    if back.up {
+        return;
+    }
     back.up = true;
     if is_slow {
         back.starts_until = now + TOPICS_UNKNOWN_FOR;

@@ -111,8 +111,10 @@ pub(crate) enum Topology {
     Ring,
     /// A and B → C, and C → A.
     Hub,
-    /// Two links from one source, read together.
+    /// Two links from one source into two targets.
     Fan,
+    /// Links from one source into contexts of one target, which look at one view of it.
+    Share,
     /// A → B → C, where the second link copies on what the first one brought.
     Chain,
 }
@@ -133,6 +135,8 @@ const READ_AHEAD: u64 = 5;
 const SLOW_START: u64 = 13;
 /// For sources that turn over; not chosen by what earlier seeds found.
 const OVERTAKEN: u64 = 0;
+/// For links that share a view instead of a single one; chosen as the first two.
+const SHARE: u64 = 19;
 
 /// The run's choices.
 #[derive(Debug, Clone)]
@@ -181,12 +185,17 @@ impl Swarm {
             6 => Some(Disaster::TargetRecreated),
             _ => None,
         };
+        let shares = Rng::new(rng.clone().next() ^ SHARE).chance(30) && disaster.is_none();
+        let topology = match topology {
+            Topology::Single if shares => Topology::Share,
+            other => other,
+        };
         let disaster = disaster.filter(|_| topology == Topology::Single);
         if disaster.is_some() {
             on.remove(&Chaos::ForeignInside);
             on.remove(&Chaos::Backfill);
         }
-        if topology != Topology::Single {
+        if !matches!(topology, Topology::Single | Topology::Share) {
             // Somebody who writes into a scope makes records without a header, which travel on.
             on.remove(&Chaos::ForeignInside);
             on.remove(&Chaos::Backfill);
@@ -209,6 +218,12 @@ impl Swarm {
             }
         }
         Self { on, topology, releases, disaster }
+    }
+
+    /// Links that share a source, and no trouble.
+    pub(crate) fn calm() -> Self {
+        let (on, topology) = (BTreeSet::new(), Topology::Share);
+        Self { on, topology, releases: [Release::V7; 3], disaster: None }
     }
 
     pub(crate) fn has(&self, chaos: Chaos) -> bool {

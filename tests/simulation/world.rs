@@ -186,6 +186,8 @@ pub(crate) struct World {
     /// Records that links wrote into schemas topics.
     pub(crate) link_writes: u64,
     pub(crate) last_write_at: Duration,
+    /// Records of schemas topics that readers gave, by process and cluster.
+    pub(crate) given: BTreeMap<(Pid, usize), usize>,
     /// What sources said below the newest checkpoint of each link.
     pub(crate) prefixes: BTreeMap<String, Prefix>,
     /// Planted: the ends that processes were told first.
@@ -222,6 +224,7 @@ impl World {
             foreign_schemas: BTreeMap::new(),
             link_writes: 0,
             last_write_at: Duration::ZERO,
+            given: BTreeMap::new(),
             prefixes: BTreeMap::new(),
             stale_ends: BTreeMap::new(),
             notes: noted.then(Vec::new),

@@ -207,7 +207,7 @@ impl World {
             link.read_target(record, &mut changed);
         }
         for record in &self.logs[&running.spec.from].records {
-            link.read_source(record, &mut changed);
+            link.fold_source(record);
         }
         link
     }

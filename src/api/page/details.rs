@@ -21,10 +21,10 @@ use super::told;
 use crate::core::key::Key;
 use crate::core::record::Offset;
 use crate::core::record::Record;
+use crate::service::fetcher::Fetcher;
 use crate::service::journal::Written;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
-use crate::service::reading::Fetcher;
 use crate::service::set_aside::SetAside;
 
 /// A record is there within this long, or is said not to be.

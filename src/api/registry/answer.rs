@@ -75,6 +75,8 @@ pub(super) enum Refusal {
     /// The subject, and its context as registries write it there.
     ReadOnly(String, String),
     ModesStay,
+    /// A link has its reasons.
+    ModeStays(String),
     /// A registry can tell, and this one can't.
     Unanswerable(&'static str),
     /// A request whose body can't be read.
@@ -101,7 +103,7 @@ impl Refusal {
             Self::NotAVersion(_) => (422, 42_202),
             Self::NotALevel => (422, 42_203),
             Self::NotAMode => (422, 42_204),
-            Self::ReadOnly(..) | Self::ModesStay => (422, 42_205),
+            Self::ReadOnly(..) | Self::ModesStay | Self::ModeStays(_) => (422, 42_205),
             Self::Unanswerable(_) => (501, 501),
             Self::Body(status, _) | Self::Nowhere(status) => (*status, (*status).into()),
             Self::Context => (400, 400),
@@ -147,7 +149,7 @@ impl Refusal {
             Self::Unanswerable(what) => {
                 format!("{what}: this is a read-only copy, which parses no schema; ask a registry")
             }
-            Self::Body(_, reason) => reason.clone(),
+            Self::ModeStays(reason) | Self::Body(_, reason) => reason.clone(),
             Self::Context => "Context name cannot contain a colon".to_owned(),
             Self::NotANumber | Self::Nowhere(404) => "HTTP 404 Not Found".to_owned(),
             Self::Nowhere(_) => "HTTP 405 Method Not Allowed".to_owned(),

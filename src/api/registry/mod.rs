@@ -2,12 +2,14 @@
 //! from what its topic says. `docs/registry.md` lists what is answered otherwise, and why.
 
 mod answer;
+mod modes;
 mod place;
 mod reads;
 mod writes;
 
 pub use self::answer::Answer;
 use self::answer::Refusal;
+pub(in crate::api) use self::modes::ModeAsked;
 use self::place::Place;
 pub(in crate::api) use self::place::decoded;
 use crate::core::catalog::Catalog;

@@ -37,7 +37,7 @@ impl Link {
         if !self.selects(&source.subject) {
             return Wanted::Absent;
         }
-        match self.source.associations().get(&source) {
+        match self.source().associations().get(&source) {
             Some(held) if held.stamp.origin == Origin::Loop => self.wanted_of_loop(),
             Some(held) => {
                 let subject = Some(target.subject.spelled());

@@ -139,7 +139,7 @@ impl Link {
         let foreign = |origin| matches!(origin, Origin::Registry | Origin::OtherLink);
         let source = self.rules.unplace(subject)?;
         let said = |held: &&VersionView| {
-            self.source.schema(&source, held.version).is_some_and(|own| {
+            self.source().schema(&source, held.version).is_some_and(|own| {
                 let references = own.content.references();
                 same(held, own, self.respelled(&source, references).as_deref())
             })
@@ -168,11 +168,11 @@ impl Link {
     pub(super) fn source_offset(&self, key: &Key) -> Option<Offset> {
         let source = self.rules.unplace(key.subject()?)?;
         match key {
-            Key::Schema(_, version) => Some(self.source.schema(&source, *version)?.offset),
-            Key::Config(_) => Some(self.source.subject(&source)?.config.as_ref()?.stamp.offset),
+            Key::Schema(_, version) => Some(self.source().schema(&source, *version)?.offset),
+            Key::Config(_) => Some(self.source().subject(&source)?.config.as_ref()?.stamp.offset),
             Key::Association(association) => {
                 let source = self.source_association(association)?;
-                Some(self.source.associations().get(&source)?.stamp.offset)
+                Some(self.source().associations().get(&source)?.stamp.offset)
             }
             Key::Context(_)
             | Key::Mode(_)

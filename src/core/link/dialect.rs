@@ -28,7 +28,7 @@ impl Link {
     /// Whose log the source is, as far as it was read, and why.
     #[must_use]
     pub fn source_dialect(&self) -> Concluded {
-        self.source_reader.dialect()
+        self.seen().reader().dialect()
     }
 
     /// Whose log the target is, as far as it was read, and why.
@@ -60,27 +60,6 @@ impl Link {
             None => Ok(()),
             Some(what) => Err(Halt::Unfit { target: self.target_dialect().to_string(), what }),
         }
-    }
-
-    /// An entry of the source as the target's registry can hold it: what is compared, and what is
-    /// written.
-    pub(super) fn for_target(&self, record: &Record, entry: Entry) -> Entry {
-        let dialect = self.dialect();
-        let Entry::Schema(subject, version, Some(mut said)) = entry else { return entry };
-        let value = record.value.as_deref().unwrap_or_default();
-        let kept = dialect.schema_value(value).and_then(|kept| match kept {
-            Cow::Borrowed(_) => Ok(None),
-            Cow::Owned(kept) => read_schema(&kept, &subject, version.get()).map(Some),
-        });
-        match kept {
-            Ok(None) => {}
-            Ok(Some(kept)) => said = SchemaValue { subject_at: None, ..kept },
-            Err(reason) => return Entry::Faulty(Some(Key::Schema(subject, version)), reason),
-        }
-        if let Some(remark) = dialect.schema_remark(value, &said.content) {
-            said.content = said.content.remarked(remark);
-        }
-        Entry::Schema(subject, version, Some(said))
     }
 
     /// The target's log turned out to be spelled in another way than the records before: those count
@@ -149,7 +128,7 @@ impl Link {
     fn is_deleted_in_source(&self, target: &Key) -> bool {
         let Key::Schema(subject, version) = target else { return false };
         let source = self.rules.unplace(subject);
-        let held = source.and_then(|source| self.source.schema(&source, *version));
+        let held = source.and_then(|source| self.source().schema(&source, *version));
         held.is_some_and(|held| held.deleted)
     }
 
@@ -172,7 +151,7 @@ impl Link {
             let named = Version::new(reference.version);
             // A deletion may come before that of what it references: that lives in the target yet.
             let placed = self.rules.place(&means).filter(|_| held.deleted);
-            let lives = lives(&self.source, &means, named)
+            let lives = lives(self.source(), &means, named)
                 || placed.is_some_and(|placed| lives(&self.target, &placed, named));
             (!lives).then_some((means, named))
         })?;
@@ -198,12 +177,32 @@ impl Link {
         if !self.dialect().reads_level_only() || !self.selects(source) {
             return None;
         }
-        let config = self.source.subject(source)?.config.as_deref()?;
+        let config = self.source().subject(source)?.config.as_deref()?;
         let is_level_alone = config.value.says_level_alone();
         (!is_level_alone).then(|| {
             format!("the target's registry is {}, which reads their level only", self.dialect())
         })
     }
+}
+
+/// An entry of the source as the target's registry can hold it: what is compared, and what is
+/// written.
+pub(super) fn for_target(dialect: Dialect, record: &Record, entry: Entry) -> Entry {
+    let Entry::Schema(subject, version, Some(mut said)) = entry else { return entry };
+    let value = record.value.as_deref().unwrap_or_default();
+    let kept = dialect.schema_value(value).and_then(|kept| match kept {
+        Cow::Borrowed(_) => Ok(None),
+        Cow::Owned(kept) => read_schema(&kept, &subject, version.get()).map(Some),
+    });
+    match kept {
+        Ok(None) => {}
+        Ok(Some(kept)) => said = SchemaValue { subject_at: None, ..kept },
+        Err(reason) => return Entry::Faulty(Some(Key::Schema(subject, version)), reason),
+    }
+    if let Some(remark) = dialect.schema_remark(value, &said.content) {
+        said.content = said.content.remarked(remark);
+    }
+    Entry::Schema(subject, version, Some(said))
 }
 
 /// Whether a reference means something that lives; without a version, any will do.

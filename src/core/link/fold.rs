@@ -2,6 +2,7 @@
 
 use super::Link;
 use super::Outcome;
+use super::Told;
 use super::Verdict;
 use super::Write;
 use crate::core::key::Key;
@@ -16,13 +17,19 @@ impl Link {
     /// Takes a record of the source into the view and says what it comes to as far as the source
     /// alone can tell; a plan may find that it has to be written, or held.
     pub fn fold_source(&mut self, record: &Record) -> Outcome {
-        let mut changed = Vec::new();
-        match self.read_source(record, &mut changed) {
+        let told = self.read_source(record);
+        self.fold_told(record, &told)
+    }
+
+    /// The same for a record that was taken into the source that is read for several links.
+    pub fn fold_told(&mut self, record: &Record, told: &Told) -> Outcome {
+        self.hear(record, told);
+        match &told.applied {
             Applied::Refused(key, _) => {
                 let copied = key.as_ref().is_none_or(|key| self.copies(key));
                 if copied { Outcome::Incident } else { Outcome::NotSelected }
             }
-            Applied::Changed if changed.iter().any(|key| self.copies(key)) => Outcome::InSync,
+            Applied::Changed if told.changed.iter().any(|key| self.copies(key)) => Outcome::InSync,
             Applied::Changed | Applied::Nothing => Outcome::NotSelected,
         }
     }

@@ -17,7 +17,7 @@ impl Link {
         self.pointing.clear();
         self.followed.clear();
         let mut open = Vec::new();
-        for (context, view) in self.source.contexts() {
+        for (context, view) in self.source().contexts() {
             for (name, _) in view.subjects() {
                 let subject = Subject { context: context.clone(), name: Arc::clone(name) };
                 if self.rules.filter.selects(&subject) {
@@ -90,7 +90,7 @@ impl Link {
     /// is mapped.
     fn pointed_to(&self, subject: &Subject) -> BTreeSet<Subject> {
         let mut pointed = self.kept_pointers(subject);
-        let Some(held) = self.source.subject(subject) else { return pointed };
+        let Some(held) = self.source().subject(subject) else { return pointed };
         let references = held
             .versions()
             .iter()

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use crate::core::key::Key;
 use crate::core::key::KeyReading;
 use crate::core::key::read_key;
+use crate::core::link::Told;
 use crate::core::record::Offset;
 use crate::core::record::Record;
 use crate::core::subject::ContextName;
@@ -186,11 +187,10 @@ impl Ledger {
     pub(super) fn source_record(
         &mut self,
         record: &Record,
-        applied: &Applied,
-        changed: &[Key],
+        told: &Told,
         chosen: impl FnOnce(&Key) -> bool,
     ) {
-        if let Applied::Refused(key, reason) = applied {
+        if let Applied::Refused(key, reason) = &told.applied {
             let shown = key.as_ref().map_or_else(|| preview(record.key.as_deref()), Key::to_string);
             let incident =
                 Incident { offset: Some(record.offset), key: shown, reason: reason.clone() };
@@ -209,13 +209,16 @@ impl Ledger {
             self.faulty.insert(key.clone(), incident);
             return;
         }
+        if !told.mends {
+            return;
+        }
         if !self.faulty.is_empty()
             && let KeyReading::Known(own) = read_key(record.key.as_deref().unwrap_or_default())
         {
             self.forget_fault(&own);
             // A subject's deletion marks its versions; their newest records stay as odd as they are.
             if !matches!(own, Key::DeleteSubject(_)) {
-                changed.iter().for_each(|key| self.forget_fault(key));
+                told.changed.iter().for_each(|key| self.forget_fault(key));
             }
         }
         if let Some((About::Unreadable(_), _)) = self.incidents.last_key_value() {

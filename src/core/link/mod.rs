@@ -4,6 +4,7 @@
 //! led to it. So it does not matter how often, or after what, a key is decided.
 
 mod associations;
+mod bearing;
 pub mod brake;
 mod decide;
 mod dialect;
@@ -15,22 +16,29 @@ mod outcome;
 mod outgoing;
 pub mod plan;
 mod references;
+mod source;
 mod start;
 mod tail;
 mod wanted;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::ops::Range;
 use std::sync::Arc;
 
+pub use self::bearing::Bearing;
+pub use self::bearing::Sorter;
 pub use self::decide::Change;
 pub use self::decide::Verdict;
 pub use self::decide::Write;
 pub use self::outcome::Outcome;
+use self::source::AtHand;
+pub use self::source::Lens;
+pub use self::source::Source;
+pub use self::source::Told;
 pub use self::start::Halt;
 pub use self::tail::Pace;
 pub use self::tail::Step;
+use crate::core::dialect::Dialect;
 use crate::core::entry::Entry;
 use crate::core::entry::Reader;
 use crate::core::key::Key;
@@ -100,12 +108,12 @@ pub struct Permissions {
     pub fence_again: bool,
 }
 
-/// Whether a key of the target can bear on what a link does there. Ids are a context's own wherever a
-/// link has a context, so schemas of other contexts can't; they may be many.
-fn bears_on(rules: &Rules, target: &Key) -> bool {
-    match (&rules.placement, target) {
-        (Placement::Into(_), Key::Schema(subject, _)) => rules.owns_context(&subject.context),
-        (Placement::Into(_) | Placement::Same, _) => true,
+/// Whether schemas of a context of the target can bear on what a link does there. Ids are a context's
+/// own wherever a link has a context, so those of other contexts can't; they may be many.
+fn bears_on(rules: &Rules, target: &ContextName) -> bool {
+    match &rules.placement {
+        Placement::Into(_) => rules.owns_context(target),
+        Placement::Same => true,
     }
 }
 
@@ -138,8 +146,10 @@ pub struct Link {
     identity: Identity,
     history: History,
     permissions: Permissions,
-    source: View,
-    source_reader: Reader,
+    /// The source as the link reads it itself; empty where it is read for several.
+    own: Source,
+    /// The source as it is read for several links, while this one looks at it.
+    lent: Option<Arc<Source>>,
     target: View,
     target_reader: Reader,
     /// Subjects outside the filter that are taken because something chosen points to them.
@@ -159,16 +169,10 @@ pub struct Link {
     gone: BTreeSet<Key>,
     /// Contexts of the target whose CONTEXT, MODE and CONFIG were decided before their first schema.
     opened: BTreeSet<ContextName>,
-    /// The way that settings took to our source, where a link copied them there.
-    config_paths: BTreeMap<Key, Vec<String>>,
-    /// Clusters that the copied records came through.
-    origins: BTreeSet<String>,
     /// The place after the last record that the target is known to hold.
     target_next: Offset,
     ledger: Ledger,
     brake: Brake,
-    /// What other links copied from the target's cluster into our source, by their claims.
-    came_from_target: Vec<ScopeFilter>,
     /// Former scopes of the link, in a form that answers for many subjects.
     former: Vec<ScopeFilter>,
     /// The headers of records that were made in the source's own cluster: nearly all.
@@ -176,13 +180,6 @@ pub struct Link {
     /// The newest record of the source, if naming another subject is all that its value needs:
     /// nearly all are written before the next one is read.
     at_hand: Option<AtHand>,
-}
-
-#[derive(Debug)]
-struct AtHand {
-    offset: Offset,
-    deleted: bool,
-    subject_at: Range<usize>,
 }
 
 impl Link {
@@ -195,19 +192,12 @@ impl Link {
         permissions: Permissions,
     ) -> Self {
         let brake = Brake::new(rules.delete_limit);
-        let origins = BTreeSet::from([identity.source_cluster.clone()]);
-        let came_from_target = history
-            .source_claims
-            .iter()
-            .filter(|claim| claim.origins.contains(&identity.target_cluster))
-            .map(|claim| claim.scope.filter())
-            .collect();
         let former = history.former.iter().map(Scope::filter).collect();
         let plain_headers = outgoing::headers(&rules, &identity, Vec::new());
         Self {
-            source_reader: Reader::new(rules.source_dialect),
+            own: Source::new(lens(&rules, &identity, &history, rules.target_dialect)),
+            lent: None,
             target_reader: Reader::new(rules.target_dialect),
-            source: View::new(Side::Source),
             target: View::new(Side::Target),
             followed: BTreeSet::new(),
             pointing: BTreeMap::new(),
@@ -216,8 +206,6 @@ impl Link {
             pending: Vec::new(),
             gone: BTreeSet::new(),
             opened: BTreeSet::new(),
-            config_paths: BTreeMap::new(),
-            origins,
             target_next: 0,
             ledger: Ledger::default(),
             rules,
@@ -225,7 +213,6 @@ impl Link {
             history,
             permissions,
             brake,
-            came_from_target,
             former,
             plain_headers,
             at_hand: None,
@@ -247,7 +234,28 @@ impl Link {
     /// What the source says so far.
     #[must_use]
     pub fn source(&self) -> &View {
-        &self.source
+        self.seen().view()
+    }
+
+    /// How the link sees its source, by what it knows of its target.
+    #[must_use]
+    pub fn lens(&self) -> Lens {
+        lens(&self.rules, &self.identity, &self.history, self.dialect())
+    }
+
+    /// Lets the link look at a source that is read for several links of its lens. It may be ahead of
+    /// the records that the link was told of: decisions are about what stands, whatever led to them.
+    pub fn look_at(&mut self, source: Arc<Source>) {
+        self.lent = Some(source);
+    }
+
+    /// Takes that source away again, so that it can be read on.
+    pub fn look_away(&mut self) {
+        self.lent = None;
+    }
+
+    fn seen(&self) -> &Source {
+        self.lent.as_deref().unwrap_or(&self.own)
     }
 
     /// What the target holds, with everything that was written to it though not yet acknowledged.
@@ -265,45 +273,20 @@ impl Link {
     /// Ids of the clusters that the copied records came through, for the link's claim.
     #[must_use]
     pub fn origins(&self) -> &BTreeSet<String> {
-        &self.origins
+        self.seen().origins()
     }
 
-    /// Takes a record of the source into the view, deciding nothing. `changed` gets keys of the
-    /// source whose state may be another one now.
-    pub fn read_source(&mut self, record: &Record, changed: &mut Vec<Key>) -> Applied {
-        let entry = self.source_reader.read(record).entry;
-        let entry = self.for_target(record, entry);
-        let origin = self.source_origin(record, &entry);
-        let stamp = Stamp { offset: record.offset, timestamp_ms: record.timestamp_ms, origin };
-        if let Entry::Config(..) | Entry::Association(..) = &entry
-            && let Some((key, _)) = entry.state_key()
-        {
-            match Provenance::of(&record.headers) {
-                Some(provenance) => drop(self.config_paths.insert(key, provenance.path)),
-                None => drop(self.config_paths.remove(&key)),
-            }
-        }
-        self.at_hand =
-            match &entry {
-                Entry::Schema(_, _, Some(said)) => said.subject_at.clone().map(|subject_at| {
-                    AtHand { offset: record.offset, deleted: said.deleted, subject_at }
-                }),
-                Entry::Schema(_, _, None)
-                | Entry::Config(..)
-                | Entry::Mode(..)
-                | Entry::Context(..)
-                | Entry::DeleteSubject(..)
-                | Entry::Association(..)
-                | Entry::ClearSubject(_)
-                | Entry::Nothing
-                | Entry::Faulty(..) => None,
-            };
-        let before = changed.len();
-        let applied = self.source.apply(&entry, stamp, changed);
+    /// Takes a record of the source into the link's own view, deciding nothing.
+    fn read_source(&mut self, record: &Record) -> Told {
+        let dialect = self.dialect();
+        self.own.take(record, dialect)
+    }
+
+    /// Takes note of what a record of the source came to.
+    fn hear(&mut self, record: &Record, told: &Told) {
+        self.at_hand.clone_from(&told.at_hand);
         let Self { ledger, rules, followed, .. } = self;
-        let new = changed.get(before..).unwrap_or_default();
-        ledger.source_record(record, &applied, new, |key| copies(rules, followed, key));
-        applied
+        ledger.source_record(record, told, |key| copies(rules, followed, key));
     }
 
     /// Takes a record of the target into the view, deciding nothing. `changed` gets keys of the
@@ -311,7 +294,16 @@ impl Link {
     pub fn read_target(&mut self, record: &Record, changed: &mut Vec<Key>) -> Applied {
         self.target_next = self.target_next.max(crate::core::record::after(record.offset));
         let before = self.dialect();
-        let reading = self.target_reader.read_where(record, |key| bears_on(&self.rules, key));
+        let reading = self.target_reader.read_where(record, |key| match key {
+            Key::Schema(subject, _) => bears_on(&self.rules, &subject.context),
+            Key::Context(_)
+            | Key::Mode(_)
+            | Key::Config(_)
+            | Key::Association(_)
+            | Key::DeleteSubject(_)
+            | Key::ClearSubject(_)
+            | Key::Noop => true,
+        });
         if before != self.dialect() {
             self.respell(before);
         }
@@ -346,6 +338,18 @@ impl Link {
             changed.extend(self.outrun_referrers(&reading.entry));
         }
         applied
+    }
+
+    /// The target's log was read to here: what is sent next lands behind it.
+    pub fn target_read_to(&mut self, next: Offset) {
+        self.target_next = self.target_next.max(next);
+    }
+
+    /// The value of the header that most records of this link have under its present lease: what
+    /// bears it came from here.
+    #[must_use]
+    pub fn own_header(&self) -> Option<&[u8]> {
+        self.plain_headers.first()?.value.as_deref()
     }
 
     /// Notes a version that loses its id with another one, and has to be written again.
@@ -385,32 +389,18 @@ impl Link {
             None => Origin::Registry,
         }
     }
+}
 
-    /// Nothing that came through the target's cluster goes back to it. The header says where a
-    /// record came from; where a registry rewrote the record and the header is lost, the claims of
-    /// the links that write our source do (rulings 21).
-    fn source_origin(&mut self, record: &Record, entry: &Entry) -> Origin {
-        match Provenance::of(&record.headers) {
-            Some(provenance) if provenance.path.contains(&self.identity.target_cluster) => {
-                Origin::Loop
-            }
-            Some(provenance) => {
-                self.origins.extend(provenance.path);
-                Origin::OtherLink
-            }
-            None if self.came_from_target.is_empty() => Origin::Registry,
-            None => {
-                let subject = if let Entry::Context(context, _) = entry {
-                    Some(Subject::of_context(context))
-                } else {
-                    entry.subject().cloned()
-                };
-                let came_back = subject.is_some_and(|subject| {
-                    self.came_from_target.iter().any(|claimed| claimed.contains(&subject))
-                });
-                if came_back { Origin::Loop } else { Origin::Registry }
-            }
-        }
+/// How a link sees its source.
+fn lens(rules: &Rules, identity: &Identity, history: &History, target_dialect: Dialect) -> Lens {
+    let claims = history.source_claims.iter();
+    let from_target = claims.filter(|claim| claim.origins.contains(&identity.target_cluster));
+    Lens {
+        source_dialect: rules.source_dialect,
+        target_dialect,
+        source_cluster: identity.source_cluster.clone(),
+        target_cluster: identity.target_cluster.clone(),
+        claims: from_target.cloned().collect(),
     }
 }
 

@@ -242,7 +242,7 @@ impl Link {
             | Key::ClearSubject(_)
             | Key::Noop => None,
         };
-        source.and_then(|key| self.config_paths.get(&key)).cloned().unwrap_or_default()
+        source.and_then(|key| self.seen().config_path(&key)).cloned().unwrap_or_default()
     }
 }
 

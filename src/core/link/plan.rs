@@ -245,7 +245,7 @@ impl Link {
 
     fn source_live(&self) -> usize {
         let live = |held: &VersionView| !held.deleted && held.origin != Origin::Loop;
-        self.source
+        self.source()
             .contexts()
             .flat_map(|(context, view)| {
                 view.subjects().map(move |(name, held)| (context, name, held))
@@ -262,7 +262,7 @@ impl Link {
     /// The keys of the target that the source gives, but for those of contexts themselves.
     fn source_keys(&self) -> Vec<Key> {
         let mut keys = Vec::new();
-        for (context, view) in self.source.contexts() {
+        for (context, view) in self.source().contexts() {
             if self.rules.place_context(context).is_none() {
                 continue;
             }
@@ -283,7 +283,7 @@ impl Link {
                 );
             }
         }
-        let chosen = self.source.associations().keys().filter(|of| self.selects(&of.subject));
+        let chosen = self.source().associations().keys().filter(|of| self.selects(&of.subject));
         keys.extend(chosen.filter_map(|source| self.placed_association(source)));
         keys
     }
@@ -295,7 +295,7 @@ impl Link {
         if is_context_setting(target) {
             return true;
         }
-        let held = self.source.subject(&source).filter(|_| self.selects(&source));
+        let held = self.source().subject(&source).filter(|_| self.selects(&source));
         held.is_some_and(|held| match target {
             Key::Schema(_, version) => held.version(*version).is_some(),
             Key::Config(_) => held.config.is_some(),
@@ -303,7 +303,7 @@ impl Link {
             // Those of the source are drafted one by one.
             Key::Association(association) => self
                 .source_association(association)
-                .is_some_and(|source| self.source.associations().contains_key(&source)),
+                .is_some_and(|source| self.source().associations().contains_key(&source)),
             Key::Context(_) | Key::DeleteSubject(_) | Key::ClearSubject(_) | Key::Noop => false,
         })
     }
@@ -311,7 +311,7 @@ impl Link {
     pub(super) fn source_references(&self, target: &Key) -> Vec<Key> {
         let Key::Schema(subject, version) = target else { return Vec::new() };
         let Some(source) = self.rules.unplace(subject) else { return Vec::new() };
-        let Some(held) = self.source.schema(&source, *version) else { return Vec::new() };
+        let Some(held) = self.source().schema(&source, *version) else { return Vec::new() };
         let references = held.content.references();
         references
             .iter()
@@ -383,13 +383,13 @@ impl Link {
 
     /// What an operator should know of a key that is copied as it is.
     pub(super) fn note_remark(&mut self, target: &Key) {
-        if !self.source.is_notable() && !self.dialect().reads_level_only() {
+        if !self.source().is_notable() && !self.dialect().reads_level_only() {
             return;
         }
         let Some(source) = target.subject().and_then(|subject| self.rules.unplace(subject)) else {
             return;
         };
-        let held = self.source.subject(&source);
+        let held = self.source().subject(&source);
         let remark = match target {
             Key::Schema(_, version) => held
                 .and_then(|held| held.version(*version))

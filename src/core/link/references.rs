@@ -143,7 +143,7 @@ impl Link {
         if self.rules.keeps_names() {
             return false;
         }
-        let Some(held) = self.source.subject(means) else { return false };
+        let Some(held) = self.source().subject(means) else { return false };
         let back = |held: &VersionView| held.origin == Origin::Loop;
         match version {
             Some(version) => held.version(version).is_some_and(back),
@@ -154,7 +154,7 @@ impl Link {
     /// Whether a pointer means something in the source, and what can change that. Without a version
     /// it means the latest one.
     fn resolves(&self, means: &Subject, version: Option<Version>) -> (bool, WaitFor) {
-        let held = self.source.subject(means);
+        let held = self.source().subject(means);
         match version {
             Some(version) => {
                 let key = Key::Schema(means.clone(), version);
@@ -173,7 +173,7 @@ impl Link {
         let Key::Schema(subject, version) = source else { return false };
         let Some(placed) = self.rules.place(subject) else { return false };
         // Its last good state, or what someone else changed about the same text, resolves.
-        let text = self.source.schema(subject, *version).map(|held| held.content.text);
+        let text = self.source().schema(subject, *version).map(|held| held.content.text);
         let resolves = |held: &VersionView| held.origin.is_own() || Some(held.content.text) == text;
         if self.target.schema(&placed, *version).is_some_and(resolves) {
             return false;
@@ -181,7 +181,7 @@ impl Link {
         let placed = Key::Schema(placed, *version);
         self.ledger.is_incident(&placed)
             || self.ledger.is_held(&placed)
-            || (self.ledger.is_faulty(source) && self.source.schema(subject, *version).is_none())
+            || (self.ledger.is_faulty(source) && self.source().schema(subject, *version).is_none())
     }
 
     /// What an operator should know of references that mean nothing in the source itself, and what
@@ -208,7 +208,7 @@ impl Link {
         let mut open = vec![start.clone()];
         let mut seen = BTreeSet::new();
         while let Some((subject, version)) = open.pop() {
-            let held = self.source.schema(&subject, version);
+            let held = self.source().schema(&subject, version);
             let references = held.map_or(&[][..], |held| held.content.references());
             for reference in references {
                 let Some(version) = Version::new(reference.version) else { continue };

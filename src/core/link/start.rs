@@ -97,7 +97,8 @@ impl fmt::Display for Halt {
             Self::Brake { suspicion, deleted, source_end } => write!(
                 f,
                 "brake: {suspicion}; {deleted} subjects wait to be deleted. If that \
-                 is right, start once with --allow-deletes, or set allow_deletes_until: {source_end}"
+                 is right, start once with --allow-deletes, or set allow_deletes_until: {source_end} \
+                 (for an exporter mirror.allow_deletes_until in its config)"
             ),
         }
     }
@@ -222,7 +223,7 @@ impl Link {
             })
             .map(|(context, _)| context.clone())
             .collect();
-        for (context, _) in self.source.contexts() {
+        for (context, _) in self.source().contexts() {
             contexts.extend(self.rules.place_context(context));
         }
         contexts.extend(self.rules.own_context());

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Halt;
 use super::Link;
+use super::Told;
 use super::Unsent;
 use super::Write;
 use crate::core::key::Key;
@@ -57,15 +58,23 @@ impl Link {
     /// # Errors
     /// [`Halt::Brake`], before anything of the record is written.
     pub fn follow_source(&mut self, record: &Record, pace: Pace) -> Result<Step, Halt> {
-        let mut changed = Vec::new();
-        let applied = self.read_source(record, &mut changed);
-        if let Applied::Refused(key, _) = &applied {
+        let told = self.read_source(record);
+        self.follow_told(record, &told, pace)
+    }
+
+    /// The same for a record that was taken into the source that is read for several links.
+    ///
+    /// # Errors
+    /// As [`Self::follow_source`].
+    pub fn follow_told(&mut self, record: &Record, told: &Told, pace: Pace) -> Result<Step, Halt> {
+        self.hear(record, told);
+        if let Applied::Refused(key, _) = &told.applied {
             let copied = key.as_ref().is_none_or(|key| self.copies(key));
             let outcome = if copied { Outcome::Incident } else { Outcome::NotSelected };
             return Ok(Step::nothing(outcome));
         }
         let mut queue = Vec::new();
-        for key in &changed {
+        for key in &told.changed {
             self.affected(key, &mut queue);
         }
         let mut step = Step::nothing(Outcome::NotSelected);
@@ -396,7 +405,7 @@ impl Link {
     fn subject_of_source(&mut self, source: &Subject, into: &mut Vec<Key>) {
         if let Some(target) = self.rules.place(source) {
             self.open_context(source, &target, into);
-            push_subject(&self.source, source, &target, into);
+            push_subject(self.source(), source, &target, into);
             push_subject(&self.target, &target, &target, into);
             self.close_context(source, &target, into);
         }
@@ -404,7 +413,7 @@ impl Link {
 
     fn subject_keys(&self, target: &Subject, into: &mut Vec<Key>) {
         if let Some(source) = self.rules.unplace(target) {
-            push_subject(&self.source, &source, target, into);
+            push_subject(self.source(), &source, target, into);
         }
         push_subject(&self.target, target, target, into);
     }

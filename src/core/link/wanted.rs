@@ -127,7 +127,7 @@ impl Link {
         if self.keeps_any(target) {
             return true;
         }
-        let Some(view) = self.source.context(&source.context) else { return false };
+        let Some(view) = self.source().context(&source.context) else { return false };
         // What another link made of a context, its record, fence and settings, is no reason to copy
         // the context: in a ring each copy would make another one.
         let declared = view.declared.is_some_and(|stamp| stamp.origin == Origin::Registry);
@@ -144,13 +144,13 @@ impl Link {
         let declared = source.is_context()
             && self.rules.filter.selects_whole(&source.context)
             && self
-                .source
+                .source()
                 .context(&source.context)
                 .and_then(|view| view.declared)
                 .is_some_and(|stamp| stamp.origin == Origin::Registry);
         declared
             || (self.selects(source)
-                && self.source.subject(source).is_some_and(|held| counts(&source.name, held)))
+                && self.source().subject(source).is_some_and(|held| counts(&source.name, held)))
     }
 
     fn wanted_mode(&self, target: &Subject) -> Wanted<'_> {
@@ -176,7 +176,7 @@ impl Link {
     /// last good state of what the source can't give any more.
     pub(super) fn holds_subject(&self, target: &Subject) -> bool {
         self.rules.unplace(target).filter(|source| self.selects(source)).is_some_and(|source| {
-            self.source.subject(&source).is_some_and(holds_own)
+            self.source().subject(&source).is_some_and(holds_own)
                 || self.target.subject(target).is_some_and(|held| self.keeps(&source, held))
         })
     }
@@ -237,14 +237,14 @@ impl Link {
     }
 
     fn config_of(&self, source: &ContextName) -> Option<&ConfigView> {
-        self.source.subject(&Subject::of_context(source))?.config.as_deref()
+        self.source().subject(&Subject::of_context(source))?.config.as_deref()
     }
 
     fn wanted_config(&self, target: &Subject) -> Wanted<'_> {
         let Some(source) = self.rules.unplace(target).filter(|source| self.selects(source)) else {
             return Wanted::Absent;
         };
-        match self.source.subject(&source).and_then(|held| held.config.as_ref()) {
+        match self.source().subject(&source).and_then(|held| held.config.as_ref()) {
             Some(config) if config.stamp.origin == Origin::Loop => self.wanted_of_loop(),
             Some(config) if self.dialect().reads_level_only() => match config.value.level {
                 Some(level) => level_value(level, Some(config)),
@@ -299,7 +299,7 @@ impl Link {
             return Wanted::Absent;
         }
         let Key::Schema(_, version) = &key else { return Wanted::Absent };
-        let Some(held) = self.source.schema(source, *version) else {
+        let Some(held) = self.source().schema(source, *version) else {
             // Its newest record can't be copied, and what stood there before is compacted away:
             // what the target holds is the last good state.
             let faulty = self.ledger.is_faulty(&key);

@@ -18,10 +18,10 @@ use super::seen::Posts;
 use super::shelf::Id;
 use super::shelf::Kept;
 use super::shelf::Shelf;
+use crate::service::commons::Commons;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
 use crate::service::supervisor::Assignment;
-use crate::service::supervisor::Rates;
 use crate::service::supervisor::Roster;
 use crate::service::worker::End;
 use crate::service::worker::Goal;
@@ -38,7 +38,7 @@ pub struct Crew<C, K> {
     pub(super) posts: Posts,
     pub(super) clock: K,
     pub(super) instance: String,
-    pub(super) rates: Rates<K>,
+    pub(super) commons: Commons<K>,
     /// Links of the file: what is kept under such a name stands behind it.
     pub(super) of_file: BTreeSet<Id>,
 }
@@ -141,7 +141,7 @@ impl<C: Cluster, K: Clock> Crew<C, K> {
         };
         let past = self.posts.of(id);
         let (worker, watched) =
-            assignment.man(past.as_ref(), &self.clock, Goal::Follow, &self.rates);
+            assignment.man(past.as_ref(), &self.clock, Goal::Follow, &self.commons);
         self.posts.put(id.clone(), watched);
         let (shutdown, told) = watch::channel(false);
         let id = id.clone();

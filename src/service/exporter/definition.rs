@@ -9,6 +9,7 @@ use super::Endpoint;
 use super::Refused;
 use crate::core::filter::SubjectFilter;
 use crate::core::format::SubjectFormat;
+use crate::core::record::Offset;
 use crate::core::registry_url::RegistryUrl;
 use crate::core::rules::DeleteLimit;
 use crate::core::rules::DriftPolicy;
@@ -27,6 +28,12 @@ use crate::service::state::FORMAT;
 pub(super) const URL_KEY: &str = "schema.registry.url";
 /// Keys of ours begin so.
 const OWN_KEYS: &str = "mirror.";
+/// The one that releases the brake on deletions.
+const RELEASE_KEY: &str = "allow_deletes_until";
+/// The key of ours for the fence, and its words.
+pub(super) const FENCE_KEY: &str = "mirror.fence";
+pub(super) const FENCES: [(&str, Fence); 3] =
+    [("readonly", Fence::Readonly), ("import", Fence::Import), ("none", Fence::None)];
 /// What is kept of a configuration besides [`URL_KEY`] and our own keys. Nothing else is: it may be a
 /// secret, and access to Kafka comes from the file.
 const KEPT_KEYS: [&str; 2] = ["basic.auth.credentials.source", "bearer.auth.credentials.source"];
@@ -225,7 +232,7 @@ impl Exporter {
             )));
         }
         let is_known = |key: &&String| {
-            ["fence", "references", "drift", "adopt"]
+            ["fence", "references", "drift", "adopt", RELEASE_KEY]
                 .iter()
                 .any(|own| key.strip_prefix(OWN_KEYS) == Some(own))
         };
@@ -233,7 +240,7 @@ impl Exporter {
         if let Some(unknown) = own.into_iter().find(|key| !is_known(key)) {
             return Err(Refused::Config(format!(
                 "{unknown} of the config is not known; there are {OWN_KEYS}fence, {OWN_KEYS}references, \
-                 {OWN_KEYS}drift and {OWN_KEYS}adopt"
+                 {OWN_KEYS}drift, {OWN_KEYS}adopt and {OWN_KEYS}{RELEASE_KEY}"
             )));
         }
         Ok(LinkDefinition {
@@ -245,7 +252,7 @@ impl Exporter {
             source_state_topic: source.state_topic.clone(),
             create_topics: target.create_topics,
             adopt: self.own("adopt", &[("true", true), ("false", false)])?.unwrap_or(false),
-            allow_deletes_until: None,
+            allow_deletes_until: self.release()?,
             once: Once::default(),
             instance: instance.to_owned(),
         })
@@ -300,13 +307,24 @@ impl Exporter {
     }
 
     fn fence<C: Cluster>(&self, target: &Endpoint<C>) -> Result<Fence, Refused> {
-        let words =
-            [("readonly", Fence::Readonly), ("import", Fence::Import), ("none", Fence::None)];
         let fallback = if target.dialect.has_modes() { Fence::Readonly } else { Fence::None };
-        Ok(self.own("fence", &words)?.unwrap_or(fallback))
+        Ok(self.own("fence", &FENCES)?.unwrap_or(fallback))
     }
 
     /// Reads one of our own keys.
+    /// The offset of the source up to which the brake on deletions is released, once.
+    fn release(&self) -> Result<Option<Offset>, Refused> {
+        let key = format!("{OWN_KEYS}{RELEASE_KEY}");
+        let Some(given) = self.config.get(&key) else { return Ok(None) };
+        let offset = given.parse().ok().filter(|offset| *offset >= 0);
+        let wrong = || {
+            Refused::Config(format!(
+                "{key} of the config is an offset of the source, as the link's trace names it"
+            ))
+        };
+        offset.ok_or_else(wrong).map(Some)
+    }
+
     fn own<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Result<Option<T>, Refused> {
         let Some(given) = self.config.get(&format!("{OWN_KEYS}{key}")) else { return Ok(None) };
         match words.iter().find(|(word, _)| word == given) {
@@ -390,6 +408,16 @@ mod tests {
         assert_eq!((second.subjects, second.revision), (vec!["orders".to_owned()], 2));
         let to_none = Asked { context_type: Some(ContextType::None), ..Asked::default() };
         assert_eq!(first.changed(to_none).context, None);
+    }
+
+    #[test]
+    fn the_brake_is_released_by_an_offset_and_by_nothing_else() {
+        let released = |given| {
+            Exporter::new("a", "x", asked(&[("mirror.allow_deletes_until", given)])).release()
+        };
+        assert_eq!(released("4711").unwrap(), Some(4711));
+        assert!(released("-1").is_err() && released("true").is_err());
+        assert_eq!(Exporter::new("a", "x", Asked::default()).release().unwrap(), None);
     }
 
     #[test]

@@ -25,6 +25,7 @@ use super::shelf::Kept;
 use super::shelf::PARTITION;
 use super::shelf::Shelf;
 use crate::core::rules::is_link_name;
+use crate::service::commons::Commons;
 use crate::service::exported::Exported;
 use crate::service::past::read_state_if_there;
 use crate::service::ports::Clock;
@@ -32,7 +33,6 @@ use crate::service::ports::Cluster;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 use crate::service::status::Phase;
-use crate::service::supervisor::Rates;
 use crate::service::supervisor::Watched;
 
 /// Links of one process at most: each has clients of its own.
@@ -63,7 +63,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         fixed: Vec<FixedLink>,
         clock: &K,
         instance: &str,
-        rates: &Rates<K>,
+        commons: &Commons<K>,
     ) -> (Self, Crew<C, K>) {
         let (endpoints, shelf, posts) = (Arc::new(endpoints), Shelf::new(), Posts::default());
         let crew = Crew {
@@ -72,7 +72,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
             posts: posts.clone(),
             clock: clock.clone(),
             instance: instance.to_owned(),
-            rates: rates.clone(),
+            commons: commons.clone(),
             of_file: fixed
                 .iter()
                 .map(|link| (link.source.clone(), link.described.name.clone()))
@@ -318,15 +318,16 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
             self.refuse_at_work(&first.exporter)?;
         }
         for kept in all {
+            // The claim first: what fails in between can be asked for again.
+            self.forget(&kept).await?;
             self.take_away(&kept.target, &kept.exporter).await?;
-            self.forget(self.target(&kept.target)?, name).await?;
         }
         tracing::info!(link = name, source, "link deleted; what it copied stays");
         Ok(())
     }
 
     /// Takes the turn to change something, by what clusters have told.
-    async fn enter(&self) -> MutexGuard<'_, ()> {
+    pub(super) async fn enter(&self) -> MutexGuard<'_, ()> {
         let turn = self.gate.lock().await;
         self.wait_told().await;
         turn
@@ -352,7 +353,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         self.fixed.iter().find(|link| link.source == source && link.described.name == name)
     }
 
-    fn kept(&self, source: &str, name: &str) -> Result<Kept, Refused> {
+    pub(super) fn kept(&self, source: &str, name: &str) -> Result<Kept, Refused> {
         let kept = self.shelf.find(source, name).into_iter().next();
         kept.ok_or_else(|| self.not_found(name))
     }
@@ -364,7 +365,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     }
 
     /// Gives clusters a moment to tell what they keep, at the start of the process.
-    async fn wait_told(&self) {
+    pub(super) async fn wait_told(&self) {
         let mut changes = self.shelf.changes();
         let deadline = self.clock.monotonic().saturating_add(LOOK_UP_WITHIN);
         loop {
@@ -381,7 +382,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     }
 
     /// Why an answer would be half of one: a cluster has not told yet which links it keeps.
-    fn untold(&self, operation: &'static str, object: &str) -> Option<Refused> {
+    pub(super) fn untold(&self, operation: &'static str, object: &str) -> Option<Refused> {
         let cluster = self.shelf.unread(&self.endpoints)?;
         Some(Refused::Cluster(Fault {
             operation,
@@ -446,13 +447,17 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         Ok(())
     }
 
-    fn target(&self, name: &str) -> Result<&Endpoint<C>, Refused> {
+    pub(super) fn target(&self, name: &str) -> Result<&Endpoint<C>, Refused> {
         let unknown = || Refused::Config(format!("no cluster is named {name}"));
         self.endpoints.get(name).filter(|endpoint| is_target(endpoint)).ok_or_else(unknown)
     }
 
     /// Keeps a definition and waits until it is read back.
-    async fn keep(&self, target: &Endpoint<C>, exporter: &Exporter) -> Result<(), Refused> {
+    pub(super) async fn keep(
+        &self,
+        target: &Endpoint<C>,
+        exporter: &Exporter,
+    ) -> Result<(), Refused> {
         let Exporter { source, name, revision, .. } = exporter;
         let cluster = target.cluster.name();
         self.append(target, PARTITION, &Kept::record(exporter)).await?;

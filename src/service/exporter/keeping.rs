@@ -6,6 +6,7 @@ use super::Desk;
 use super::Endpoint;
 use super::Refused;
 use super::desk::READ_BACK_WITHIN;
+use super::shelf::Kept;
 use super::shelf::Shelf;
 use crate::core::record::Outgoing;
 use crate::service::past::read_state_if_there;
@@ -37,7 +38,8 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
 
     /// Takes away what a link that is gone has kept of itself: another one may have its scope then. Where
     /// an instance of it has not ended yet, that stays, and does no harm.
-    pub(super) async fn forget(&self, target: &Endpoint<C>, link: &str) -> Result<(), Refused> {
+    pub(super) async fn forget(&self, kept: &Kept) -> Result<(), Refused> {
+        let (link, target) = (kept.exporter.name.as_str(), self.target(&kept.target)?);
         let (cluster, topic) = (&target.cluster, &target.state_topic);
         let state = match read_state_if_there(cluster, topic).await {
             Ok(state) => state,

@@ -7,7 +7,10 @@ use super::reconcile::take_before;
 use super::tail::CHECKPOINT_EVERY;
 use crate::core::key::Key;
 use crate::core::link::Change;
+use crate::core::link::Halt;
 use crate::core::link::Pace;
+use crate::core::link::Step;
+use crate::core::link::Told;
 use crate::core::link::Write;
 use crate::core::record::Offset;
 use crate::core::record::Record;
@@ -22,8 +25,9 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     /// end. Records behind it are given back.
     pub(super) async fn catch_up(&mut self, mut end: Offset) -> Result<(Offset, Ahead), Stop> {
         self.worker.enter(Phase::CatchingUp);
-        let opening = self.link.opening();
-        let writes = self.link.decide_again(opening);
+        self.begin_reading().await?;
+        let opening = self.link.at().opening();
+        let writes = self.link.at().decide_again(opening);
         self.write(writes, None).await?;
         let mut later = Vec::new();
         let mut ahead = Vec::new();
@@ -38,8 +42,8 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         }
         later.sort();
         later.dedup();
-        later.extend(self.link.closing());
-        let writes = self.link.decide_again(later);
+        later.extend(self.link.at().closing());
+        let writes = self.link.at().decide_again(later);
         self.write(writes, None).await?;
         self.pipeline.mark(next);
         Ok((next, ahead))
@@ -52,22 +56,22 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         ahead: &mut Ahead,
         later: &mut Vec<Key>,
     ) -> Result<Offset, Stop> {
-        for record in take_before(ahead, end) {
-            self.copy(&record, later).await?;
+        for (record, told) in take_before(ahead, end) {
+            self.copy(&record, told.as_ref(), later).await?;
         }
         let mut next = self.read_from(from, end);
         let mut kept_at = self.worker.clock.monotonic();
         while next < end {
-            let batch = self.next_batch(end).await?;
-            for record in &batch.records {
+            let run = self.next_run(end).await?;
+            for (record, told) in run.records() {
                 if record.offset < end {
-                    self.copy(record, later).await?;
+                    self.copy(record, told, later).await?;
                 } else {
-                    ahead.push(record.clone());
+                    ahead.push((record.clone(), told.cloned()));
                 }
             }
             self.flush().await?;
-            next = batch.next.min(end);
+            next = run.batch.next.min(end);
             self.show(next, end);
             if later.is_empty() {
                 self.pipeline.mark(next);
@@ -81,21 +85,40 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         Ok(next)
     }
 
-    async fn copy(&mut self, record: &Record, later: &mut Vec<Key>) -> Result<(), Stop> {
-        let step = match self.link.follow_source(record, Pace::CatchingUp) {
-            Ok(step) => step,
-            Err(halt) => return Err(Stop::Halt(halt.to_string())),
-        };
+    async fn copy(
+        &mut self,
+        record: &Record,
+        told: Option<&Told>,
+        later: &mut Vec<Key>,
+    ) -> Result<(), Stop> {
+        let step = self.step(record, told, Pace::CatchingUp);
+        let step = step.map_err(|halt| Stop::Halt(halt.to_string()))?;
         self.count(record, step.outcome);
         for write in step.writes {
             if is_elsewhere(&write, record) {
-                self.link.not_sent(&write.key);
+                self.link.at().not_sent(&write.key);
                 later.push(write.key);
             } else {
                 self.stage(vec![write], Some(record)).await?;
             }
         }
         Ok(())
+    }
+}
+
+impl<C: Cluster, K: Clock> Life<C, K> {
+    /// What a record of the source asks for.
+    pub(super) fn step(
+        &mut self,
+        record: &Record,
+        told: Option<&Told>,
+        pace: Pace,
+    ) -> Result<Step, Halt> {
+        let mut link = self.link.at();
+        match told {
+            Some(told) => link.follow_told(record, told, pace),
+            None => link.follow_source(record, pace),
+        }
     }
 }
 

@@ -44,20 +44,23 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             return Err(stop);
         }
         self.withdraw_outgrown(&state).await?;
-        self.link.lease_began(self.claim.epoch);
+        self.link.at().lease_began(self.claim.epoch);
+        if let (Some(target), Some(own)) = (&self.target, self.link.at().own_header()) {
+            target.leave_out(own);
+        }
         Ok(())
     }
 
     /// A scope that holds what no link wrote is free if the source says the same (rulings 3): that
     /// takes the source to be read first.
     async fn admit(&mut self, source_end: Offset) -> Result<(), Stop> {
-        match self.link.admit() {
+        match self.link.at().admit() {
             Ok(()) => return Ok(()),
             Err(Halt::Occupied { .. }) if self.folded.is_none() => {}
             Err(halt) => return Err(Stop::Halt(halt.to_string())),
         }
         self.folded = Some(self.fold(source_end).await?);
-        self.link.admit().map_err(|halt| Stop::Halt(halt.to_string()))
+        self.link.at().admit().map_err(|halt| Stop::Halt(halt.to_string()))
     }
 
     fn refuse_rivals(&self, state: &State) -> Result<(), Stop> {
@@ -65,7 +68,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         refuse_rivals(state, definition, &self.ground.source.cluster_id, target)
     }
 
-    fn next_claim(&self, state: &State) -> Claim {
+    fn next_claim(&mut self, state: &State) -> Claim {
         let definition = &self.worker.definition;
         let rules = &definition.rules;
         let old = own_claim(state, rules, &self.ground.source.cluster_id);
@@ -81,7 +84,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             writer: definition.instance.clone(),
             epoch: state.last_epoch(&rules.name, &self.ground.source.cluster_id).saturating_add(1),
             // A fence that was never seen to stand can't have been lifted.
-            fenced: self.link.fence() != Fence::None && old.is_some_and(|claim| claim.fenced),
+            fenced: self.link.at().fence() != Fence::None && old.is_some_and(|claim| claim.fenced),
             adopted_below: self.claim.adopted_below,
             former: state.former_scopes(
                 &rules.name,

@@ -1,16 +1,18 @@
 //! The end of a backfill: nothing is on its way, and nothing waits.
 
 use super::life::Life;
-use super::tail::replaced;
+use super::life::TOGETHER_PATIENCE;
 use crate::core::key::Key;
 use crate::core::record::Offset;
 use crate::service::ground::missing;
+use crate::service::ground::replaced;
 use crate::service::pipeline::Stop;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 use crate::service::ports::Log;
+use crate::service::stream::Stream;
 
 impl<C: Cluster, K: Clock> Life<C, K> {
     /// The end of a backfill: everything acknowledged, and nothing of someone else's in between that
@@ -19,8 +21,9 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         self.drain().await?;
         self.look_at_others().await?;
         self.drain().await?;
-        if let Some(key) = self.link.waits_for_newer() {
-            return Err(self.outrun(key).into());
+        let waiting = self.link.at().waits_for_newer().cloned();
+        if let Some(key) = waiting {
+            return Err(self.outrun(&key).into());
         }
         self.keep_checkpoint(None).await?;
         self.keep_claim().await?;
@@ -57,6 +60,10 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         if end <= from {
             return Ok(from);
         }
+        let from = from.max(self.look_together(end).await?);
+        if end <= from {
+            return Ok(from);
+        }
         let mut log = self.worker.target.read(&topic, 0, from).await?;
         let mut next = from;
         while next < end {
@@ -68,5 +75,32 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             }
         }
         Ok(next)
+    }
+
+    /// How far the target was read together with other links; alone from there where that is not far
+    /// enough.
+    async fn look_together(&mut self, end: Offset) -> Result<Offset, Stop> {
+        let Some(mut stream) = self.target.take() else { return Ok(self.target_next) };
+        let clock = self.worker.clock.clone();
+        while stream.read_to() < end {
+            let run = tokio::select! {
+                biased;
+                run = stream.next() => run?,
+                () = clock.sleep(TOGETHER_PATIENCE) => return Ok(stream.read_to()),
+            };
+            self.take_others(&run.batch).await?;
+        }
+        let next = stream.read_to();
+        self.target = Some(stream);
+        Ok(next)
+    }
+
+    /// The target's log from an offset on, together with other links where that went on until now.
+    pub(super) async fn target_from(&mut self, from: Offset) -> Result<Stream<C>, Stop> {
+        let (cluster, topic) = (&self.worker.target, &self.worker.definition.target_topic);
+        match self.target.take() {
+            Some(stream) => Ok(stream),
+            None => Ok(Stream::open(cluster.clone(), topic, from).await?),
+        }
     }
 }

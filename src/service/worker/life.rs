@@ -1,6 +1,7 @@
 //! One life of a link: from its preflight to the first thing that ends it.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use crate::service::compare::recall_deletes;
 use crate::service::definition::ContextNamedBy;
 use crate::service::definition::LinkDefinition;
 use crate::service::exported::Exports;
+use crate::service::fetcher::Fetcher;
 use crate::service::ground::Ground;
 use crate::service::ground::read_to_end;
 use crate::service::past::history;
@@ -41,8 +43,8 @@ use crate::service::ports::FaultClass;
 use crate::service::ports::LeaseRequest;
 use crate::service::ports::RecordLimit;
 use crate::service::preflight::examine;
-use crate::service::reading::Fetcher;
-use crate::service::reading::SourceStream;
+use crate::service::round::Coming;
+use crate::service::sight::Looking;
 use crate::service::state::Checkpoint;
 use crate::service::state::Claim;
 use crate::service::state::FORMAT;
@@ -53,6 +55,7 @@ use crate::service::state::partition_of;
 use crate::service::state::scope_name;
 use crate::service::status::Counts;
 use crate::service::status::Phase;
+use crate::service::stream::Stream;
 
 /// A one-shot run waits so long to become the writer: a session time-out (6 s), the group's first
 /// rebalance (3 s by default), and some room.
@@ -68,9 +71,14 @@ pub(super) const LISTED_PAUSE: Duration = Duration::from_millis(500);
 /// `delete.retention.ms`, so that no tombstone is missed.
 const EARLY_VALID: Duration = Duration::from_secs(60);
 
+/// Nothing may come for so long from a target that is read together, then it is read alone.
+pub(super) const TOGETHER_PATIENCE: Duration = Duration::from_secs(5);
+
 /// The target as it was read while the group formed.
-struct Early {
+struct Early<C: Cluster> {
     link: Link,
+    /// The target as it is read together with other links.
+    target: Option<Stream<C>>,
     claims: Vec<SourceClaim>,
     history: History,
     target_next: Offset,
@@ -81,9 +89,11 @@ struct Early {
 pub(super) struct Life<C: Cluster, K: Clock> {
     pub(super) worker: Worker<C, K>,
     pub(super) ground: Ground,
-    pub(super) link: Link,
+    pub(super) link: Looking,
     pub(super) pipeline: Pipeline<C::Appender, C::Lease, K>,
-    pub(super) source: SourceStream<C>,
+    pub(super) source: Stream<C>,
+    /// The target as it is read together with other links.
+    pub(super) target: Option<Stream<C>>,
     pub(super) fetcher: Fetcher<C>,
     /// What the pipeline writes with once both logs are followed; a backfill never does.
     pub(super) live_appender: Option<C::Appender>,
@@ -121,6 +131,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
     }
 
     async fn begin(&mut self) -> Result<Box<Life<C, K>>, Stop> {
+        let (coming, coming_to_target) = (self.reading.come(), self.target_reading.come());
         let ground = self.preflight().await?;
         self.enter(Phase::Standby);
         let waited = self.clock.monotonic();
@@ -128,8 +139,8 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         let partition = partition_of(&definition.rules.scope());
         // The group takes seconds to form and a producer up to one to get its id: the target is read
         // meanwhile, and the source fetched ahead.
-        let mut source = SourceStream::alone(self.source.clone(), &definition.source_topic);
-        if self.reading.is_none() {
+        let mut source = Stream::alone(self.source.clone(), &definition.source_topic);
+        if self.reading.is_alone() {
             source.fetch_ahead();
         }
         let (lease, appender, live_appender, keeper, early) = tokio::try_join!(
@@ -137,7 +148,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             async { Ok(self.target.append_in_batches(&definition.target_topic, 0).await?) },
             self.open_live_appender(),
             async { Ok(self.target.keep_in(&definition.state_topic, partition).await?) },
-            self.read_early(&ground),
+            self.read_early(&ground, coming_to_target),
         )?;
         let joined_after = self.clock.monotonic().saturating_sub(waited);
         self.status.send_modify(|status| status.joined_after = joined_after);
@@ -162,16 +173,14 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         let early = if is_fresh && early.history == past {
             early
         } else {
-            self.read_early(&ground).await?
+            self.read_early(&ground, self.target_reading.come()).await?
         };
-        if let Some(reading) = &self.reading {
-            source = reading.join(self.source.clone(), &definition.source_topic).await;
-        } else if !is_fresh {
-            source = SourceStream::alone(self.source.clone(), &definition.source_topic);
-        }
-        let Early { mut link, target_next, .. } = early;
+        let Early { mut link, mut target, target_next, .. } = early;
         self.enter(Phase::ReadingTarget);
-        let target_next = self.read_target(&mut link, target_next, ground.target_end()).await?;
+        let to = target_next..ground.target_end();
+        let target_next = self.read_target(&mut link, &mut target, to).await?;
+        target.iter().for_each(Stream::stops_reading);
+        let source = self.together(&link, coming, is_fresh.then_some(source)).await;
         let (now, wall_ms) = (self.clock.monotonic(), self.clock.wall_ms());
         recall_deletes(&mut link, checkpoint.as_ref(), now, wall_ms);
         self.show_begun(&ground, checkpoint.as_ref());
@@ -180,6 +189,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             fetcher: Fetcher::new(self.source.clone(), &definition.source_topic),
             pipeline: Pipeline::new(appender, lease, self.clock.clone(), self.rate.clone()),
             source,
+            target,
             live_appender,
             old_end: OldEnd::Unseen,
             keeper,
@@ -194,7 +204,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             wall_ms: self.clock.wall_ms(),
             worker: self.clone(),
             ground,
-            link,
+            link: Looking::alone(link),
         }))
     }
 
@@ -237,14 +247,28 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         };
         let mut ground = report.admit(&self.definition.rules.name)?;
         ground.prepare(&self.target, &self.definition).await?;
+        let state = read_state(&self.target, &self.definition.state_topic).await?;
+        let source_cluster = &ground.source.cluster_id;
         if self.definition.context == ContextNamedBy::SourceCluster {
-            let state = read_state(&self.target, &self.definition.state_topic).await?;
-            let settled = with_context(&self.definition, &ground.source.cluster_id, &state)?;
+            let settled = with_context(&self.definition, source_cluster, &state)?;
             self.definition = Arc::new(settled);
         }
         let definition = Arc::clone(&self.definition);
         self.status.send_modify(|status| status.definition = Some(definition));
+        // Before the group of the scope is joined: a process that runs the rival too is in it under the
+        // same instance id, and would lose its lease to us.
+        refuse_rivals(&state, &self.definition, source_cluster, &self.target)?;
         Ok(ground)
+    }
+
+    /// The source as it is read together with other links; where no other is on its way, as it is
+    /// fetched already.
+    async fn together(&self, link: &Link, coming: Coming, fetched: Option<Stream<C>>) -> Stream<C> {
+        let topic = &self.definition.source_topic;
+        match fetched.filter(Stream::is_fetching) {
+            Some(fetched) if self.reading.is_alone() => fetched,
+            _ => self.reading.join(self.source.clone(), topic, link.lens(), coming).await,
+        }
     }
 
     async fn open_live_appender(&self) -> Result<Option<C::Appender>, Stop> {
@@ -257,7 +281,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
     }
 
     /// Reads the target as it is before the lease is ours.
-    async fn read_early(&self, ground: &Ground) -> Result<Early, Stop> {
+    async fn read_early(&self, ground: &Ground, coming: Coming) -> Result<Early<C>, Stop> {
         let definition = &self.definition;
         let state = read_state(&self.target, &definition.state_topic).await?;
         let claims = source_claims(&self.source, definition).await?;
@@ -273,18 +297,30 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         let permissions =
             Permissions { adopt: definition.adopt, fence_again: self.once().fence_again };
         let mut link = Link::new(definition.rules.clone(), identity, past.clone(), permissions);
-        let target_next = self.read_target(&mut link, 0, ground.target_end()).await?;
-        Ok(Early { link, claims, history: past, target_next })
+        let topic = &definition.target_topic;
+        let feed = self.target_reading.join(&definition.rules, coming).await;
+        let mut target = feed.map(|feed| Stream::in_feed(self.target.clone(), topic, feed));
+        let target_next = self.read_target(&mut link, &mut target, 0..ground.target_end()).await?;
+        Ok(Early { link, target, claims, history: past, target_next })
     }
 
+    /// Reads the target on to an end that was asked for, together with other links while that goes
+    /// on.
     async fn read_target(
         &self,
         link: &mut Link,
-        from: Offset,
-        end: Offset,
+        together: &mut Option<Stream<C>>,
+        Range { start: mut from, end }: Range<Offset>,
     ) -> Result<Offset, Stop> {
         if from >= end {
             return Ok(from);
+        }
+        if let Some(stream) = together {
+            from = self.read_together(link, stream, end).await?.max(from);
+            if from >= end {
+                return Ok(from);
+            }
+            *together = None;
         }
         let mut log = self.target.read(&self.definition.target_topic, 0, from).await?;
         let mut changed = Vec::new();
@@ -294,6 +330,30 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         })
         .await?;
         Ok(next.max(from))
+    }
+
+    /// How far the target was read so: an end that was asked for later than the reader was opened may
+    /// take its time to come, and has not to come at all.
+    async fn read_together(
+        &self,
+        link: &mut Link,
+        stream: &mut Stream<C>,
+        end: Offset,
+    ) -> Result<Offset, Stop> {
+        let mut changed = Vec::new();
+        while stream.read_to() < end {
+            let run = tokio::select! {
+                biased;
+                run = stream.next() => run?,
+                () = self.clock.sleep(TOGETHER_PATIENCE) => break,
+            };
+            for record in &run.batch.records {
+                link.read_target(record, &mut changed);
+                changed.clear();
+            }
+            link.target_read_to(run.batch.next);
+        }
+        Ok(stream.read_to())
     }
 
     async fn become_writer(&self, partition: i32) -> Result<C::Lease, Stop> {

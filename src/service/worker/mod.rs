@@ -28,6 +28,7 @@ use crate::service::rate::Rate;
 use crate::service::reading::Reading;
 use crate::service::status::Phase;
 use crate::service::status::Status;
+use crate::service::target::TargetReading;
 
 /// What a link is run for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,8 +82,10 @@ pub struct Worker<C: Cluster, K: Clock> {
     pub clock: K,
     /// The target's write rate.
     pub rate: Rate<K>,
-    /// The reading that it shares with other links, if there are any.
-    pub reading: Option<Reading>,
+    /// The reading of its source that it shares with other links.
+    pub reading: Reading,
+    /// The same for its target.
+    pub target_reading: TargetReading,
     /// What it is run for.
     pub goal: Goal,
     /// Where it says what it does.
@@ -93,7 +96,7 @@ pub struct Worker<C: Cluster, K: Clock> {
 
 impl<C: Cluster, K: Clock> Worker<C, K> {
     /// Runs the link until its end. A panic in it becomes a halted link.
-    pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) -> End {
+    pub async fn run(self, mut shutdown: watch::Receiver<bool>) -> End {
         let name = self.definition.rules.name.clone();
         let mut pause = PAUSE_MIN;
         let mut started = self.clock.monotonic();
@@ -104,8 +107,6 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             let lived = tokio::spawn(async move { life.life(signal).await }).await;
             // What is still on its way then is given up, or found by the next life.
             self.status.send_modify(|status| status.writes_in_flight = 0);
-            // Later lives read alone: the shared reading has moved on.
-            self.reading = None;
             let stop = match lived {
                 Ok(Ok(())) => return self.end(End::Done, Phase::Done),
                 Ok(Err(stop)) => stop,

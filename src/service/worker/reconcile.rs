@@ -1,22 +1,21 @@
 //! Two passes: the whole source first, then what the target lacks, in order.
 
-use std::sync::Arc;
-
 use super::life::Life;
-use super::tail::replaced;
 use crate::core::key::Key;
 use crate::core::link::Outcome;
+use crate::core::link::Told;
 use crate::core::link::plan::Plan;
 use crate::core::link::plan::Planned;
 use crate::core::record::Offset;
 use crate::core::record::Record;
 use crate::service::ground::missing_source;
+use crate::service::ground::replaced;
 use crate::service::pipeline::Stop;
-use crate::service::ports::Batch;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
+use crate::service::round::Run;
 use crate::service::status::Phase;
 
 /// Whether the brake holds deletes up.
@@ -31,7 +30,7 @@ pub(super) enum Deletes {
 }
 
 /// Records of the source that were read ahead of where the comparison stops.
-pub(super) type Ahead = Vec<Record>;
+pub(super) type Ahead = Vec<(Record, Option<Told>)>;
 
 /// What became of an end that lies before the one that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +52,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     /// Records behind where the reading stops are given back.
     pub(super) async fn fold(&mut self, mut end: Offset) -> Result<(Offset, Ahead), Stop> {
         self.worker.enter(Phase::ReadingSource);
+        self.begin_reading().await?;
         let mut ahead = Vec::new();
         let mut next = 0;
         let mut asked = 0;
@@ -62,6 +62,19 @@ impl<C: Cluster, K: Clock> Life<C, K> {
                 return Ok((next, ahead));
             }
         }
+    }
+
+    /// Waits for those that the source is read together with.
+    pub(super) async fn begin_reading(&mut self) -> Result<(), Stop> {
+        let sight = tokio::select! {
+            biased;
+            sight = self.source.begin() => sight,
+            stop = self.pipeline.lease_ends() => return Err(stop),
+        };
+        if let Some(sight) = sight {
+            self.link.share(sight);
+        }
+        Ok(())
     }
 
     /// Whether the source has to be read on, to a new `end`: a key was written again behind the old
@@ -95,27 +108,32 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         end: Offset,
         ahead: &mut Ahead,
     ) -> Result<Offset, Stop> {
-        for record in take_before(ahead, end) {
-            self.fold_one(&record);
+        for (record, told) in take_before(ahead, end) {
+            self.fold_one(&record, told.as_ref());
         }
         let mut next = self.read_from(from, end);
         while next < end {
-            let batch = self.next_batch(end).await?;
-            for record in &batch.records {
+            let run = self.next_run(end).await?;
+            for (record, told) in run.records() {
                 if record.offset < end {
-                    self.fold_one(record);
+                    self.fold_one(record, told);
                 } else {
-                    ahead.push(record.clone());
+                    ahead.push((record.clone(), told.cloned()));
                 }
             }
-            next = batch.next.min(end);
+            next = run.batch.next.min(end);
             self.show(next, end);
         }
         Ok(next)
     }
 
-    fn fold_one(&mut self, record: &Record) {
-        let outcome = self.link.fold_source(record);
+    fn fold_one(&mut self, record: &Record, told: Option<&Told>) {
+        let mut link = self.link.at();
+        let outcome = match told {
+            Some(told) => link.fold_told(record, told),
+            None => link.fold_source(record),
+        };
+        drop(link);
         self.count(record, outcome);
     }
 
@@ -140,18 +158,19 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     ///
     /// The reader was opened before `end` was asked for. An end that it saw then is no end any more:
     /// whoever stopped here would take all that came meanwhile for deleted.
-    pub(super) async fn next_batch(&mut self, end: Offset) -> Result<Arc<Batch>, Stop> {
+    pub(super) async fn next_run(&mut self, end: Offset) -> Result<Run, Stop> {
         loop {
             let before = self.source.read_to();
             let clock = self.worker.clock.clone();
             let patience = self.source.patience();
-            let batch = tokio::select! {
+            let run = tokio::select! {
                 biased;
-                batch = self.source.next() => Some(batch?),
+                run = self.source.next() => Some(run?),
                 stop = self.pipeline.lease_ends() => return Err(stop),
                 () = clock.sleep(patience), if self.old_end == OldEnd::Seen => None,
             };
             self.look_at_the_clock();
+            let batch = run.as_ref().map(|run| &run.batch);
             let ends_early = batch.as_ref().is_none_or(|b| b.at_end && b.next < end);
             let stands = batch.as_ref().is_none_or(|batch| batch.next <= before);
             self.old_end = match (ends_early, self.old_end) {
@@ -167,8 +186,8 @@ impl<C: Cluster, K: Clock> Life<C, K> {
                 }
                 (true, OldEnd::AskedAnew) => OldEnd::AskedAnew,
             };
-            if let Some(batch) = batch {
-                return Ok(batch);
+            if let Some(run) = run {
+                return Ok(run);
             }
         }
     }
@@ -186,16 +205,16 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     /// Brings the target to what the source says at `next`.
     pub(super) async fn reconcile(&mut self, next: Offset, deletes: Deletes) -> Result<(), Stop> {
         self.worker.enter(Phase::Reconciling);
-        let plan = self.link.plan();
+        let plan = self.link.at().plan();
         let now = self.worker.clock.monotonic();
         let braked = match deletes {
             Deletes::Braked => {
                 let suspicions = self.ground.suspicions(self.checkpoint.as_ref());
-                self.link.brake(&plan, &suspicions, next, now)
+                self.link.at().brake(&plan, &suspicions, next, now)
             }
-            Deletes::Released(subjects) => self.link.brake_beyond(subjects, &plan, next, now),
+            Deletes::Released(subjects) => self.link.at().brake_beyond(subjects, &plan, next, now),
             Deletes::Allowed => {
-                self.link.allow_deletes();
+                self.link.at().allow_deletes();
                 Ok(())
             }
         };
@@ -207,13 +226,17 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         }
         self.count_plan(&plan, Outcome::Written);
         let link = &self.worker.definition.rules.name;
+        let (incidents, held) = {
+            let look = self.link.at();
+            (look.ledger().incidents().count(), look.ledger().held().count())
+        };
         tracing::info!(
             link = %link,
             in_sync = plan.in_sync,
             puts = plan.puts.len().saturating_add(plan.opening.len()),
             deletions = plan.frees.len().saturating_add(plan.deletions.len()),
-            incidents = self.link.ledger().incidents().count(),
-            held = self.link.ledger().held().count(),
+            incidents,
+            held,
             "planned"
         );
         self.carry_out(plan).await?;
@@ -225,7 +248,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         let Plan { opening, frees, puts, deletions, .. } = plan;
         self.decide_in_order(opening).await?;
         for planned in frees {
-            let write = self.link.free(&planned.key);
+            let write = self.link.at().free(&planned.key);
             self.stage(vec![write], None).await?;
         }
         self.decide_in_order(puts).await?;
@@ -236,7 +259,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     async fn decide_in_order(&mut self, planned: Vec<Planned>) -> Result<(), Stop> {
         self.look_at_the_clock();
         for planned in planned {
-            let writes = self.link.decide_again(vec![planned.key]);
+            let writes = self.link.at().decide_again(vec![planned.key]);
             self.stage(writes, None).await?;
         }
         self.flush().await
@@ -245,9 +268,9 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     /// Records that a plan writes, or holds, are not in sync after all.
     fn count_plan(&mut self, plan: &Plan, puts: Outcome) {
         let written = plan.puts.iter().filter(|planned| planned.offset.is_some()).count();
-        let held = self.link.ledger().held().count();
-        let taken = self
-            .link
+        let look = self.link.at();
+        let held = look.ledger().held().count();
+        let taken = look
             .ledger()
             .incidents()
             .filter(|(about, incident)| {
@@ -264,6 +287,6 @@ impl<C: Cluster, K: Clock> Life<C, K> {
 
 /// Takes out what was read ahead and lies before an end.
 pub(super) fn take_before(ahead: &mut Ahead, end: Offset) -> Ahead {
-    let rest = ahead.split_off(ahead.partition_point(|record| record.offset < end));
+    let rest = ahead.split_off(ahead.partition_point(|(record, _)| record.offset < end));
     std::mem::replace(ahead, rest)
 }

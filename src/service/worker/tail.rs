@@ -17,19 +17,21 @@ use super::reconcile::Deletes;
 use super::wait_for;
 use crate::core::link::Author;
 use crate::core::link::Pace;
+use crate::core::link::Told;
 use crate::core::record::Offset;
 use crate::core::record::Record;
 use crate::service::ground::missing;
 use crate::service::ground::missing_source;
+use crate::service::ground::replaced;
 use crate::service::pipeline::Stop;
 use crate::service::ports::Batch;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
-use crate::service::ports::Log;
 use crate::service::ports::Progress;
 use crate::service::ports::TopicFacts;
+use crate::service::round::Run;
 use crate::service::status::Phase;
 
 /// A checkpoint that moved is kept this often.
@@ -44,8 +46,8 @@ const DRAIN_ON_SHUTDOWN: Duration = Duration::from_secs(20);
 
 /// What happened while both logs were followed. Everything that can is in this list.
 enum Event {
-    Source(Result<std::sync::Arc<Batch>, Fault>),
-    Target(Result<Batch, Fault>),
+    Source(Result<Run, Fault>),
+    Target(Result<Run, Fault>),
     Writes(Result<Progress, Stop>),
     Looked(Box<Looked>),
     Tick,
@@ -94,7 +96,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             brought = self.bring_up(end) => brought?,
             () = wait_for(&mut signal) => return self.leave().await,
         };
-        self.link.brought_up();
+        self.link.at().brought_up();
         self.say_dialects();
         self.worker.once_used.store(true, Ordering::Release);
         if self.worker.goal == Goal::Backfill {
@@ -122,7 +124,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         // ever deleted again, at every start.
         let is_first = self.checkpoint.is_none();
         let is_unread = self.folded.is_none();
-        if is_first && is_unread && self.link.scope_is_empty() && self.link.can_stream() {
+        if is_first && is_unread && self.link.at().scope_is_empty() && self.link.at().can_stream() {
             return self.catch_up(end).await;
         }
         let (next, ahead) = match self.folded.take() {
@@ -151,8 +153,9 @@ impl<C: Cluster, K: Clock> Life<C, K> {
 
     pub(super) async fn take_others(&mut self, batch: &Batch) -> Result<(), Stop> {
         for record in &batch.records {
-            match self.link.author_of(record) {
-                Author::This => self.link.echoed(record),
+            let author = self.link.at().author_of(record);
+            match author {
+                Author::This => self.link.at().echoed(record),
                 // A process that was stopped reads on before it sees that its time is over.
                 Author::Later => {
                     tracing::info!(
@@ -166,6 +169,8 @@ impl<C: Cluster, K: Clock> Life<C, K> {
                 }
             }
         }
+        // What this instance wrote need not come back to it, see `Stream::leave_out`.
+        self.link.at().target_read_to(batch.next);
         Ok(())
     }
 
@@ -179,8 +184,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         self.keep_checkpoint(None).await?;
         self.keep_claim().await?;
         let from = self.look_at_others().await?;
-        let topic = self.worker.definition.target_topic.clone();
-        let mut target_log = self.worker.target.read(&topic, 0, from).await?;
+        let mut target_log = self.target_from(from).await?;
         self.write_at_once().await?;
         let now = self.worker.clock.monotonic();
         let mut tail = Tail {
@@ -193,8 +197,8 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             looked_next: next,
             look: None,
         };
-        for record in &ahead {
-            self.take_source(record).await?;
+        for (record, told) in &ahead {
+            self.take_source(record, told.as_ref()).await?;
         }
         tail.next = tail.next.max(self.source.read_to());
         tail.end = tail.end.max(tail.next);
@@ -210,17 +214,20 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             let event = tokio::select! {
                biased;
                 () = wait_for(&mut shutdown) => Event::Shutdown,
-                batch = target_log.next() => Event::Target(batch),
+                run = target_log.next() => Event::Target(run),
                 news = self.pipeline.news(&progress) => Event::Writes(news),
-                batch = self.source.next(), if tail.gone_since.is_none() => Event::Source(batch),
+                run = self.source.next(), if tail.gone_since.is_none() => Event::Source(run),
                 looked = looked(&mut tail.look) => Event::Looked(Box::new(looked)),
                 () = clock.sleep(CHECKPOINT_EVERY) => Event::Tick,
             };
             match event {
                 Event::Shutdown => return Err(Stop::Shutdown),
-                Event::Source(Ok(batch)) => self.take_batch(&batch, &mut tail).await?,
+                Event::Source(Ok(run)) => self.take_run(&run, &mut tail).await?,
+                Event::Source(Err(fault)) if self.source.has_left() => {
+                    return Err(Stop::Fault(fault));
+                }
                 Event::Source(Err(fault)) => self.source_fault(fault, &mut tail)?,
-                Event::Target(Ok(batch)) => self.take_others(&batch).await?,
+                Event::Target(Ok(run)) => self.take_others(&run.batch).await?,
                 Event::Target(Err(fault)) => self.target_fault(fault)?,
                 Event::Writes(news) => {
                     progress = news?;
@@ -246,8 +253,8 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         Ok(())
     }
 
-    fn tell_of_import(&self) {
-        for context in self.link.fenced_with_import() {
+    fn tell_of_import(&mut self) {
+        for context in self.link.at().fenced_with_import() {
             tracing::info!(
                 link = %self.worker.definition.rules.name, context = %context,
                 "fenced with IMPORT: registrations without an id are refused, deletions and changes of settings are not"
@@ -255,23 +262,24 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         }
     }
 
-    async fn take_batch(&mut self, batch: &Batch, tail: &mut Tail) -> Result<(), Stop> {
+    async fn take_run(&mut self, run: &Run, tail: &mut Tail) -> Result<(), Stop> {
         self.is_back(tail)?;
+        let next = run.batch.next;
         // A record in it may halt the link: what lies behind that one is known to be missing.
-        self.show_end(batch.next.max(tail.end));
-        for record in batch.records.iter().filter(|record| record.offset >= tail.next) {
-            self.take_source(record).await?;
+        self.show_end(next.max(tail.end));
+        for (record, told) in run.records().filter(|(record, _)| record.offset >= tail.next) {
+            self.take_source(record, told).await?;
         }
-        tail.next = tail.next.max(batch.next);
+        tail.next = tail.next.max(next);
         tail.end = tail.end.max(tail.next);
         self.pipeline.mark(tail.next);
         self.show(tail.next, tail.end);
         Ok(())
     }
 
-    async fn take_source(&mut self, record: &Record) -> Result<(), Stop> {
+    async fn take_source(&mut self, record: &Record, told: Option<&Told>) -> Result<(), Stop> {
         let pace = Pace::Live(self.worker.clock.monotonic());
-        match self.link.follow_source(record, pace) {
+        match self.step(record, told, pace) {
             Ok(step) => {
                 self.count(record, step.outcome);
                 self.write(step.writes, Some(record)).await
@@ -282,7 +290,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
 
     async fn take_target(&mut self, record: &Record, author: Author) -> Result<(), Stop> {
         let writes =
-            self.link.follow_target(record).map_err(|halt| Stop::Halt(halt.to_string()))?;
+            self.link.at().follow_target(record).map_err(|halt| Stop::Halt(halt.to_string()))?;
         let link = &self.worker.definition.rules.name;
         // A key may take several writes to restore: one that frees its id comes first.
         let restored = first_of_each(&writes, |write| &write.key);
@@ -473,18 +481,6 @@ impl<C: Cluster, K: Clock> Life<C, K> {
 fn first_of_each<T, K: Ord>(items: &[T], key: impl Fn(&T) -> &K) -> Vec<&T> {
     let mut seen = BTreeSet::new();
     items.iter().filter(|item| seen.insert(key(item))).collect()
-}
-
-pub(super) fn replaced(cluster: &str, topic: &str) -> Stop {
-    Stop::Fault(Fault {
-        operation: "follow",
-        object: format!("topic {topic}"),
-        cluster: cluster.to_owned(),
-        cause:
-            "it is another topic than the one that was read: deleted and created again, or cut off"
-                .to_owned(),
-        class: FaultClass::Transient,
-    })
 }
 
 #[cfg(test)]

@@ -64,15 +64,19 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     }
 
     async fn write_one(&mut self, write: &Write, at_hand: Option<&Record>) -> Result<(), Stop> {
-        let Change::Schema { offset, .. } = &write.change else {
-            return self.send(write, at_hand).await;
+        let offset = match &write.change {
+            Change::Schema { offset, .. } => Some(*offset),
+            Change::Delete | Change::Context | Change::Mode(_) | Change::Value { .. } => None,
         };
-        if at_hand.is_some_and(|record| record.offset == *offset) {
+        if offset.is_some() && at_hand.map(|record| record.offset) == offset {
             return self.send(write, at_hand).await;
         }
+        // What it takes its time from may have been read since the clock was looked at.
+        self.look_at_the_clock();
+        let Some(offset) = offset else { return self.send(write, at_hand).await };
         let fetched = tokio::select! {
             biased;
-            fetched = self.fetcher.fetch(*offset) => fetched?,
+            fetched = self.fetcher.fetch(offset) => fetched?,
             stop = self.pipeline.lease_ends() => return Err(stop),
         };
         match fetched {
@@ -80,14 +84,14 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             None => {
                 // Compaction took it, so a newer record of the key is on its way.
                 tracing::debug!(key = %write.key, offset, "the record is compacted away; waiting for the newer one");
-                self.link.not_sent(&write.key);
+                self.link.at().not_sent(&write.key);
                 Ok(())
             }
         }
     }
 
     async fn send(&mut self, write: &Write, behind: Option<&Record>) -> Result<(), Stop> {
-        let made = self.link.outgoing(write, behind, self.wall_ms, self.pipeline.room());
+        let made = self.link.at().outgoing(write, behind, self.wall_ms, self.pipeline.room());
         let records = match made {
             Ok(records) => records,
             Err(reason) => {
@@ -112,7 +116,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     }
 
     fn set_aside(&mut self, write: &Write, reason: String) {
-        self.link.set_aside(write, reason);
+        self.link.at().set_aside(write, reason);
         // A context's own records stand behind none of the source.
         if matches!(write.change, Change::Schema { .. } | Change::Value { behind: Some(_), .. }) {
             self.counts.set_aside();
@@ -126,6 +130,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             return Ok(());
         }
         let next = self.show_done();
+        let recent_deletes = self.recent_deletes();
         let definition = &self.worker.definition;
         let checkpoint = Checkpoint {
             format: FORMAT,
@@ -139,7 +144,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             released: released
                 .or_else(|| self.checkpoint.as_ref().and_then(|checkpoint| checkpoint.released)),
             braked: None,
-            recent_deletes: self.recent_deletes(),
+            recent_deletes,
         };
         if self.checkpoint.as_ref() == Some(&checkpoint) || (next == 0 && self.checkpoint.is_none())
         {
@@ -191,14 +196,15 @@ impl<C: Cluster, K: Clock> Life<C, K> {
 
     /// What the brake counted, by the clock on the wall: the next life counts on with it. To the
     /// minute, so that a checkpoint that says nothing new is not kept.
-    fn recent_deletes(&self) -> Vec<RecentDeletes> {
+    fn recent_deletes(&mut self) -> Vec<RecentDeletes> {
         let (now, wall_ms) = (self.worker.clock.monotonic(), self.worker.clock.wall_ms());
         let at_ms = |age: Duration| {
             let age_ms = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
             let at_ms = wall_ms.saturating_sub(age_ms);
             at_ms.saturating_sub(at_ms.rem_euclid(60_000))
         };
-        let recent = self.link.recent_deletes(now);
+        let look = self.link.at();
+        let recent = look.recent_deletes(now);
         recent.map(|(age, subjects)| RecentDeletes { at_ms: at_ms(age), subjects }).collect()
     }
 
@@ -216,21 +222,22 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     /// target recognise what came from theirs.
     pub(super) async fn keep_claim(&mut self) -> Result<(), Stop> {
         // A checkpoint follows acknowledged writes only, and the fence is the first of them.
-        let fenced = self.link.fence() != Fence::None;
-        if fenced == self.claim.fenced && self.link.origins().is_subset(&self.claim.origins) {
+        let fenced = self.link.at().fence() != Fence::None;
+        if fenced == self.claim.fenced && self.link.at().origins().is_subset(&self.claim.origins) {
             return Ok(());
         }
         self.claim.fenced = fenced;
-        self.claim.origins.extend(self.link.origins().iter().cloned());
+        self.claim.origins.extend(self.link.at().origins().iter().cloned());
         self.keep(self.claim.record()).await
     }
 
     /// Says which registries the logs were taken for: it decides what is written, and in which form.
-    pub(super) fn say_dialects(&self) {
+    pub(super) fn say_dialects(&mut self) {
         let name = &self.worker.definition.rules.name;
-        let (source, target) = (self.link.source_dialect(), self.link.target_dialect());
+        let look = self.link.at();
+        let (source, target) = (look.source_dialect(), look.target_dialect());
         tracing::info!(link = %name, source = %source, target = %target, "dialects");
-        if self.link.knows_no_fence() {
+        if look.knows_no_fence() {
             tracing::warn!(link = %name, reason = NO_FENCE, "no fence");
         }
     }
@@ -274,12 +281,13 @@ impl<C: Cluster, K: Clock> Life<C, K> {
 
     /// Shows how far the link is.
     pub(super) fn show(&mut self, next: Offset, end: Offset) {
-        for (word, key, reason) in self.link.take_fresh() {
+        for (word, key, reason) in self.link.at().take_fresh() {
             let link = &self.worker.definition.rules.name;
             tracing::warn!(link = %link, key = %key, reason = %reason, "{word}");
         }
-        let ledger = self.link.ledger();
-        let set_aside = SetAside::first_of(ledger, self.link.rules());
+        let look = self.link.at();
+        let ledger = look.ledger();
+        let set_aside = SetAside::first_of(ledger, &self.worker.definition.rules);
         let now = self.worker.clock.monotonic();
         self.worker.status.send_modify(|status| {
             status.counts = self.counts.clone();
