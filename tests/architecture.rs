@@ -314,7 +314,7 @@ mod architecture {
             let routes = source.text.split("route(").skip(1).filter_map(|rest| {
                 let path = rest.trim_start().strip_prefix("\"/")?;
                 let step = path.split(['/', '"']).next()?;
-                (!step.starts_with('{')).then(|| step.to_owned())
+                (!step.is_empty() && !step.starts_with('{')).then(|| step.to_owned())
             });
             own.extend(routes);
         }

@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod http {
+    mod page;
+
     use std::net::SocketAddr;
     use std::sync::Arc;
     use std::time::Duration;
@@ -220,7 +222,7 @@ mod http {
         for (method, path, wanted) in [
             ("POST", "/links", 405),
             ("DELETE", "/links/x", 405),
-            ("GET", "/", 404),
+            ("GET", "/nothing", 404),
             ("GET", "/links/%ff", 400),
             ("GET", "/metrics/../links", 404),
             ("HEAD", "/metrics", 200),

@@ -77,6 +77,21 @@ impl<K: Clock> Board<K> {
         self.started_ms
     }
 
+    /// Whether all links are known that there are.
+    pub(super) fn is_complete(&self) -> bool {
+        self.roster.borrow().is_complete
+    }
+
+    /// The links, now and later.
+    pub(super) fn roster(&self) -> watch::Receiver<Roster> {
+        self.roster.clone()
+    }
+
+    /// A monotonic time as one in ms since 1970.
+    pub(super) fn moment_ms(&self, at: Duration) -> i64 {
+        self.started_ms.saturating_add(i64::try_from(at.as_millis()).unwrap_or(i64::MAX))
+    }
+
     /// Monotonic time.
     pub(super) fn now(&self) -> Duration {
         self.clock.monotonic()

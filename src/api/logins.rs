@@ -53,10 +53,14 @@ pub(super) struct Logins {
     pub(super) is_local: bool,
 }
 
+/// Whether whoever asks may change links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MayChange(pub(super) bool);
+
 /// Lets through who has logged in, and may do what is asked.
 pub(super) async fn logged_in(
     State(logins): State<Logins>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let reads = reads(&request);
@@ -64,6 +68,7 @@ pub(super) async fn logged_in(
         let message = "others reach this address: changes take http.logins in the file";
         return error(StatusCode::FORBIDDEN, 403, message);
     }
+    request.extensions_mut().insert(MayChange(logins.known.is_empty() && logins.is_local));
     if logins.known.is_empty() || OPEN_PATHS.contains(&request.uri().path()) {
         return next.run(request).await;
     }
@@ -84,6 +89,7 @@ pub(super) async fn logged_in(
             login = login.name, method = %request.method(), path = request.uri().path(), "asked to change"
         );
     }
+    request.extensions_mut().insert(MayChange(login.may_change));
     next.run(request).await
 }
 

@@ -13,6 +13,7 @@ mod health;
 mod links;
 mod logins;
 mod metrics;
+mod page;
 mod registries;
 pub mod registry;
 mod server;

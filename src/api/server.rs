@@ -41,6 +41,8 @@ use super::logins::Login;
 use super::logins::Logins;
 use super::logins::logged_in;
 use super::metrics;
+use super::page;
+use super::page::Page;
 use super::registries::Registries;
 use super::registries::below;
 use crate::core::record::Offset;
@@ -70,9 +72,10 @@ pub type Desks<C, K> = watch::Receiver<Option<Arc<Desk<C, K>>>>;
 /// What all answers need.
 #[derive(Debug)]
 pub(super) struct Shared<C, K> {
-    board: Board<K>,
+    pub(super) board: Board<K>,
     metrics: Registry,
-    registries: Registries<K>,
+    pub(super) registries: Registries<K>,
+    pub(super) page: Page,
     desks: Desks<C, K>,
 }
 
@@ -124,8 +127,21 @@ async fn answer_at<C: Cluster, K: Clock>(
     let logins = Logins { known: logins.into(), is_local };
     let metrics = metrics::registry(board.clone());
     let registries = Registries { catalogs, clock: clock.clone() };
-    let router = router(Arc::new(Shared { board, metrics, registries, desks }), logins);
+    let page = Page::new();
+    let (history, roster) = (page.history.clone(), board.roster());
+    let router = router(Arc::new(Shared { board, metrics, registries, page, desks }), logins);
     let root = root.map(Arc::from);
+    // The page is not below the name of a cluster.
+    if root.is_some() {
+        return accept(listener, router, root, clock).await;
+    }
+    tokio::select! {
+        () = accept(listener, router, root, clock.clone()) => {}
+        () = history.record(roster, clock) => {}
+    }
+}
+
+async fn accept<K: Clock>(listener: TcpListener, router: Router, root: Option<Arc<str>>, clock: K) {
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut full = false;
     loop {
@@ -193,6 +209,7 @@ fn router<C: Cluster, K: Clock>(shared: Arc<Shared<C, K>>, logins: Logins) -> Ro
         .route("/links/{name}", get(one::<C, K>))
         .route("/links/{name}/caught-up", get(caught_up::<C, K>))
         .route("/clusters", get(clusters::<C, K>))
+        .merge(page::routes::<C, K>())
         .merge(exporters::routes::<C, K>())
         .fallback(registry::<C, K>)
         .method_not_allowed_fallback(other_method)
@@ -310,7 +327,7 @@ async fn registry<C: Cluster, K: Clock>(
     shared.registries.answer(request, desk.as_deref()).await.unwrap_or_else(|| {
         error(
             StatusCode::NOT_FOUND,
-            "there are /links, /links/{name}, /links/{name}/caught-up, /clusters, /metrics, /ready and \
+            "there are /, /links, /links/{name}, /links/{name}/caught-up, /clusters, /metrics, /ready and \
              /live, and below /{cluster} the registry of each cluster of the configuration, and \
              /exporters",
         )

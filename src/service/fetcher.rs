@@ -9,7 +9,7 @@ use crate::service::ports::Log;
 
 /// Reads single records again, by offset.
 #[derive(Debug)]
-pub(super) struct Fetcher<C: Cluster> {
+pub struct Fetcher<C: Cluster> {
     cluster: C,
     topic: String,
     log: Option<C::Log>,
@@ -26,7 +26,7 @@ const READ_THROUGH_MAX: Offset = 2_000;
 
 impl<C: Cluster> Fetcher<C> {
     /// A fetcher that has read nothing yet.
-    pub(super) fn new(cluster: C, topic: &str) -> Self {
+    pub fn new(cluster: C, topic: &str) -> Self {
         Self {
             cluster,
             topic: topic.to_owned(),
@@ -42,7 +42,7 @@ impl<C: Cluster> Fetcher<C> {
     ///
     /// # Errors
     /// The reader's faults.
-    pub(super) async fn fetch(&mut self, offset: Offset) -> Result<Option<Record>, Fault> {
+    pub async fn fetch(&mut self, offset: Offset) -> Result<Option<Record>, Fault> {
         let was_open = self.log.is_some();
         match self.fetch_once(offset).await {
             // A reader that nobody asked for a while still tells of an outage that may be over, or of

@@ -51,10 +51,16 @@ impl Lag {
         u64::try_from(end.saturating_sub(self.done_before)).unwrap_or(0)
     }
 
+    /// Since when the oldest of them has been known.
+    #[must_use]
+    pub fn since(&self) -> Option<Duration> {
+        self.seen.front().map(|(_, at)| *at)
+    }
+
     /// For how long the oldest of them has been known.
     #[must_use]
     pub fn time(&self, now: Duration) -> Duration {
-        self.seen.front().map_or(Duration::ZERO, |(_, at)| now.saturating_sub(*at))
+        self.since().map_or(Duration::ZERO, |at| now.saturating_sub(at))
     }
 
     fn merge(&mut self) {

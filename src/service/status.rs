@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::link::Outcome;
 use crate::core::link::ledger::About;
 use crate::core::link::ledger::Ledger;
 use crate::core::record::Offset;
+use crate::service::definition::LinkDefinition;
 use crate::service::exported::Exported;
+use crate::service::journal::Journal;
 use crate::service::lag::Lag;
 use crate::service::latency::Latencies;
+use crate::service::set_aside::SetAside;
 
 /// Where a link is in its life.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,8 +189,10 @@ impl Incidents {
 }
 
 /// A link as it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Status {
+    /// What it was told to do, once its context is known.
+    pub definition: Option<Arc<LinkDefinition>>,
     /// Where it is in its life.
     pub phase: Phase,
     /// What it has done since it started.
@@ -221,6 +227,10 @@ pub struct Status {
     pub incidents: Incidents,
     /// Keys that are held.
     pub held: usize,
+    /// The first of the incidents and held keys, each with its cause.
+    pub set_aside: Arc<[SetAside]>,
+    /// What it wrote last.
+    pub journal: Journal,
     /// Time from the start to the first write or comparison, spent waiting for the lease.
     pub joined_after: Duration,
 }
@@ -242,6 +252,7 @@ impl Status {
             exported: self.exported,
             latencies: self.latencies.clone(),
             repairs: self.repairs,
+            journal: self.journal.clone(),
             ..Self::default()
         }
     }
@@ -250,6 +261,7 @@ impl Status {
 impl Default for Status {
     fn default() -> Self {
         Self {
+            definition: None,
             phase: Phase::Preflight,
             counts: Counts::default(),
             source_next: 0,
@@ -267,6 +279,8 @@ impl Default for Status {
             drifted: 0,
             incidents: Incidents::default(),
             held: 0,
+            set_aside: Arc::default(),
+            journal: Journal::default(),
             joined_after: Duration::ZERO,
         }
     }

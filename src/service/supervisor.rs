@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::service::commons::Commons;
+use crate::service::definition::ContextNamedBy;
 use crate::service::definition::LinkDefinition;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
@@ -66,19 +67,23 @@ impl<C: Cluster> Assignment<C> {
         goal: Goal,
         commons: &Commons<K>,
     ) -> (Worker<C, K>, Watched) {
-        let begins = past.map(|past| past.status.borrow().of_next_round()).unwrap_or_default();
+        let mut begins = past.map(|past| past.status.borrow().of_next_round()).unwrap_or_default();
+        let definition = Arc::new(self.definition);
+        if definition.context == ContextNamedBy::Configuration {
+            begins.definition = Some(Arc::clone(&definition));
+        }
         let (status, seen) = watch::channel(begins);
         let watched = Watched {
-            link: self.definition.rules.name.clone(),
+            link: definition.rules.name.clone(),
             source: self.source.name().to_owned(),
             target: self.target.name().to_owned(),
             status: seen,
         };
         let worker = Worker {
             rate: commons.rate(self.target.name(), self.write_rate_max),
-            reading: commons.source(&self.source, &self.definition.source_topic),
-            target_reading: commons.target(&self.target, &self.definition.target_topic),
-            definition: Arc::new(self.definition),
+            reading: commons.source(&self.source, &definition.source_topic),
+            target_reading: commons.target(&self.target, &definition.target_topic),
+            definition,
             source: self.source,
             target: self.target,
             clock: clock.clone(),

@@ -1,5 +1,7 @@
 //! Links that are made over REST, between two mock clusters.
 
+mod page;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -19,8 +19,6 @@ use crate::cli::output::visible;
 use crate::cli::patience::Patience;
 use crate::core::dialect::Concluded;
 use crate::core::key::Key;
-use crate::core::link::ledger::Held;
-use crate::core::link::ledger::WaitFor;
 use crate::core::link::plan::Plan;
 use crate::core::link::plan::Planned;
 use crate::core::link::plan::PlannedKind;
@@ -229,7 +227,7 @@ fn answer_of(link: &Link, comparison: &Comparison) -> Answer {
             key: visible(&key.to_string()),
             offset: Some(held.offset),
             reason: visible(&held.reason),
-            remedy: release_of(held).as_deref().map(visible),
+            remedy: held.remedy().as_deref().map(visible),
         })
         .collect();
     let equal = comparison.plan.is_empty()
@@ -270,24 +268,6 @@ fn answer_of(link: &Link, comparison: &Comparison) -> Answer {
             })
             .collect(),
         ..Answer::default()
-    }
-}
-
-/// What lets a held key go on, where its reason does not say so: a mode that opens a subject, and a
-/// context that is not copied, come with what to do.
-fn release_of(held: &Held) -> Option<String> {
-    let selected = "or when the link selects its subject (subjects, or references: follow)";
-    match &held.until {
-        WaitFor::Source(key) => {
-            Some(format!("it goes on with the next good record of {key} in the source, {selected}"))
-        }
-        WaitFor::Subject(subject) => {
-            Some(format!("it goes on when {subject} changes in the source, {selected}"))
-        }
-        WaitFor::Id(context, id) => Some(format!(
-            "it goes on as soon as id {id} of context {context} is free in the target"
-        )),
-        WaitFor::Mode(_) | WaitFor::Definition => None,
     }
 }
 

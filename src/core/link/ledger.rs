@@ -80,6 +80,27 @@ pub struct Held {
     pub until: WaitFor,
 }
 
+impl Held {
+    /// What lets it go on, where its reason does not say so: a mode that opens a subject, and a context
+    /// that is not copied, come with what to do.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        let selected = "or when the link selects its subject (subjects, or references: follow)";
+        match &self.until {
+            WaitFor::Source(key) => Some(format!(
+                "it goes on with the next good record of {key} in the source, {selected}"
+            )),
+            WaitFor::Subject(subject) => {
+                Some(format!("it goes on when {subject} changes in the source, {selected}"))
+            }
+            WaitFor::Id(context, id) => Some(format!(
+                "it goes on as soon as id {id} of context {context} is free in the target"
+            )),
+            WaitFor::Mode(_) | WaitFor::Definition => None,
+        }
+    }
+}
+
 /// How many times a key that drifted is restored before it is an incident (rulings 15).
 pub const REPAIRS_MAX: u32 = 3;
 

@@ -48,7 +48,7 @@ pub struct Desk<C, K> {
     pub(super) endpoints: Endpoints<C>,
     pub(super) fixed: Vec<FixedLink>,
     pub(super) shelf: Arc<Shelf>,
-    posts: Posts,
+    pub(super) posts: Posts,
     pub(super) clock: K,
     pub(super) instance: String,
     /// One change at a time: what it looked at still holds when it is kept.
@@ -404,7 +404,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     }
 
     /// Whether a definition is sound between clusters that are known: gives its target.
-    fn check(&self, exporter: &Exporter) -> Result<(&str, &Endpoint<C>), Refused> {
+    pub(super) fn check(&self, exporter: &Exporter) -> Result<(&str, &Endpoint<C>), Refused> {
         let Some(source) = self.endpoints.get(&exporter.source) else {
             return Err(Refused::Config(format!("no cluster is named {}", exporter.source)));
         };

@@ -12,6 +12,7 @@ mod endpoint;
 mod fence;
 mod keeping;
 mod refused;
+mod resting;
 mod seen;
 mod shelf;
 
@@ -25,6 +26,7 @@ pub use self::endpoint::Endpoint;
 pub use self::endpoint::Endpoints;
 pub use self::fence::Owner;
 pub use self::refused::Refused;
+pub use self::resting::Resting;
 pub use self::seen::Described;
 pub use self::seen::ExporterState;
 pub use self::seen::ExporterStatus;

@@ -285,6 +285,8 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             let settled = with_context(&self.definition, source_cluster, &state)?;
             self.definition = Arc::new(settled);
         }
+        let definition = Arc::clone(&self.definition);
+        self.status.send_modify(|status| status.definition = Some(definition));
         // Before the group of the scope is joined: a process that runs the rival too is in it under the
         // same instance id, and would lose its lease to us.
         refuse_rivals(&state, &self.definition, source_cluster, &self.target)?;

@@ -18,6 +18,7 @@ use crate::service::pipeline::Stop;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
 use crate::service::ports::RecordLimit;
+use crate::service::set_aside::SetAside;
 use crate::service::state::Braked;
 use crate::service::state::Checkpoint;
 use crate::service::state::FORMAT;
@@ -110,6 +111,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         for record in records {
             self.pipeline.stage(record, &mut self.counts).await?;
         }
+        self.worker.status.borrow().journal.note(write, self.wall_ms);
         Ok(())
     }
 
@@ -285,6 +287,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         }
         let look = self.link.at();
         let ledger = look.ledger();
+        let set_aside = SetAside::first_of(ledger, &self.worker.definition.rules);
         let now = self.worker.clock.monotonic();
         self.worker.status.send_modify(|status| {
             status.counts = self.counts.clone();
@@ -292,6 +295,9 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             status.saw_end(end, now);
             status.incidents = Incidents::of(ledger);
             status.held = ledger.held().count();
+            if *status.set_aside != *set_aside {
+                status.set_aside = set_aside.into();
+            }
             status.drifted = ledger.drift().count();
         });
     }

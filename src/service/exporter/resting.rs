@@ -1,0 +1,57 @@
+//! Links that are kept and that no worker of this process runs.
+
+use super::Desk;
+use super::Wanted;
+use super::shelf::Kept;
+use crate::service::ports::Clock;
+use crate::service::ports::Cluster;
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resting {
+    /// Its name.
+    pub name: String,
+    /// The cluster that it reads.
+    pub source: String,
+    /// The cluster that keeps it.
+    pub target: String,
+    /// `paused`, or `unknown` where this process can't run it.
+    pub state: &'static str,
+    /// Why it can't.
+    pub trouble: Option<String>,
+}
+
+impl<C: Cluster, K: Clock> Desk<C, K> {
+    /// Whether a link stands in the configuration's file, where it is changed.
+    #[must_use]
+    pub fn is_of_file(&self, source: &str, name: &str) -> bool {
+        self.fixed.iter().any(|link| link.source == source && link.described.name == name)
+    }
+
+    /// All of them. One that is about to start is not among them.
+    #[must_use]
+    pub fn resting(&self) -> Vec<Resting> {
+        let kept = self.shelf.all().into_iter();
+        kept.filter(|Kept { exporter, .. }| {
+            self.posts.of(&exporter.id()).is_none()
+                && !self.is_of_file(&exporter.source, &exporter.name)
+        })
+        .filter_map(|kept| self.at_rest(kept))
+        .collect()
+    }
+
+    fn at_rest(&self, kept: Kept) -> Option<Resting> {
+        let Kept { exporter, target } = kept;
+        let is_double = self.shelf.find(&exporter.source, &exporter.name).len() > 1;
+        let (state, trouble) = if is_double {
+            let why = "several clusters keep a link of this name: none of them runs; delete it, which \
+                       takes all away, and create it anew";
+            ("unknown", Some(why.to_owned()))
+        } else if exporter.wanted == Wanted::Paused {
+            ("paused", None)
+        } else {
+            ("unknown", Some(self.check(&exporter).err()?.to_string()))
+        };
+        Some(Resting { name: exporter.name, source: exporter.source, target, state, trouble })
+    }
+}

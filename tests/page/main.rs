@@ -1,0 +1,13 @@
+//! What a person sees in a browser: Chromium on the page of a mirror between mock clusters.
+//!
+//! `cargo test --features real-kafka --test page` needs chromium and chromedriver (Debian: chromium,
+//! chromium-driver), no Java.
+
+#[cfg(test)]
+mod chromium;
+#[cfg(test)]
+mod seen;
+#[cfg(test)]
+mod wait;
+#[cfg(test)]
+mod world;
