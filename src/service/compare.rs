@@ -19,6 +19,7 @@ use crate::service::ground::Danger;
 use crate::service::ground::Ground;
 use crate::service::ground::read_to_end;
 use crate::service::ground::unfit_state_topic;
+use crate::service::past::begin_anew;
 use crate::service::past::history;
 use crate::service::past::read_state_if_there;
 use crate::service::past::rival;
@@ -86,9 +87,7 @@ pub async fn compare<C: Cluster>(
     let claims = source_claims(source, definition).await?;
     let rules = &definition.rules;
     let mut past = history(&state, rules, &ground.source.cluster_id, claims);
-    if definition.adopt && !past.claimed {
-        past.adopted_below = ground.target_end();
-    }
+    begin_anew(&mut past, definition, ground.target_end());
     let identity = Identity {
         writer: definition.instance.clone(),
         epoch: 0,

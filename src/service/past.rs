@@ -2,6 +2,7 @@
 
 use crate::core::link::History;
 use crate::core::link::SourceClaim;
+use crate::core::record::Offset;
 use crate::core::rules::Placement;
 use crate::core::rules::Rules;
 use crate::core::subject::ContextName;
@@ -112,7 +113,20 @@ pub fn history(
         unfenced: claim.map_or(!former.is_empty(), |claim| !claim.fenced),
         former,
         adopted_below: claim.map_or(0, |claim| claim.adopted_below),
+        began_at: claim.map_or(0, |claim| claim.began_at),
         source_claims: claims,
+    }
+}
+
+/// A link that has no claim begins at this offset of the target: what stands below is its own where it
+/// adopts it, and nothing outside its scope is.
+pub fn begin_anew(past: &mut History, definition: &LinkDefinition, target_end: Offset) {
+    if past.claimed {
+        return;
+    }
+    past.began_at = target_end;
+    if definition.adopt {
+        past.adopted_below = target_end;
     }
 }
 

@@ -49,6 +49,9 @@ pub struct Claim {
     pub fenced: bool,
     /// Records of the scope below this target offset were adopted.
     pub adopted_below: Offset,
+    /// The link began at this target offset; 0 in claims of before that was kept.
+    #[serde(default)]
+    pub began_at: Offset,
     /// Scopes that the link had under former definitions: what it left there stays.
     #[serde(default)]
     pub former: Vec<Scope>,
@@ -382,6 +385,7 @@ mod tests {
             epoch: 1,
             fenced: true,
             adopted_below: 0,
+            began_at: 0,
             former: Vec::new(),
         }
     }

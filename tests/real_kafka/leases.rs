@@ -103,8 +103,13 @@ impl Member {
     }
 }
 
-#[tokio::test]
-async fn a_partition_that_nobody_owns_is_owned_soon_by_who_stands_by() {
+#[test]
+fn a_partition_that_nobody_owns_is_owned_soon_by_who_stands_by() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(who_stands_by_becomes_the_owner());
+}
+
+async fn who_stands_by_becomes_the_owner() {
     let broker = shared_target();
     broker.create_topic(TOPIC, PARTITIONS, &[]);
     let first = Member::join(broker, "one");

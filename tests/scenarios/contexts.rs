@@ -351,3 +351,29 @@ fn a_context_with_one_dot_more_behind_its_name_is_another_one() {
         ",
     );
 }
+
+#[test]
+fn what_a_deleted_link_of_the_same_name_left_elsewhere_stays() {
+    check(
+        "
+        link same subjects orders
+        target
+          CONTEXT .old @ link=link
+          MODE :.old: READONLY @ link=link
+          CONFIG :.old: BACKWARD @ link=link
+          :.old:users v1 id=3 @ link=link
+        source
+          orders v1 id=7
+        written
+          MODE orders READONLY
+          orders v1 id=7
+        expect target
+          CONTEXT .old
+          MODE :.old: READONLY
+          CONFIG :.old: BACKWARD
+          :.old:users v1 id=3
+          MODE orders READONLY
+          orders v1 id=7
+        ",
+    );
+}

@@ -217,6 +217,9 @@ impl World {
         running.epoch += 1;
         running.halted = None;
         let first = !running.spec.history.claimed;
+        if first {
+            running.spec.history.began_at = self.logs[&running.spec.to].next;
+        }
         if first && running.spec.permissions.adopt {
             running.spec.history.adopted_below = self.logs[&running.spec.to].next;
         }

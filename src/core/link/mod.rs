@@ -94,6 +94,9 @@ pub struct History {
     pub unfenced: bool,
     /// Records of the scope below this target offset were adopted.
     pub adopted_below: Offset,
+    /// The link, as it is claimed, began at this target offset: what was written under its name before
+    /// may be a deleted link's, and outside the scope it stays.
+    pub began_at: Offset,
     /// Scopes that the link had under former definitions: what it left there stays.
     pub former: Vec<Scope>,
     /// Claims of other links on parts of our source.

@@ -57,7 +57,8 @@ impl Link {
     }
 
     /// Whether the link wrote this subject, chosen or followed then, and does not copy it any more.
-    /// Only its own header proves that: what it adopted may be anyone's. What a former definition
+    /// Only its own header proves that, and only since it began: what it adopted may be anyone's, and what
+    /// stands under its name from before may be a deleted link's. What a former definition
     /// chose has left the scope with it, and stays; so does what that may point to.
     fn left_behind(&self, target: &Subject) -> bool {
         let follows = self.rules.references == References::Follow && !self.former.is_empty();
@@ -65,7 +66,8 @@ impl Link {
             return false;
         }
         let Some(held) = self.target.subject(target) else { return false };
-        let own = |offset, origin: Origin| origin.is_link() && offset >= self.history.adopted_below;
+        let since = self.history.adopted_below.max(self.history.began_at);
+        let own = |offset, origin: Origin| origin.is_link() && offset >= since;
         let stamps = held.config.as_ref().map(|config| config.stamp);
         let stamps = stamps.into_iter().chain(held.mode.map(|mode| mode.stamp));
         held.versions().iter().any(|version| own(version.offset, version.origin))

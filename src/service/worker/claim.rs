@@ -1,5 +1,6 @@
 //! Claiming a scope before its first write (rulings 2).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Goal;
@@ -9,8 +10,11 @@ use super::life::LISTED_PAUSE;
 use super::life::Life;
 use super::life::keep;
 use crate::core::link::Halt;
+use crate::core::link::History;
 use crate::core::record::Offset;
 use crate::core::rules::Fence;
+use crate::service::definition::LinkDefinition;
+use crate::service::ground::Ground;
 use crate::service::past::own_claim;
 use crate::service::past::read_state;
 use crate::service::past::refuse_rivals;
@@ -86,6 +90,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             // A fence that was never seen to stand can't have been lifted.
             fenced: self.link.at().fence() != Fence::None && old.is_some_and(|claim| claim.fenced),
             adopted_below: self.claim.adopted_below,
+            began_at: self.claim.began_at,
             former: state.former_scopes(
                 &rules.name,
                 &self.ground.source.cluster_id,
@@ -173,5 +178,23 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             tracing::info!(link = %rules.name, scope = %claim.scope, "claim withdrawn");
         }
         Ok(())
+    }
+}
+
+/// The claim as it stands before it is made.
+pub(super) fn unmade_claim(definition: &LinkDefinition, ground: &Ground, past: &History) -> Claim {
+    Claim {
+        format: FORMAT,
+        link: definition.rules.name.clone(),
+        scope: definition.rules.scope(),
+        source_cluster: ground.source.cluster_id.clone(),
+        source_topic_id: ground.source_topic.topic_id.clone(),
+        origins: BTreeSet::new(),
+        writer: definition.instance.clone(),
+        epoch: 0,
+        fenced: false,
+        adopted_below: past.adopted_below,
+        began_at: past.began_at,
+        former: Vec::new(),
     }
 }

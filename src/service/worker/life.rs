@@ -1,6 +1,5 @@
 //! One life of a link: from its preflight to the first thing that ends it.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use super::GONE_AFTER;
 use super::Goal;
 use super::LOOK_FOR_GONE_EVERY;
 use super::Worker;
+use super::claim::unmade_claim;
 use super::reconcile::Ahead;
 use super::reconcile::OldEnd;
 use super::wait_for;
@@ -22,11 +22,11 @@ use crate::core::link::SourceClaim;
 use crate::core::record::Offset;
 use crate::service::compare::recall_deletes;
 use crate::service::definition::ContextNamedBy;
-use crate::service::definition::LinkDefinition;
 use crate::service::exported::Exports;
 use crate::service::fetcher::Fetcher;
 use crate::service::ground::Ground;
 use crate::service::ground::read_to_end;
+use crate::service::past::begin_anew;
 use crate::service::past::history;
 use crate::service::past::read_state;
 use crate::service::past::refuse_rivals;
@@ -47,7 +47,6 @@ use crate::service::round::Coming;
 use crate::service::sight::Looking;
 use crate::service::state::Checkpoint;
 use crate::service::state::Claim;
-use crate::service::state::FORMAT;
 use crate::service::state::State;
 use crate::service::state::append_acked;
 use crate::service::state::group_of;
@@ -168,7 +167,9 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
 
         let mut past =
             history(&state, &definition.rules, &ground.source.cluster_id, early.claims.clone());
-        past.adopted_below = adopted_below(&past, &definition, &ground);
+        // A target that grew meanwhile is no reason to read it again, unless that is adopted too.
+        let adopts_all = definition.adopt.then(|| ground.target_end());
+        begin_anew(&mut past, &definition, adopts_all.unwrap_or(early.history.began_at));
         // What was read long ago may hold keys whose tombstones are compacted away by now, and a
         // topic that was created again meanwhile says something else.
         let is_fresh = joined_after < EARLY_VALID && ground.has_topics_of(&before);
@@ -195,7 +196,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             live_appender,
             old_end: OldEnd::Unseen,
             keeper,
-            claim: unmade_claim(&definition, &ground, past.adopted_below),
+            claim: unmade_claim(&definition, &ground, &past),
             folded: None,
             checkpoint,
             state,
@@ -347,7 +348,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         let claims = source_claims(&self.source, definition).await?;
         let mut past =
             history(&state, &definition.rules, &ground.source.cluster_id, claims.clone());
-        past.adopted_below = adopted_below(&past, definition, ground);
+        begin_anew(&mut past, definition, ground.target_end());
         let identity = Identity {
             writer: definition.instance.clone(),
             epoch: 0,
@@ -464,28 +465,6 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             class: FaultClass::NotPermitted,
         }
     }
-}
-
-/// The claim as it stands before it is made.
-fn unmade_claim(definition: &LinkDefinition, ground: &Ground, adopted_below: Offset) -> Claim {
-    Claim {
-        format: FORMAT,
-        link: definition.rules.name.clone(),
-        scope: definition.rules.scope(),
-        source_cluster: ground.source.cluster_id.clone(),
-        source_topic_id: ground.source_topic.topic_id.clone(),
-        origins: BTreeSet::new(),
-        writer: definition.instance.clone(),
-        epoch: 0,
-        fenced: false,
-        adopted_below,
-        former: Vec::new(),
-    }
-}
-
-/// Records of the scope below this offset are the link's own: those that its first start adopted.
-fn adopted_below(past: &History, definition: &LinkDefinition, ground: &Ground) -> Offset {
-    if definition.adopt && !past.claimed { ground.target_end() } else { past.adopted_below }
 }
 
 /// Appends to our own topic and waits for the acknowledgement.
