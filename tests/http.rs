@@ -35,7 +35,7 @@ mod http {
     struct Server {
         address: SocketAddr,
         link: watch::Sender<Status>,
-        _roster: watch::Sender<Roster>,
+        roster: watch::Sender<Roster>,
         _desk: watch::Sender<Option<Arc<Desk<KafkaCluster, SystemClock>>>>,
     }
 
@@ -71,7 +71,7 @@ mod http {
                 None => tokio::spawn(serve(listener, served)),
                 Some(name) => tokio::spawn(serve_cluster(listener, name.to_owned(), served)),
             };
-            Self { address, link, _roster: roster, _desk: desk }
+            Self { address, link, roster, _desk: desk }
         }
 
         /// Sends bytes and takes all that comes back.
@@ -167,6 +167,31 @@ mod http {
         let (code, body) = server.get("/links/other").await;
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!((code, &body["error_code"]), (404, &Value::from(404)));
+    }
+
+    #[tokio::test]
+    async fn of_links_with_one_name_the_source_says_which_and_none_is_taken_by_chance() {
+        let server = Server::start().await;
+        let (_other, status) = watch::channel(Status::default());
+        server.roster.send_modify(|roster| {
+            let link = "to \"quote\"".to_owned();
+            let (source, target) = ("c".to_owned(), "b".to_owned());
+            roster.links.push(Watched { link, source, target, status });
+        });
+        for path in ["/links/to%20%22quote%22", "/links/to%20%22quote%22/caught-up?offset=1"] {
+            let (code, body) = server.get(path).await;
+            assert_eq!(code, 409, "{path}: {body}");
+            assert!(body.contains("from a and c"), "{body}");
+        }
+        for source in ["a", "c"] {
+            let path = format!("/links/to%20%22quote%22?source={source}");
+            let (code, body) = server.get(&path).await;
+            let body: Value = serde_json::from_str(&body).unwrap();
+            assert_eq!((code, &body["source"]), (200, &Value::from(source)));
+        }
+        let path = "/links/to%20%22quote%22/caught-up?source=c&offset=1";
+        assert_eq!(server.get(path).await.0, 200);
+        assert_eq!(server.get("/links/to%20%22quote%22?source=d").await.0, 404);
     }
 
     #[tokio::test]

@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::board::Board;
+use super::board::Named;
+use super::board::NotOne;
 use super::board::Seen;
 use crate::core::link::Outcome;
 use crate::core::record::Offset;
@@ -55,8 +57,8 @@ pub(super) fn links<K: Clock>(board: &Board<K>) -> Links {
 }
 
 /// The link with this name.
-pub(super) fn link<K: Clock>(board: &Board<K>, name: &str) -> Option<LinkStatus> {
-    Some(LinkStatus::of(board.link(name)?, board.now()))
+pub(super) fn link<K: Clock>(board: &Board<K>, named: &Named) -> Result<LinkStatus, NotOne> {
+    Ok(LinkStatus::of(board.link(named)?, board.now()))
 }
 
 /// Whether a link has brought its source up to an offset.
@@ -80,13 +82,13 @@ pub(super) struct CaughtUp {
 /// that is set aside can't be read there.
 pub(super) fn caught_up<K: Clock>(
     board: &Board<K>,
-    name: &str,
+    named: &Named,
     offset: Option<Offset>,
-) -> Option<CaughtUp> {
-    let Seen { status, .. } = board.link(name)?;
+) -> Result<CaughtUp, NotOne> {
+    let Seen { status, .. } = board.link(named)?;
     let wanted = offset.map_or(status.source_end, after);
     let set_aside = status.incidents.all().saturating_add(status.held);
-    Some(CaughtUp {
+    Ok(CaughtUp {
         caught_up: status.phase == Phase::Running && status.done_before >= wanted && set_aside == 0,
         up_to: wanted.checked_sub(1).filter(|up_to| *up_to >= 0),
         done_before: status.done_before,

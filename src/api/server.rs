@@ -33,6 +33,8 @@ use tokio::sync::Semaphore;
 use tokio::sync::watch;
 
 use super::board::Board;
+use super::board::Named;
+use super::board::NotOne;
 use super::exporters;
 use super::guard::same_site;
 use super::health;
@@ -258,13 +260,26 @@ async fn all<C: Cluster, K: Clock>(State(shared): State<Arc<Shared<C, K>>>) -> R
 async fn one<C: Cluster, K: Clock>(
     State(shared): State<Arc<Shared<C, K>>>,
     Path(name): Path<String>,
+    from: Result<Query<OfSource>, QueryRejection>,
 ) -> Response {
-    of_a_link(links::link(&shared.board, &name))
+    match from {
+        Ok(Query(OfSource { source })) => {
+            of_a_link(links::link(&shared.board, &Named { name, source }))
+        }
+        Err(rejected) => error(StatusCode::BAD_REQUEST, &rejected.body_text()),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfSource {
+    source: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct UpTo {
+    source: Option<String>,
     offset: Option<Offset>,
     now: Option<bool>,
 }
@@ -274,33 +289,35 @@ async fn caught_up<C: Cluster, K: Clock>(
     Path(name): Path<String>,
     up_to: Result<Query<UpTo>, QueryRejection>,
 ) -> Response {
-    let offset = match up_to {
-        Ok(Query(UpTo { offset: None, now: Some(true) })) => {
-            match source_end(&shared, &name).await {
-                Ok(Some(end)) => Some(end.saturating_sub(1)),
-                Ok(None) => None,
-                Err(fault) => return error(StatusCode::SERVICE_UNAVAILABLE, &fault.to_string()),
-            }
-        }
-        Ok(Query(UpTo { offset, now: None | Some(false) })) if offset.is_none_or(|at| at >= 0) => {
-            offset
-        }
-        Ok(_) | Err(_) => {
-            return error(
-                StatusCode::BAD_REQUEST,
-                "the question has one part: offset, an offset of the source, 0 or more, or now=true",
-            );
-        }
+    let Ok(Query(UpTo { source, offset, now })) = up_to else { return unclear() };
+    let named = Named { name, source };
+    let offset = match (offset, now) {
+        (None, Some(true)) => match source_end(&shared, &named).await {
+            Ok(Some(end)) => Some(end.saturating_sub(1)),
+            Ok(None) => None,
+            Err(fault) => return error(StatusCode::SERVICE_UNAVAILABLE, &fault.to_string()),
+        },
+        (offset, None | Some(false)) if offset.is_none_or(|at| at >= 0) => offset,
+        (Some(_) | None, _) => return unclear(),
     };
-    of_a_link(links::caught_up(&shared.board, &name, offset))
+    of_a_link(links::caught_up(&shared.board, &named, offset))
+}
+
+fn unclear() -> Response {
+    error(
+        StatusCode::BAD_REQUEST,
+        "the question has one part, offset, an offset of the source, 0 or more, or now=true; beside it \
+         only source, the link's source where several links have the name",
+    )
 }
 
 /// Where the source of a link ends now; `None` where there is no such link.
 async fn source_end<C: Cluster, K: Clock>(
     shared: &Shared<C, K>,
-    name: &str,
+    named: &Named,
 ) -> Result<Option<Offset>, Fault> {
-    let Some((seen, desk)) = shared.board.link(name).zip(shared.desk()) else { return Ok(None) };
+    let seen = shared.board.link(named).ok();
+    let Some((seen, desk)) = seen.zip(shared.desk()) else { return Ok(None) };
     let found = desk.clusters().find(|(cluster, _)| *cluster == seen.source);
     let Some((_, source)) = found else { return Ok(None) };
     let facts = source.cluster.topic(&source.schemas_topic).await?;
@@ -311,10 +328,19 @@ async fn source_end<C: Cluster, K: Clock>(
 }
 
 /// An answer about a link, where there is one of that name.
-fn of_a_link(answer: Option<impl Serialize>) -> Response {
+fn of_a_link(answer: Result<impl Serialize, NotOne>) -> Response {
     match answer {
-        Some(answer) => Json(answer).into_response(),
-        None => error(StatusCode::NOT_FOUND, "no link has this name; GET /links lists them"),
+        Ok(answer) => Json(answer).into_response(),
+        Err(NotOne::None(name)) => {
+            let message = format!("no link is named {name}; GET /links lists them");
+            error(StatusCode::NOT_FOUND, &message)
+        }
+        Err(NotOne::Several(name, sources)) => {
+            let sources = sources.join(" and ");
+            let message =
+                format!("several links are named {name}, from {sources}: say which with source");
+            error(StatusCode::CONFLICT, &message)
+        }
     }
 }
 

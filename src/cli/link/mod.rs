@@ -47,16 +47,20 @@ async fn execute(words: &LinkWords, wanted: Output, clock: SystemClock) -> Resul
             show(&links, wanted, list_of);
             Ok(exit::DONE)
         }
-        LinkVerb::Show { name } => {
-            let link = caller.asked(Method::GET, &format!("{url}/{}", in_path(name)), None).await?;
+        LinkVerb::Show { name, source } => {
+            let of_source = source.as_ref().map(|source| format!("?source={}", in_path(source)));
+            let link = format!("{url}/{}{}", in_path(name), of_source.unwrap_or_default());
+            let link = caller.asked(Method::GET, &link, None).await?;
             show(&link, wanted, fields_of);
             Ok(exit::DONE)
         }
-        LinkVerb::Wait { name, offset, timeout, .. } => {
+        LinkVerb::Wait { name, source, offset, timeout, .. } => {
             let gate = format!("{url}/{}/caught-up", in_path(name));
+            let of_source = source.as_ref().map(|source| format!("source={}&", in_path(source)));
+            let gate = format!("{gate}?{}", of_source.unwrap_or_default());
             let question = match offset {
-                Some(offset) => format!("{gate}?offset={offset}"),
-                None => format!("{gate}?now=true"),
+                Some(offset) => format!("{gate}offset={offset}"),
+                None => format!("{gate}now=true"),
             };
             let deadline = clock.monotonic().saturating_add(*timeout);
             let answer = wait(&caller, &gate, question, deadline, clock).await?;
@@ -89,7 +93,7 @@ async fn wait(
         }
         // What "now" meant is settled by the first answer.
         if let Some(up_to) = answer.get("up_to").and_then(Value::as_i64) {
-            question = format!("{gate}?offset={up_to}");
+            question = format!("{gate}offset={up_to}");
         }
         clock.sleep(ASK_EVERY).await;
     }

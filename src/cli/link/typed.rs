@@ -31,6 +31,9 @@ pub enum LinkVerb {
     Show {
         /// Its name
         name: String,
+        /// Its source, where several links have the name
+        #[arg(long, value_name = "CLUSTER")]
+        source: Option<String>,
     },
     /// Wait until what the source held can be read in the target.
     #[command(after_long_help = WAIT_HELP)]
@@ -38,6 +41,9 @@ pub enum LinkVerb {
     Wait {
         /// Its name
         name: String,
+        /// Its source, where several links have the name
+        #[arg(long, value_name = "CLUSTER")]
+        source: Option<String>,
         /// Up to this offset of the source, its own record among it
         #[arg(long)]
         offset: Option<u64>,
