@@ -358,10 +358,10 @@ fn what_a_deleted_link_of_the_same_name_left_elsewhere_stays() {
         "
         link same subjects orders
         target
-          CONTEXT .old @ link=link
-          MODE :.old: READONLY @ link=link
-          CONFIG :.old: BACKWARD @ link=link
-          :.old:users v1 id=3 @ link=link
+          CONTEXT .old @ link=link path=source
+          MODE :.old: READONLY @ link=link path=source
+          CONFIG :.old: BACKWARD @ link=link path=source
+          :.old:users v1 id=3 @ link=link path=source
         source
           orders v1 id=7
         written
@@ -373,6 +373,21 @@ fn what_a_deleted_link_of_the_same_name_left_elsewhere_stays() {
           CONFIG :.old: BACKWARD
           :.old:users v1 id=3
           MODE orders READONLY
+          orders v1 id=7
+        ",
+    );
+    // Without a fence nothing held what stands there.
+    check(
+        "
+        link same subjects orders fence none
+        target
+          CONTEXT .old @ link=link path=source
+          :.old:users v1 id=3 @ link=link path=source
+        source
+          orders v1 id=7
+        expect target
+          CONTEXT .old
+          :.old:users v1 id=3
           orders v1 id=7
         ",
     );
