@@ -1,6 +1,20 @@
 //! What others do in the scope, and the brake.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use schema_mirror::core::key::Key;
+use schema_mirror::core::key::Version;
+use schema_mirror::core::link::Halt;
+use schema_mirror::core::link::Pace;
+use schema_mirror::core::link::Source;
+use schema_mirror::core::subject::Subject;
+
 use crate::support::check::check;
+use crate::support::script::Script;
+use crate::support::text;
+use crate::support::world::Way;
+use crate::support::world::World;
 
 #[test]
 fn a_rollback_by_the_targets_leader_is_restored() {
@@ -406,4 +420,30 @@ fn a_bad_record_over_a_key_of_ours_is_written_over_before_compaction_takes_the_g
           CONFIG :.source:orders FULL
         "#,
     );
+}
+
+#[test]
+fn what_the_source_loses_while_a_plan_is_carried_out_is_under_the_brake() {
+    let script = Script::parse("link into .source");
+    let mut world = World::new(Way::Live, &script.links);
+    world.start();
+    for number in 1..=20 {
+        world.append("source", text::record(&format!("s{number} v1 id={number}")));
+    }
+    let source = world.logs.get_mut("source").unwrap();
+    for number in 1..=20 {
+        source.append(text::record(&format!("s{number} v1 -")));
+    }
+    // Others read the source on, to its end, before the link has put what its plan says.
+    let link = &mut world.running[0].link;
+    let mut ahead = Source::new(link.lens());
+    source.records.iter().for_each(|record| drop(ahead.read(record)));
+    link.look_at(Arc::new(ahead));
+    let mut put = |number: u32| {
+        let subject = Subject::parse(&format!(":.source:s{number}"));
+        let key = Key::Schema(subject, Version::new(1).unwrap());
+        link.decide_put(key, Pace::Live(Duration::ZERO), source.next)
+    };
+    let halted = (1..=20).find_map(|number| put(number).err());
+    assert!(matches!(halted, Some(Halt::Brake { source_end: 40, .. })), "{halted:?}");
 }
