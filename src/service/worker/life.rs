@@ -145,12 +145,12 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
 
     async fn begin(&mut self) -> Result<Box<Life<C, K>>, Stop> {
         let coming = (self.reading.come(), self.target_reading.come());
-        let ground = self.preflight().await?;
+        let (ground, state) = self.preflight().await?;
         self.enter(Phase::Standby);
         let waited = self.clock.monotonic();
         let definition = Arc::clone(&self.definition);
         let Joined { lease, appender, live_appender, keeper, early, source, coming } =
-            self.join(&ground, coming).await?;
+            self.join(&ground, &state, coming).await?;
         let joined_after = self.clock.monotonic().saturating_sub(waited);
         self.status.send_modify(|status| status.joined_after = joined_after);
         // Whoever wrote before may have written until its lease ended, and followed the source for
@@ -176,7 +176,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         let early = if is_fresh && early.history == past {
             early
         } else {
-            self.read_early(&ground, self.target_reading.come()).await?
+            self.read_early(&ground, &state, self.target_reading.come()).await?
         };
         let Early { mut link, mut target, target_next, .. } = early;
         self.enter(Phase::ReadingTarget);
@@ -216,6 +216,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
     async fn join(
         &self,
         ground: &Ground,
+        state: &State,
         (coming, coming_to_target): (Coming, Coming),
     ) -> Result<Joined<C>, Stop> {
         let (joins, joined) = watch::channel(false);
@@ -234,7 +235,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             async { Ok(self.target.append_in_batches(&definition.target_topic, 0).await?) },
             self.open_live_appender(),
             async { Ok(self.target.keep_in(&definition.state_topic, partition).await?) },
-            self.read_early_while(joined.clone(), ground, coming_to_target),
+            self.read_early_while(joined.clone(), (ground, state), coming_to_target),
             async { Ok(self.unless_late(joined, STANDS_BY_AFTER, coming).await) },
         )?;
         let coming = coming.unwrap_or_else(|| self.reading.come());
@@ -259,7 +260,8 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         });
     }
 
-    async fn preflight(&mut self) -> Result<Ground, Stop> {
+    /// Looks whether the link may begin; what it finds, our own topic among it.
+    async fn preflight(&mut self) -> Result<(Ground, State), Stop> {
         // A link that waits goes on waiting, for whoever watches, until a look finds all in order.
         if !matches!(self.status.borrow().phase, Phase::Waiting(_)) {
             self.enter(Phase::Preflight);
@@ -291,7 +293,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         // Before the group of the scope is joined: a process that runs the rival too is in it under the
         // same instance id, and would lose its lease to us.
         refuse_rivals(&state, &self.definition, source_cluster, &self.target)?;
-        Ok(ground)
+        Ok((ground, state))
     }
 
     /// The source as it is read together with other links; where no other is on its way, as it is
@@ -332,22 +334,25 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
     async fn read_early_while(
         &self,
         joined: watch::Receiver<bool>,
-        ground: &Ground,
+        (ground, state): (&Ground, &State),
         coming: Coming,
     ) -> Result<Early<C>, Stop> {
-        let mut early = self.read_early(ground, coming).await?;
+        let mut early = self.read_early(ground, state, coming).await?;
         let place = early.target.take();
         early.target = self.unless_late(joined, EARLY_VALID, place).await.flatten();
         Ok(early)
     }
 
     /// Reads the target as it is before the lease is ours.
-    async fn read_early(&self, ground: &Ground, coming: Coming) -> Result<Early<C>, Stop> {
+    async fn read_early(
+        &self,
+        ground: &Ground,
+        state: &State,
+        coming: Coming,
+    ) -> Result<Early<C>, Stop> {
         let definition = &self.definition;
-        let state = read_state(&self.target, &definition.state_topic).await?;
         let claims = source_claims(&self.source, definition).await?;
-        let mut past =
-            history(&state, &definition.rules, &ground.source.cluster_id, claims.clone());
+        let mut past = history(state, &definition.rules, &ground.source.cluster_id, claims.clone());
         begin_anew(&mut past, definition, ground.target_end());
         let identity = Identity {
             writer: definition.instance.clone(),
