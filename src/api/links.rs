@@ -14,10 +14,34 @@ use crate::core::record::Offset;
 use crate::core::record::after;
 use crate::service::ports::Clock;
 use crate::service::status::Phase;
+use crate::service::status::Status;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Links {
     links: Vec<LinkStatus>,
+}
+
+/// What a link has done, and what it left undone, wherever it is told.
+#[derive(Debug, Serialize)]
+pub(super) struct Counted {
+    records: BTreeMap<&'static str, u64>,
+    puts: u64,
+    deletions: u64,
+    writes_in_flight: u64,
+    incidents: usize,
+}
+
+impl Counted {
+    pub(super) fn of(status: &Status) -> Self {
+        let count = |outcome: Outcome| (outcome.word(), status.counts.of(outcome));
+        Self {
+            records: Outcome::ALL.into_iter().map(count).collect(),
+            puts: status.counts.puts,
+            deletions: status.counts.deletions,
+            writes_in_flight: status.writes_in_flight,
+            incidents: status.incidents.all(),
+        }
+    }
 }
 
 /// A link, in numbers that say their unit.
@@ -38,11 +62,8 @@ pub(super) struct LinkStatus {
     /// Everything before this source offset is in the target.
     done_before: Offset,
     source_end: Offset,
-    records: BTreeMap<&'static str, u64>,
-    puts: u64,
-    deletions: u64,
-    writes_in_flight: u64,
-    incidents: usize,
+    #[serde(flatten)]
+    counted: Counted,
     held_keys: usize,
     drifted_keys: usize,
     repairs: u64,
@@ -107,7 +128,6 @@ impl LinkStatus {
     fn of(seen: Seen, now: Duration) -> Self {
         let knows_its_lag = seen.knows_its_lag();
         let Seen { link, source, target, status } = seen;
-        let count = |outcome: Outcome| (outcome.word(), status.counts.of(outcome));
         Self {
             link,
             source,
@@ -119,11 +139,7 @@ impl LinkStatus {
             lag_ms: knows_its_lag.then(|| ms(status.lag.time(now))),
             done_before: status.done_before,
             source_end: status.source_end,
-            records: Outcome::ALL.into_iter().map(count).collect(),
-            puts: status.counts.puts,
-            deletions: status.counts.deletions,
-            writes_in_flight: status.writes_in_flight,
-            incidents: status.incidents.all(),
+            counted: Counted::of(&status),
             held_keys: status.held,
             drifted_keys: status.drifted,
             repairs: status.repairs,

@@ -151,6 +151,26 @@ pub struct Rules {
     pub delete_limit: DeleteLimit,
 }
 
+#[cfg(test)]
+impl Rules {
+    /// A link into a context that copies these subjects, with what is the default otherwise.
+    pub(crate) fn of_test(context: &str, subjects: &[&str]) -> Self {
+        Self {
+            name: context.to_owned(),
+            placement: Placement::Into(ContextName::new(context).unwrap()),
+            format: SubjectFormat::default(),
+            filter: SubjectFilter::parse(subjects).unwrap(),
+            fence: Fence::Readonly,
+            references: References::Follow,
+            drift: DriftPolicy::Repair,
+            default_compatibility: Compatibility::Backward,
+            source_dialect: Dialect::Auto,
+            target_dialect: Dialect::Auto,
+            delete_limit: DeleteLimit::default(),
+        }
+    }
+}
+
 impl Rules {
     /// Where a subject of the source stands in the target; `None` where its context is not asked
     /// for. Says nothing about whether the subject itself is chosen.

@@ -174,32 +174,11 @@ impl Round {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::dialect::Dialect;
-    use crate::core::filter::SubjectFilter;
-    use crate::core::format::SubjectFormat;
-    use crate::core::rules::Compatibility;
-    use crate::core::rules::DeleteLimit;
-    use crate::core::rules::DriftPolicy;
-    use crate::core::rules::Fence;
-    use crate::core::rules::Placement;
-    use crate::core::rules::References;
     use crate::service::ports::Fault;
 
     fn member(context: &str) -> (Member, Feed) {
         let (place, feed) = round::place();
-        let rules = Rules {
-            name: context.to_owned(),
-            placement: Placement::Into(ContextName::new(context).unwrap()),
-            format: SubjectFormat::default(),
-            filter: SubjectFilter::parse(&["*".to_owned()]).unwrap(),
-            fence: Fence::Readonly,
-            references: References::Follow,
-            drift: DriftPolicy::Repair,
-            default_compatibility: Compatibility::Backward,
-            source_dialect: Dialect::Auto,
-            target_dialect: Dialect::Auto,
-            delete_limit: DeleteLimit::default(),
-        };
+        let rules = Rules::of_test(context, &["*"]);
         (Member { rules: Arc::new(rules), place }, feed)
     }
 

@@ -8,6 +8,7 @@ mod chromium;
 #[cfg(test)]
 mod seen;
 #[cfg(test)]
+#[path = "../support/wait.rs"]
 mod wait;
 #[cfg(test)]
 mod world;

@@ -9,7 +9,10 @@ use std::{
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Asks until a fact is there; `None` after the limit.
-#[expect(clippy::disallowed_methods, reason = "the one wait of these tests, and it has a limit")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one wait of tests that look at a process, and it has a limit"
+)]
 pub(crate) fn wait_for<T>(limit: Duration, mut fact: impl FnMut() -> Option<T>) -> Option<T> {
     let begun = Instant::now();
     loop {

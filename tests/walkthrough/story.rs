@@ -19,16 +19,16 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 mod messages;
+#[path = "../support/wait.rs"]
+mod wait;
+use wait::wait_for;
+
 use messages::{PAGEVIEWS, STOCK_TRADES, consume, fields, message, produce};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_schema-mirror");
 
 /// What takes longer has failed: a mock's group forms in 5 s, a broker's in 3 s.
 const LIMIT: Duration = Duration::from_secs(60);
-/// Between two looks at what is waited for.
-const PAUSE: Duration = Duration::from_millis(50);
-/// Looks until the limit is over.
-const LOOKS_MAX: usize = 1_200;
 
 /// Where the two registries of the runbook would be.
 const REGISTRIES: [&str; 2] = ["http://schemaregistry:8081", "http://schemaregistry2:8082"];
@@ -431,16 +431,6 @@ fn addresses(log: ChildStderr) -> [String; 3] {
 }
 
 #[track_caller]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a process is looked at from outside, again and again"
-)]
-fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..LOOKS_MAX {
-        if let Some(seen) = look() {
-            return seen;
-        }
-        thread::sleep(PAUSE);
-    }
-    panic!("{what}: not within {LIMIT:?}");
+fn wait_until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    wait_for(LIMIT, look).unwrap_or_else(|| panic!("{what}: not within {LIMIT:?}"))
 }

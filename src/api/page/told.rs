@@ -1,20 +1,20 @@
 //! A link as the page is told of it: what changes by itself as time passes is told as moments, so that
 //! nothing is told anew while nothing happens.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::api::board::Board;
 use crate::api::board::Seen;
+use crate::api::links::Counted;
 use crate::api::server::Shared;
-use crate::core::link::Outcome;
 use crate::core::record::Offset;
 use crate::service::exporter::Resting;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
 use crate::service::set_aside::SetAside;
+use crate::service::status::Status;
 
 /// Keys set aside that are told with their link; the others are asked for.
 const SET_ASIDE_FIRST_MAX: usize = 3;
@@ -40,11 +40,8 @@ pub(super) struct LinkTold {
     done_before: Offset,
     source_next: Offset,
     source_end: Offset,
-    records: BTreeMap<&'static str, u64>,
-    puts: u64,
-    deletions: u64,
-    writes_in_flight: u64,
-    incidents: usize,
+    #[serde(flatten)]
+    counted: Counted,
     held: usize,
     drifted: usize,
     repairs: u64,
@@ -80,7 +77,6 @@ impl LinkTold {
         let knows_its_lag = seen.knows_its_lag();
         let Seen { link, source, target, status } = seen;
         let moment = |at: Duration| board.moment_ms(at);
-        let count = |outcome: Outcome| (outcome.word(), status.counts.of(outcome));
         let to_ten_s = |at: Duration| {
             let at_ms = moment(at);
             at_ms.saturating_sub(at_ms.rem_euclid(CHECKPOINT_TOLD_MS))
@@ -97,11 +93,7 @@ impl LinkTold {
             done_before: status.done_before,
             source_next: status.source_next,
             source_end: status.source_end,
-            records: Outcome::ALL.into_iter().map(count).collect(),
-            puts: status.counts.puts,
-            deletions: status.counts.deletions,
-            writes_in_flight: status.writes_in_flight,
-            incidents: status.incidents.all(),
+            counted: Counted::of(&status),
             held: status.held,
             drifted: status.drifted,
             repairs: status.repairs,
@@ -115,8 +107,7 @@ impl LinkTold {
 
     fn of_resting<K: Clock>(resting: Resting, board: &Board<K>) -> Self {
         let Resting { name, source, target, state, trouble } = resting;
-        let seen =
-            Seen { link: name, source, target, status: crate::service::status::Status::default() };
+        let seen = Seen { link: name, source, target, status: Status::default() };
         Self {
             state,
             reason: trouble.unwrap_or_default(),

@@ -178,15 +178,8 @@ fn contexts(all: &[Beside], target: Option<&Catalog>) -> Vec<ContextBeside> {
 mod tests {
     use super::*;
     use crate::core::dialect::Dialect;
-    use crate::core::filter::SubjectFilter;
-    use crate::core::format::SubjectFormat;
     use crate::core::record::Record;
     use crate::core::rules::Compatibility;
-    use crate::core::rules::DeleteLimit;
-    use crate::core::rules::DriftPolicy;
-    use crate::core::rules::Fence;
-    use crate::core::rules::Placement;
-    use crate::core::rules::References;
 
     /// A registry that holds these versions, each as `orders 1 7 int` or `orders 1 7 int deleted`.
     fn registry(versions: &[&str]) -> Catalog {
@@ -215,26 +208,14 @@ mod tests {
         catalog
     }
 
-    fn rules(subjects: &[&str]) -> Rules {
-        Rules {
-            name: "link".to_owned(),
-            placement: Placement::Into(ContextName::new("s").unwrap()),
-            format: SubjectFormat::default(),
-            filter: SubjectFilter::parse(subjects).unwrap(),
-            fence: Fence::Readonly,
-            references: References::Follow,
-            drift: DriftPolicy::Repair,
-            default_compatibility: Compatibility::Backward,
-            source_dialect: Dialect::Auto,
-            target_dialect: Dialect::Auto,
-            delete_limit: DeleteLimit::default(),
-        }
-    }
-
     /// Compares; what is expected is `source|target|word`, without a source where there is none.
     #[track_caller]
     fn check(subjects: &[&str], source: &[&str], target: &[&str], expected: &[&str]) {
-        let (all, _) = beside(Some(&registry(source)), Some(&registry(target)), &rules(subjects));
+        let (all, _) = beside(
+            Some(&registry(source)),
+            Some(&registry(target)),
+            &Rules::of_test("s", subjects),
+        );
         let told: Vec<String> = all
             .iter()
             .map(|one| {
@@ -277,7 +258,7 @@ mod tests {
     fn contexts_are_counted_on_both_sides() {
         let (source, target) =
             (registry(&["a 1 7 int", "b 1 8 int"]), registry(&[":.s:a 1 7 int"]));
-        let (_, contexts) = beside(Some(&source), Some(&target), &rules(&["*"]));
+        let (_, contexts) = beside(Some(&source), Some(&target), &Rules::of_test("s", &["*"]));
         let counts: Vec<_> = contexts
             .iter()
             .map(|one| (one.target.as_str(), one.in_source, one.in_target))
