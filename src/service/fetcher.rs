@@ -5,6 +5,7 @@ use crate::core::record::Record;
 use crate::core::record::after;
 use crate::service::ports::Cluster;
 use crate::service::ports::Fault;
+use crate::service::ports::FaultClass;
 use crate::service::ports::Log;
 
 /// Reads single records again, by offset.
@@ -38,22 +39,26 @@ impl<C: Cluster> Fetcher<C> {
         }
     }
 
-    /// The record at an offset; `None` where compaction took it: then the key has a newer one.
+    /// The record at an offset; `None` where compaction took it: then the key has a newer one. After a
+    /// fault the next one is asked of a new reader, which may read another topic of the name.
     ///
     /// # Errors
     /// The reader's faults.
     pub async fn fetch(&mut self, offset: Offset) -> Result<Option<Record>, Fault> {
         let was_open = self.log.is_some();
-        match self.fetch_once(offset).await {
-            // A reader that nobody asked for a while still tells of an outage that may be over, or of
-            // a broker that had just started and did not know its topics yet.
-            Err(fault) if was_open => {
+        let told = match self.fetch_once(offset).await {
+            // A reader that nobody asked for a while still tells of an outage that may be over.
+            Err(fault) if fault.class == FaultClass::Transient && was_open => {
                 tracing::debug!("a new reader is asked: {fault}");
                 self.log = None;
                 self.fetch_once(offset).await
             }
             told => told,
+        };
+        if told.is_err() {
+            self.log = None;
         }
+        told
     }
 
     async fn fetch_once(&mut self, offset: Offset) -> Result<Option<Record>, Fault> {

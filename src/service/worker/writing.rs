@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::GONE_AFTER;
+use super::LOOK_FOR_GONE_EVERY;
+use super::Worker;
 use super::life::Life;
 use super::life::keep;
 use crate::core::link::Change;
@@ -14,9 +17,12 @@ use crate::core::record::Outgoing;
 use crate::core::record::Record;
 use crate::core::rules::Fence;
 use crate::service::compare::NO_FENCE;
+use crate::service::ground::Ground;
+use crate::service::ground::replaced;
 use crate::service::pipeline::Stop;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
+use crate::service::ports::FaultClass;
 use crate::service::ports::RecordLimit;
 use crate::service::set_aside::SetAside;
 use crate::service::state::Braked;
@@ -74,18 +80,46 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         // What it takes its time from may have been read since the clock was looked at.
         self.look_at_the_clock();
         let Some(offset) = offset else { return self.send(write, at_hand).await };
-        let fetched = tokio::select! {
-            biased;
-            fetched = self.fetcher.fetch(offset) => fetched?,
-            stop = self.pipeline.lease_ends() => return Err(stop),
-        };
-        match fetched {
+        match self.read_again(offset).await? {
             Some(record) => self.send(write, Some(&record)).await,
             None => {
                 // Compaction took it, so a newer record of the key is on its way.
                 tracing::debug!(key = %write.key, offset, "the record is compacted away; waiting for the newer one");
                 self.link.at().not_sent(&write.key);
                 Ok(())
+            }
+        }
+    }
+
+    /// Reads a record of the source once more. A source that is away, or said to be gone, for a moment is
+    /// waited for: a broker that has just started does not know its topics yet. It has to be the same
+    /// topic then.
+    async fn read_again(&mut self, offset: Offset) -> Result<Option<Record>, Stop> {
+        let begun = self.worker.clock.monotonic();
+        loop {
+            let fault = tokio::select! {
+                biased;
+                fetched = self.fetcher.fetch(offset) => match fetched {
+                    Ok(record) => return Ok(record),
+                    Err(fault) => fault,
+                },
+                stop = self.pipeline.lease_ends() => return Err(stop),
+            };
+            let is_passing = matches!(fault.class, FaultClass::Transient | FaultClass::Missing);
+            loop {
+                let waited = self.worker.clock.monotonic().saturating_sub(begun);
+                if !is_passing || waited >= GONE_AFTER {
+                    return Err(fault.into());
+                }
+                tracing::debug!(offset, "a record is asked for again: {fault}");
+                let is_same = tokio::select! {
+                    biased;
+                    stop = self.pipeline.lease_ends() => return Err(stop),
+                    is_same = is_same_source(&self.worker, &self.ground) => is_same?,
+                };
+                if is_same {
+                    break;
+                }
             }
         }
     }
@@ -300,6 +334,24 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             }
             status.drifted = ledger.drift().count();
         });
+    }
+}
+
+/// Whether the source can be asked, after a while, and is the topic that was read.
+async fn is_same_source<C: Cluster, K: Clock>(
+    worker: &Worker<C, K>,
+    ground: &Ground,
+) -> Result<bool, Stop> {
+    let Worker { source, definition, clock, .. } = worker;
+    clock.sleep(LOOK_FOR_GONE_EVERY).await;
+    match source.topic(&definition.source_topic).await {
+        Ok(Some(facts)) if facts.topic_id == ground.source_topic.topic_id => Ok(true),
+        Ok(Some(_)) => Err(replaced(source.name(), &definition.source_topic)),
+        Ok(None) => Ok(false),
+        Err(fault) if matches!(fault.class, FaultClass::Transient | FaultClass::Missing) => {
+            Ok(false)
+        }
+        Err(fault) => Err(fault.into()),
     }
 }
 
