@@ -1,8 +1,14 @@
 //! Schema Linking's walkthrough on librdkafka's mock clusters, part by part.
 
 #[cfg(test)]
+#[path = "support/output.rs"]
+mod output;
+#[cfg(test)]
 #[path = "walkthrough/story.rs"]
 mod story;
+#[cfg(test)]
+#[path = "support/wait.rs"]
+mod wait;
 
 #[cfg(test)]
 mod walkthrough {

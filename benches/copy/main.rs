@@ -28,12 +28,16 @@ mod live;
 #[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/real_kafka/message.rs"]
 mod message;
+#[path = "../../tests/support/output.rs"]
+mod output;
 mod peers;
 #[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/real_kafka/process.rs"]
 mod process;
 mod samples;
 mod versions;
+#[path = "../../tests/support/wait.rs"]
+mod wait;
 
 use std::env;
 

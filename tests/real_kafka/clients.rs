@@ -3,12 +3,14 @@
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     sync::OnceLock,
+    time::Duration,
 };
 
 use crate::{
     mirror::{Mirror, Scene},
+    output::output_within,
     process::tmp,
     records::{fixture, schema},
 };
@@ -17,6 +19,8 @@ use crate::{
 const REQUIREMENTS: &str = include_str!("python/requirements.txt");
 /// Messages that are written, and read through each registry.
 const MESSAGES: usize = 50;
+/// pip fetches and unpacks about 30 MB.
+const PYTHON_LIMIT: Duration = Duration::from_secs(300);
 
 /// Python with Confluent's client; pip brings that when this build has none.
 fn python() -> &'static Path {
@@ -56,8 +60,7 @@ fn python() -> &'static Path {
 fn run(program: &mut Command) -> String {
     let needs =
         "the tests with Confluent's client need Python 3 with its module venv, and pip's index";
-    let output = program.stdin(Stdio::null()).output();
-    let output = output.unwrap_or_else(|error| panic!("{program:?}: {error}; {needs}"));
+    let output = output_within(PYTHON_LIMIT, program);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program:?}: {said}; {needs}");
     String::from_utf8(output.stdout).unwrap()

@@ -1,16 +1,13 @@
 //! Links made over REST with the words of Schema Linking's tool, between real brokers.
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::{Command, Stdio},
-};
+use std::{fs, path::PathBuf, process::Command};
 
 use serde_json::Value;
 
 use crate::{
     broker::{Broker, shared_source, shared_target},
-    mirror::{LINK_LIMIT, Mirror, PROGRAM, SOURCE_SETTINGS, write_config},
+    mirror::{ANSWER_LIMIT, LINK_LIMIT, Mirror, PROGRAM, SOURCE_SETTINGS, write_config},
+    output::output_within,
     process::{new_folder, poll_until},
     records::{State, fold, ten_from},
 };
@@ -66,8 +63,8 @@ impl Pair {
         let address = mirror.wait_for("listening")["address"].as_str().unwrap().to_owned();
         let mut program = Command::new(self.path("schema-exporter"));
         program.current_dir(self.folder.path()).args(line.split_whitespace());
-        program.env("SCHEMA_MIRROR_URL", format!("http://{address}")).stdin(Stdio::null());
-        let output = program.output().unwrap();
+        program.env("SCHEMA_MIRROR_URL", format!("http://{address}"));
+        let output = output_within(ANSWER_LIMIT, &mut program);
         let answer = String::from_utf8(output.stdout).unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{line}: {answer}{said}");
@@ -79,7 +76,7 @@ impl Pair {
         let address = mirror.wait_for("listening")["address"].as_str().unwrap().to_owned();
         let mut program = Command::new(PROGRAM);
         program.args(["link", "--url", &format!("http://{address}")]);
-        let output = program.args(words.split_whitespace()).stdin(Stdio::null()).output().unwrap();
+        let output = output_within(ANSWER_LIMIT, program.args(words.split_whitespace()));
         (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
     }
 

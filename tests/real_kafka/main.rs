@@ -21,6 +21,9 @@ mod mirror;
 #[cfg(test)]
 mod numbers;
 #[cfg(test)]
+#[path = "../support/output.rs"]
+mod output;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod records;
@@ -31,6 +34,10 @@ mod records;
     reason = "small numbers, and wrapping where they are not"
 )]
 mod rng;
+
+#[cfg(test)]
+#[path = "../support/wait.rs"]
+mod wait;
 
 #[cfg(test)]
 mod brakes;

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use crate::{
     broker::{Broker, shared_source, shared_target},
     message::{NewRecord, Record},
+    output::output_within,
     process::{dismiss_watcher, new_folder, poll_until, send_signal, watched},
     records::{State, fold},
 };
@@ -23,6 +24,8 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_schema-mirror");
 /// For a link to say something in its log, or to write what it was given. A new writer waits up to
 /// a session time-out (6 s) and the group's rebalance; the rest is for a machine that is busy.
 pub(crate) const LINK_LIMIT: Duration = Duration::from_secs(40);
+/// For a command that ends by itself: a backfill through two outages of its broker takes a minute.
+pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(180);
 /// For the process to end after SIGTERM: its own limit for what is on its way, and some.
 const END_LIMIT: Duration = Duration::from_secs(30);
 /// Lines of the mirror's log that a failed test prints.
@@ -239,7 +242,7 @@ impl Answer {
 pub(crate) fn answer(config: &Path, command: &str, flags: &[&str]) -> Answer {
     let mut program = Command::new(PROGRAM);
     program.args([command, "--output", "json", "--config"]).arg(config).args(flags);
-    let output = program.stdin(Stdio::null()).output().unwrap();
+    let output = output_within(ANSWER_LIMIT, &mut program);
     let log = String::from_utf8(output.stderr).unwrap();
     let document: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{command} gave no document: {error}\n{log}"));

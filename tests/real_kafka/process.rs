@@ -21,12 +21,16 @@ use std::{
 
 use tempfile::TempDir;
 
+use crate::output::output_within;
+
 /// Between two looks at a fact that is waited for.
 const POLL_PAUSE: Duration = Duration::from_millis(50);
 /// Below the ports that the system hands out by itself. A client that tries again and again to
 /// reach a broker that is down could be given one of those as its own end, connect to itself,
 /// and keep the broker from coming back.
 const PORTS: Range<u16> = 20_000..30_000;
+/// For a program that is run to its end. The longest is Maven, which may have to fetch all of Kafka.
+const TOOL_LIMIT: Duration = Duration::from_secs(300);
 /// What Maven reads; a copy of it lies beside the jars that it brought.
 const POM: &str = include_str!("pom.xml");
 /// Said with every program that is missing or too old.
@@ -298,8 +302,7 @@ fn java_args(folder: &Path) -> [String; 6] {
 
 /// Runs a program to its end; its output is shown when it fails.
 fn run(mut command: Command) {
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.unwrap_or_else(|error| panic!("run {command:?}: {error}; {NEEDS}"));
+    let output = output_within(TOOL_LIMIT, &mut command);
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     assert!(output.status.success(), "{command:?}: {}\n{said}\n{NEEDS}", output.status);

@@ -19,16 +19,16 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 mod messages;
-#[path = "../support/wait.rs"]
-mod wait;
-use wait::wait_for;
-
 use messages::{PAGEVIEWS, STOCK_TRADES, consume, fields, message, produce};
+
+use crate::{output::output_within, wait::wait_for};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_schema-mirror");
 
 /// What takes longer has failed: a mock's group forms in 5 s, a broker's in 3 s.
 const LIMIT: Duration = Duration::from_secs(60);
+/// A command ends by itself before.
+const ENDS_WITHIN: Duration = Duration::from_secs(90);
 
 /// Where the two registries of the runbook would be.
 const REGISTRIES: [&str; 2] = ["http://schemaregistry:8081", "http://schemaregistry2:8082"];
@@ -134,7 +134,7 @@ impl Walk {
         let mut words = line.split_whitespace();
         let mut program = Command::new(self.folder.path().join(words.next().unwrap()));
         program.args(words).env("SCHEMA_MIRROR_URL", format!("http://{}", self.address));
-        let output = program.stdin(Stdio::null()).output().unwrap();
+        let output = output_within(ENDS_WITHIN, &mut program);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{line}: {said}");
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
@@ -145,7 +145,8 @@ impl Walk {
     fn wait_caught_up(&self, link: &str) {
         let mut program = Command::new(PROGRAM);
         program.args(["link", "--url", &format!("http://{}", self.address)]);
-        let output = program.args(["wait", link, "--now", "--timeout", "60s"]).output().unwrap();
+        let output =
+            output_within(ENDS_WITHIN, program.args(["wait", link, "--now", "--timeout", "60s"]));
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!(output.status.code(), Some(0), "{link}: {said}");
     }

@@ -10,7 +10,8 @@ use std::{
 use openssl::base64::encode_block;
 
 use crate::{
-    mirror::{LINK_LIMIT, PROGRAM},
+    mirror::{ANSWER_LIMIT, LINK_LIMIT, PROGRAM},
+    output::output_within,
     process::{poll_until, send_signal},
     records::schema,
     secured::{
@@ -60,7 +61,7 @@ fn program(words: &[&str]) -> Command {
 /// Runs a command to its end; returns its exit code, and all that it said, which holds no secret.
 #[track_caller]
 fn said(words: &[&str]) -> (Option<i32>, String) {
-    let output = program(words).output().unwrap();
+    let output = output_within(ANSWER_LIMIT, &mut program(words));
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     check_silent(words, &said);
     (output.status.code(), said)
