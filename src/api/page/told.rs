@@ -110,7 +110,7 @@ impl LinkTold {
         let seen = Seen { link: name, source, target, status: Status::default() };
         Self {
             state,
-            reason: trouble.unwrap_or_default(),
+            reason: trouble,
             since_ms: None,
             lag_records: None,
             changeable: true,

@@ -21,6 +21,7 @@ use super::shelf::Shelf;
 use crate::service::commons::Commons;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
+use crate::service::status::Phase;
 use crate::service::supervisor::Assignment;
 use crate::service::supervisor::Roster;
 use crate::service::worker::End;
@@ -43,7 +44,7 @@ pub struct Crew<C, K> {
     pub(super) of_file: BTreeSet<Id>,
 }
 
-/// A link at work.
+/// A link at work, or one that stands still.
 struct Post {
     exporter: Exporter,
     target: String,
@@ -104,13 +105,13 @@ impl<C: Cluster, K: Clock> Crew<C, K> {
         }
     }
 
-    /// What is to run, by its name.
+    /// What is to run, or to stand still, by its name.
     fn wanted(&self) -> BTreeMap<Id, Kept> {
         let mut wanted = BTreeMap::new();
         for kept in self.shelf.all() {
             let id = kept.exporter.id();
             let is_alone = self.shelf.find(&id.0, &id.1).len() == 1;
-            if kept.exporter.wanted == Wanted::Running && is_alone && !self.of_file.contains(&id) {
+            if is_alone && !self.of_file.contains(&id) {
                 wanted.insert(id, kept);
             }
         }
@@ -142,11 +143,16 @@ impl<C: Cluster, K: Clock> Crew<C, K> {
         let past = self.posts.of(id);
         let (worker, watched) =
             assignment.man(past.as_ref(), &self.clock, Goal::Follow, &self.commons);
-        self.posts.put(id.clone(), watched);
         let (shutdown, told) = watch::channel(false);
+        let rests = exporter.wanted == Wanted::Paused;
+        if rests {
+            // Whoever asks before its task begins is told so too.
+            worker.enter(Phase::Paused);
+        }
+        self.posts.put(id.clone(), watched);
         let id = id.clone();
         links.spawn(async move {
-            let end = worker.run(told).await;
+            let end = if rests { worker.rest(told).await } else { worker.run(told).await };
             (id, end)
         });
         Some(Post { exporter, target, shutdown })
@@ -164,14 +170,7 @@ impl<C: Cluster, K: Clock> Crew<C, K> {
                 let post = working.remove(&id);
                 fallen.extend(post.map(|post| (id, post.exporter.revision)));
             }
-            Ok((id, End::Done | End::Halted(_) | End::GaveUp(_))) => {
-                working.remove(&id);
-                let kept = self.shelf.find(&id.0, &id.1);
-                if kept.iter().any(|kept| kept.exporter.wanted == Wanted::Paused) {
-                    tracing::info!(link = %id.1, "paused");
-                    self.posts.pause(&id, self.clock.monotonic());
-                }
-            }
+            Ok((id, End::Done | End::Halted(_) | End::GaveUp(_))) => drop(working.remove(&id)),
             // A worker catches its own panics.
             Err(panic) => tracing::error!(reason = %panic, "a link's task ended without a word"),
         }

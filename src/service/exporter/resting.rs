@@ -1,4 +1,4 @@
-//! Links that are kept and that no worker of this process runs.
+//! Links that are kept and that this process can't run.
 
 use super::Desk;
 use super::Wanted;
@@ -15,10 +15,10 @@ pub struct Resting {
     pub source: String,
     /// The cluster that keeps it.
     pub target: String,
-    /// `paused`, or `unknown` where this process can't run it.
+    /// `paused` where it is to stand still, else `unknown`.
     pub state: &'static str,
     /// Why it can't.
-    pub trouble: Option<String>,
+    pub trouble: String,
 }
 
 impl<C: Cluster, K: Clock> Desk<C, K> {
@@ -43,15 +43,15 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     fn at_rest(&self, kept: Kept) -> Option<Resting> {
         let Kept { exporter, target } = kept;
         let is_double = self.shelf.find(&exporter.source, &exporter.name).len() > 1;
-        let (state, trouble) = if is_double {
-            let why = "several clusters keep a link of this name: none of them runs; delete it, which \
-                       takes all away, and create it anew";
-            ("unknown", Some(why.to_owned()))
-        } else if exporter.wanted == Wanted::Paused {
-            ("paused", None)
+        let trouble = if is_double {
+            "several clusters keep a link of this name: none of them runs; delete it, which takes all \
+             away, and create it anew"
+                .to_owned()
         } else {
-            ("unknown", Some(self.check(&exporter).err()?.to_string()))
+            self.check(&exporter).err()?.to_string()
         };
+        let is_paused = exporter.wanted == Wanted::Paused && !is_double;
+        let state = if is_paused { "paused" } else { "unknown" };
         Some(Resting { name: exporter.name, source: exporter.source, target, state, trouble })
     }
 }

@@ -5,10 +5,8 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
-use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::watch;
 
 use super::ContextType;
 use super::shelf::Id;
@@ -134,16 +132,6 @@ impl Posts {
 
     pub(super) fn of(&self, id: &Id) -> Option<Watched> {
         self.lock().get(id).cloned()
-    }
-
-    /// The link was ended because it is to stand still. What it counted stays.
-    pub(super) fn pause(&self, id: &Id, now: Duration) {
-        if let Some(watched) = self.lock().get_mut(id) {
-            let mut status = watched.status.borrow().clone();
-            status.phase = Phase::Paused;
-            status.since = now;
-            watched.status = watch::channel(status).1;
-        }
     }
 
     pub(super) fn put(&self, id: Id, watched: Watched) {

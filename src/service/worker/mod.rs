@@ -1,6 +1,7 @@
 //! One link at work: preflight → become the writer → read the target → read the source → reconcile
 //! → follow both.
 
+mod at_rest;
 mod catch_up;
 mod claim;
 mod finish;
@@ -126,7 +127,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
                 After::End(end, phase) => {
                     if self.goal == Goal::Follow && matches!(phase, Phase::Halted(_)) {
                         self.enter(phase);
-                        wait_for(&mut shutdown).await;
+                        self.stand_still(&mut shutdown).await;
                         return end;
                     }
                     return self.end(end, phase);
@@ -213,7 +214,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
     }
 
     /// Says where the link is now; once for each change.
-    pub(super) fn enter(&self, phase: Phase) {
+    pub(in crate::service) fn enter(&self, phase: Phase) {
         let now = self.clock.monotonic();
         let changed = self.status.send_if_modified(|status| {
             // Waiting is one state, however its reason is worded while it lasts.
