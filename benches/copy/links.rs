@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::COMPACTED;
+use crate::meter::Meter;
 use crate::peers::Process;
 use crate::peers::Stage;
 use crate::process::new_folder;
@@ -17,19 +18,23 @@ const LINKS: usize = 100;
 
 /// Backfills a source through one link, and through a hundred that take a hundredth each; then
 /// both again, with nothing to do.
-pub(crate) fn measure(stage: &Stage<'_>, rounds: usize) {
+pub(crate) fn measure(stage: &Stage<'_>, meter: &Meter, rounds: usize) {
     let folder = new_folder("links");
     println!("\n{LINKS} links from one source, each with its own part of it, beside one link");
     let mut first = [Vec::new(), Vec::new()];
     let mut again = [Vec::new(), Vec::new()];
     let mut memory = [Vec::new(), Vec::new()];
+    let mut read = [Vec::new(), Vec::new()];
     for round in 0..rounds {
         for (place, links) in [1, LINKS].into_iter().enumerate() {
             let name = format!("links-{links}-{round}");
             stage.target.create_topic(&name, 1, &COMPACTED);
             let path = folder.path().join(format!("{name}.yaml"));
             fs::write(&path, config(stage, &name, links)).unwrap();
+            let before = meter.bytes_out(stage.topic);
             let (seconds, resident_mb) = backfill(&path);
+            let bytes = meter.bytes_out(stage.topic).saturating_sub(before);
+            read[place].push(bytes as f64 / 1e6);
             first[place].push(seconds);
             memory[place].push(resident_mb);
             again[place].push(backfill(&path).0);
@@ -44,6 +49,13 @@ pub(crate) fn measure(stage: &Stage<'_>, rounds: usize) {
             spread(&ratios),
         );
     }
+    let [one, many] = read;
+    println!(
+        "source read    one link {:.1} MB, {LINKS} links {:.1} MB: {:.2} times",
+        median(&one),
+        median(&many),
+        median(&many) / median(&one)
+    );
     let [one, many] = memory;
     println!(
         "resident       one link {:.0} MB, {LINKS} links {:.0} MB",

@@ -28,6 +28,7 @@ mod live;
 #[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/real_kafka/message.rs"]
 mod message;
+mod meter;
 #[path = "../../tests/support/output.rs"]
 mod output;
 mod peers;
@@ -42,6 +43,7 @@ mod wait;
 use std::env;
 
 use crate::broker::Broker;
+use crate::meter::Meter;
 use crate::peers::Copier;
 use crate::peers::Stage;
 use crate::versions::fill;
@@ -79,7 +81,9 @@ fn main() {
     let named: Vec<&str> = given.iter().filter(known).map(String::as_str).collect();
     let scenes = if named.is_empty() { SCENES.to_vec() } else { named };
 
-    let (source, target) = (Broker::start("bench-source"), Broker::start("bench-target"));
+    let meter = Meter::reserve();
+    let source = Broker::start_as("bench-source", meter.setup());
+    let target = Broker::start("bench-target");
     source.create_topic(SOURCE_TOPIC, 1, &COMPACTED);
     fill(&source, SOURCE_TOPIC, 0..versions);
     let stage = Stage { source: &source, target: &target, topic: SOURCE_TOPIC, versions };
@@ -89,7 +93,7 @@ fn main() {
             "live" => live::measure(&stage, peer),
             "rate" => live::measure_rate(&stage),
             "away" => away::measure(&stage, rounds),
-            "links" => links::measure(&stage, rounds),
+            "links" => links::measure(&stage, &meter, rounds),
             "grow" => grow::measure(&stage),
             _ => instructions::measure(&stage),
         }

@@ -247,11 +247,11 @@ pub(crate) fn format_storage(folder: &Path, setup: &Setup) {
     run_tool(folder, "kafka.tools.StorageTool", &words);
 }
 
-/// Runs one of Kafka's own tools to its end.
-pub(crate) fn run_tool(folder: &Path, class: &str, words: &[&str]) {
+/// Runs one of Kafka's own tools to its end; what it printed.
+pub(crate) fn run_tool(folder: &Path, class: &str, words: &[&str]) -> String {
     let mut tool = Command::new("java");
     tool.args(java_args(folder)).arg(class).args(words);
-    run(tool);
+    run(tool)
 }
 
 /// Starts the broker of a folder; its output goes to `broker.log` there.
@@ -300,12 +300,13 @@ fn java_args(folder: &Path) -> [String; 6] {
     ]
 }
 
-/// Runs a program to its end; its output is shown when it fails.
-fn run(mut command: Command) {
+/// Runs a program to its end; what it printed. Where it fails that is shown.
+fn run(mut command: Command) -> String {
     let output = output_within(TOOL_LIMIT, &mut command);
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    assert!(output.status.success(), "{command:?}: {}\n{said}\n{NEEDS}", output.status);
+    let [printed, said] =
+        [&output.stdout, &output.stderr].map(|said| String::from_utf8_lossy(said).into_owned());
+    assert!(output.status.success(), "{command:?}: {}\n{printed}{said}\n{NEEDS}", output.status);
+    printed
 }
 
 pub(crate) fn tmp() -> &'static Path {
