@@ -78,13 +78,13 @@ fn refusal(refused: &Refused) -> Answer {
 fn open_to_clients(owner: &Owner) -> String {
     let Owner { name, source, is_of_file, .. } = owner;
     let word = if *is_of_file {
-        "fence: none for it in the file".to_owned()
+        "fence: none for it in the file, then SIGHUP,".to_owned()
     } else {
         format!("mirror.fence=none in its config (PUT /{source}/exporters/{name}/config)")
     };
     format!(
-        "link {name} from {source} writes here, and clients would write beside it: pause or end it first. \
-         The word that takes its fence away is {word}"
+        "link {name} from {source} writes here, and clients would write beside it. {word} takes its fence \
+         away while it runs; pause or end it behind that"
     )
 }
 

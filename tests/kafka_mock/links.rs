@@ -180,3 +180,17 @@ async fn a_target_that_is_unknown_for_a_moment_halts_no_link_that_may_not_create
     pair.copied().await;
     end(fleet).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_is_not_copied_onto_itself_under_two_names_of_its_cluster() {
+    let mut pair = Pair::start();
+    pair.register().await;
+    pair.target = cluster(&pair.mocks.source, &[]);
+    let (fleet, mut status) = pair.follow();
+    phases_to(&mut status, "halted").await;
+    let told = status.borrow().phase.reason().to_owned();
+    assert!(told.contains("copied onto itself"), "{told}");
+    let log = soon(pair.source.read_all(TOPIC)).await.unwrap();
+    assert_eq!(log.len(), 1, "nothing was written");
+    end(fleet).await;
+}

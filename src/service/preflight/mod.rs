@@ -169,6 +169,9 @@ pub async fn examine<C: Cluster>(
     if let (Some(from), Some(Some(into))) = (&source_topic, &target_topic) {
         targets.compare_sizes(&link.target_topic, from, into);
     }
+    if let (Some(from), Some(into)) = (&source_facts, &target_facts) {
+        targets.refuse_itself(link, from, into);
+    }
     let source_end = source_topic.as_ref().map(|topic| topic.end);
     let ground = match (source_facts, source_topic, target_facts, target_topic) {
         (Some(source), Some(source_topic), Some(target), Some(target_topic)) => {

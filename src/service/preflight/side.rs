@@ -337,6 +337,25 @@ impl<'a, C: Cluster> Look<'a, C> {
         }
     }
 
+    /// A topic is no target of its own, under whatever two names the configuration has its cluster.
+    pub(super) fn refuse_itself(
+        &mut self,
+        link: &LinkDefinition,
+        source: &ClusterFacts,
+        target: &ClusterFacts,
+    ) {
+        if source.cluster_id != target.cluster_id || link.source_topic != link.target_topic {
+            return;
+        }
+        let what = format!(
+            "it is the source's cluster ({}) by another name, and {} would be copied onto itself: let \
+             the link lead to another cluster, or to another schemas_topic",
+            target.cluster_id, link.target_topic
+        );
+        let stop = Stop::Halt(format!("target {}: {what}", self.cluster.name()));
+        self.note(About::Names, Finding::Failed(Trouble::new(what, None), stop));
+    }
+
     /// Whether the target takes what the source takes.
     pub(super) fn compare_sizes(&mut self, topic: &str, from: &TopicFacts, into: &TopicFacts) {
         let (Some(most), Some(least)) = (record_bytes_max(from), record_bytes_max(into)) else {
