@@ -258,3 +258,20 @@ async fn a_link_that_stands_still_is_not_waited_for_also_after_a_restart() {
     process.check_link("wait x --now --timeout 30s", 0, "x has caught up").await;
     process.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_halted_link_names_the_words_that_let_it_go_on() {
+    let mocks = MockPair::start().unwrap();
+    let process = Process::start(&mocks).await;
+    register(&mocks, "orders", 7).await;
+    register_at(&mocks.target, ":.source:foreign", 3).await;
+    process.check_link("create x --source source --target target --context .source", 0, "").await;
+    let trace = |status: &Value| status["trace"].as_str().unwrap_or_default().to_owned();
+    let halted = process.status_until("x", |status| !trace(status).is_empty()).await;
+    let words = "schema-mirror link update x --adopt (mirror.adopt=true in its config)";
+    assert!(trace(&halted).contains(words), "{halted}");
+    process.check_link("wait x --now --timeout 1000m", 1, "it is halted: the scope holds").await;
+    process.check_link("update x --adopt", 0, "").await;
+    process.until("x", "RUNNING").await;
+    process.end().await;
+}
