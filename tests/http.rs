@@ -18,6 +18,7 @@ mod http {
     use schema_mirror::service::catalog::Catalogs;
     use schema_mirror::service::clock::SystemClock;
     use schema_mirror::service::exporter::Desk;
+    use schema_mirror::service::set_aside::SetAside;
     use schema_mirror::service::status::Phase;
     use schema_mirror::service::status::Status;
     use schema_mirror::service::supervisor::Roster;
@@ -167,6 +168,35 @@ mod http {
         let (code, body) = server.get("/links/other").await;
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!((code, &body["error_code"]), (404, &Value::from(404)));
+    }
+
+    #[tokio::test]
+    async fn what_a_link_sets_aside_is_told_with_how_many_more_there_are() {
+        let server = Server::start().await;
+        let held = |number: i64| SetAside {
+            word: "held",
+            key: format!("s{number} v1"),
+            offset: Some(number),
+            reason: "it waits".to_owned(),
+            remedy: None,
+            subject: None,
+        };
+        server.link.send_modify(|status| {
+            status.held = 9;
+            status.set_aside = (0..5).map(held).collect();
+        });
+        for (path, shown, left_off) in [("", 3, 6), ("/incidents", 5, 4)] {
+            let (code, body) = server.get(&format!("/links/to%20%22quote%22{path}")).await;
+            let body: Value = serde_json::from_str(&body).unwrap();
+            let count = body["set_aside"].as_array().map(Vec::len);
+            assert_eq!((code, count), (200, Some(shown)), "{body}");
+            assert_eq!(
+                (&body["set_aside_left_off"], &body["held_keys"]),
+                (&left_off.into(), &9.into())
+            );
+            assert_eq!(body["set_aside"][1]["offset"], 1);
+        }
+        assert_eq!(server.get("/links/other/incidents").await.0, 404);
     }
 
     #[tokio::test]

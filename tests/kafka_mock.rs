@@ -1,7 +1,13 @@
 //! The Kafka layer on librdkafka's mock cluster: sockets and protocol are real, brokers are not.
 
 #[cfg(test)]
+#[path = "support/output.rs"]
+mod output;
+#[cfg(test)]
 mod requests;
+#[cfg(test)]
+#[path = "support/wait.rs"]
+mod wait;
 
 #[cfg(test)]
 mod kafka_mock {

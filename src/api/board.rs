@@ -53,22 +53,6 @@ impl Seen {
     }
 }
 
-/// A link as it is asked for: names are unique among those that read one cluster.
-#[derive(Debug, Clone)]
-pub(super) struct Named {
-    pub(super) name: String,
-    pub(super) source: Option<String>,
-}
-
-/// Why no link is meant, or not one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum NotOne {
-    /// None has this name.
-    None(String),
-    /// Several have, from these sources.
-    Several(String, Vec<String>),
-}
-
 impl<K: Clock> Board<K> {
     /// A board of these links.
     pub fn new(roster: watch::Receiver<Roster>, clock: K) -> Self {
@@ -80,23 +64,6 @@ impl<K: Clock> Board<K> {
     /// All links now, in the order of the configuration.
     pub(super) fn links(&self) -> Vec<Seen> {
         self.roster.borrow().links.iter().map(Seen::of).collect()
-    }
-
-    /// The link with this name now.
-    pub(super) fn link(&self, named: &Named) -> Result<Seen, NotOne> {
-        let roster = self.roster.borrow();
-        let Named { name, source } = named;
-        let is_meant = |watched: &&Watched| {
-            watched.link == *name && source.as_ref().is_none_or(|from| watched.source == *from)
-        };
-        let mut found = roster.links.iter().filter(is_meant);
-        let Some(first) = found.next() else { return Err(NotOne::None(name.clone())) };
-        let others: Vec<String> = found.map(|other| other.source.clone()).collect();
-        if others.is_empty() {
-            return Ok(Seen::of(first));
-        }
-        let sources = std::iter::once(first.source.clone()).chain(others).collect();
-        Err(NotOne::Several(name.clone(), sources))
     }
 
     /// When the process started, in ms since 1970.

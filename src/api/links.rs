@@ -5,16 +5,23 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::board::Board;
-use super::board::Named;
-use super::board::NotOne;
 use super::board::Seen;
+use super::server::Shared;
+use super::shown;
+use super::shown::Named;
+use super::shown::NotOne;
+use super::shown::Shown;
 use crate::core::link::Outcome;
 use crate::core::record::Offset;
 use crate::core::record::after;
 use crate::service::ports::Clock;
+use crate::service::ports::Cluster;
+use crate::service::set_aside::SetAside;
 use crate::service::status::Phase;
 use crate::service::status::Status;
+
+/// Keys set aside that are told with their link; the others are asked for.
+const SET_ASIDE_FIRST_MAX: usize = 3;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Links {
@@ -50,13 +57,16 @@ pub(super) struct LinkStatus {
     link: String,
     source: String,
     target: String,
+    /// Whether it can be changed over REST: links of the file can't.
+    changeable: bool,
+    /// `unknown` where it is kept and this process can't run it.
     state: &'static str,
     /// Why it stands still or waits.
     #[serde(skip_serializing_if = "String::is_empty")]
     reason: String,
     /// For how long it has been in this state.
     state_ms: u64,
-    /// `null` while it stands by, as the next.
+    /// `null` while it stands by or does not run, as the next.
     lag_records: Option<u64>,
     lag_ms: Option<u64>,
     /// Everything before this source offset is in the target.
@@ -72,14 +82,75 @@ pub(super) struct LinkStatus {
     checkpoint_age_ms: Option<u64>,
 }
 
-pub(super) fn links<K: Clock>(board: &Board<K>) -> Links {
-    let now = board.now();
-    Links { links: board.links().into_iter().map(|seen| LinkStatus::of(seen, now)).collect() }
+/// A link with the first of what it sets aside.
+#[derive(Debug, Serialize)]
+pub(super) struct LinkDetails {
+    #[serde(flatten)]
+    status: LinkStatus,
+    set_aside: Vec<SetAside>,
+    /// How many more there are.
+    set_aside_left_off: usize,
+}
+
+/// What a link does not copy.
+#[derive(Debug, Serialize)]
+pub(super) struct Incidents {
+    link: String,
+    source: String,
+    target: String,
+    state: &'static str,
+    /// Keys that are not copied.
+    incidents: usize,
+    /// Keys that wait for something else.
+    held_keys: usize,
+    set_aside: Vec<SetAside>,
+    /// How many more there are; the log and `verify` name them.
+    set_aside_left_off: usize,
+}
+
+pub(super) fn links<C: Cluster, K: Clock>(shared: &Shared<C, K>) -> Links {
+    let now = shared.board.now();
+    let all = shown::all(shared).into_iter();
+    Links { links: all.map(|shown| LinkStatus::of(shown, now)).collect() }
 }
 
 /// The link with this name.
-pub(super) fn link<K: Clock>(board: &Board<K>, named: &Named) -> Result<LinkStatus, NotOne> {
-    Ok(LinkStatus::of(board.link(named)?, board.now()))
+pub(super) fn link<C: Cluster, K: Clock>(
+    shared: &Shared<C, K>,
+    named: &Named,
+) -> Result<LinkDetails, NotOne> {
+    let shown = shown::one(shared, named)?;
+    let (set_aside, set_aside_left_off) = set_aside(&shown.seen.status, SET_ASIDE_FIRST_MAX);
+    let status = LinkStatus::of(shown, shared.board.now());
+    Ok(LinkDetails { status, set_aside, set_aside_left_off })
+}
+
+/// What the link with this name does not copy.
+pub(super) fn incidents<C: Cluster, K: Clock>(
+    shared: &Shared<C, K>,
+    named: &Named,
+) -> Result<Incidents, NotOne> {
+    let Shown { seen, state, .. } = shown::one(shared, named)?;
+    let Seen { link, source, target, status } = seen;
+    let (set_aside, set_aside_left_off) = set_aside(&status, usize::MAX);
+    Ok(Incidents {
+        link,
+        source,
+        target,
+        state,
+        incidents: status.incidents.all(),
+        held_keys: status.held,
+        set_aside,
+        set_aside_left_off,
+    })
+}
+
+/// So many of the keys that are set aside, and how many more there are.
+fn set_aside(status: &Status, shown_max: usize) -> (Vec<SetAside>, usize) {
+    let shown: Vec<SetAside> = status.set_aside.iter().take(shown_max).cloned().collect();
+    let all = status.incidents.all().saturating_add(status.held);
+    let left_off = all.saturating_sub(shown.len());
+    (shown, left_off)
 }
 
 /// Whether a link has brought its source up to an offset.
@@ -92,6 +163,9 @@ pub(super) struct CaughtUp {
     done_before: Offset,
     source_end: Offset,
     state: &'static str,
+    /// Why it stands still or waits.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    reason: String,
     /// Keys that are not copied.
     incidents: usize,
     /// Keys that wait for something else.
@@ -101,12 +175,13 @@ pub(super) struct CaughtUp {
 /// Whether everything up to this source offset, its own record among it, can be read in the target;
 /// without one, everything that the source was seen to hold. Only a link that runs knows, and a key
 /// that is set aside can't be read there.
-pub(super) fn caught_up<K: Clock>(
-    board: &Board<K>,
+pub(super) fn caught_up<C: Cluster, K: Clock>(
+    shared: &Shared<C, K>,
     named: &Named,
     offset: Option<Offset>,
 ) -> Result<CaughtUp, NotOne> {
-    let Seen { status, .. } = board.link(named)?;
+    let Shown { seen, state, reason, .. } = shown::one(shared, named)?;
+    let status = seen.status;
     let wanted = offset.map_or(status.source_end, after);
     let set_aside = status.incidents.all().saturating_add(status.held);
     Ok(CaughtUp {
@@ -114,7 +189,8 @@ pub(super) fn caught_up<K: Clock>(
         up_to: wanted.checked_sub(1).filter(|up_to| *up_to >= 0),
         done_before: status.done_before,
         source_end: status.source_end,
-        state: status.phase.word(),
+        state,
+        reason,
         incidents: status.incidents.all(),
         held_keys: status.held,
     })
@@ -125,15 +201,17 @@ fn ms(time: Duration) -> u64 {
 }
 
 impl LinkStatus {
-    fn of(seen: Seen, now: Duration) -> Self {
-        let knows_its_lag = seen.knows_its_lag();
+    fn of(shown: Shown, now: Duration) -> Self {
+        let knows_its_lag = shown.knows_its_lag();
+        let Shown { seen, state, reason, changeable, .. } = shown;
         let Seen { link, source, target, status } = seen;
         Self {
             link,
             source,
             target,
-            state: status.phase.word(),
-            reason: status.phase.reason().to_owned(),
+            changeable,
+            state,
+            reason,
             state_ms: ms(now.saturating_sub(status.since)),
             lag_records: knows_its_lag.then(|| status.lag.offsets()),
             lag_ms: knows_its_lag.then(|| ms(status.lag.time(now))),

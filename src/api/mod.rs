@@ -17,6 +17,7 @@ mod page;
 mod registries;
 pub mod registry;
 mod server;
+mod shown;
 
 pub use self::board::Board;
 pub use self::logins::Login;

@@ -33,8 +33,6 @@ use tokio::sync::Semaphore;
 use tokio::sync::watch;
 
 use super::board::Board;
-use super::board::Named;
-use super::board::NotOne;
 use super::exporters;
 use super::guard::same_site;
 use super::health;
@@ -47,6 +45,9 @@ use super::page;
 use super::page::Page;
 use super::registries::Registries;
 use super::registries::below;
+use super::shown;
+use super::shown::Named;
+use super::shown::NotOne;
 use crate::core::record::Offset;
 use crate::service::catalog::Catalogs;
 use crate::service::exporter::Desk;
@@ -209,6 +210,7 @@ fn router<C: Cluster, K: Clock>(shared: Arc<Shared<C, K>>, logins: Logins) -> Ro
         .route("/metrics", get(scrape::<C, K>))
         .route("/links", get(all::<C, K>))
         .route("/links/{name}", get(one::<C, K>))
+        .route("/links/{name}/incidents", get(incidents::<C, K>))
         .route("/links/{name}/caught-up", get(caught_up::<C, K>))
         .route("/clusters", get(clusters::<C, K>))
         .merge(page::routes::<C, K>())
@@ -254,7 +256,7 @@ async fn scrape<C: Cluster, K: Clock>(State(shared): State<Arc<Shared<C, K>>>) -
 }
 
 async fn all<C: Cluster, K: Clock>(State(shared): State<Arc<Shared<C, K>>>) -> Response {
-    Json(links::links(&shared.board)).into_response()
+    Json(links::links(&shared)).into_response()
 }
 
 async fn one<C: Cluster, K: Clock>(
@@ -263,8 +265,19 @@ async fn one<C: Cluster, K: Clock>(
     from: Result<Query<OfSource>, QueryRejection>,
 ) -> Response {
     match from {
+        Ok(Query(OfSource { source })) => of_a_link(links::link(&shared, &Named { name, source })),
+        Err(rejected) => error(StatusCode::BAD_REQUEST, &rejected.body_text()),
+    }
+}
+
+async fn incidents<C: Cluster, K: Clock>(
+    State(shared): State<Arc<Shared<C, K>>>,
+    Path(name): Path<String>,
+    from: Result<Query<OfSource>, QueryRejection>,
+) -> Response {
+    match from {
         Ok(Query(OfSource { source })) => {
-            of_a_link(links::link(&shared.board, &Named { name, source }))
+            of_a_link(links::incidents(&shared, &Named { name, source }))
         }
         Err(rejected) => error(StatusCode::BAD_REQUEST, &rejected.body_text()),
     }
@@ -300,7 +313,7 @@ async fn caught_up<C: Cluster, K: Clock>(
         (offset, None | Some(false)) if offset.is_none_or(|at| at >= 0) => offset,
         (Some(_) | None, _) => return unclear(),
     };
-    of_a_link(links::caught_up(&shared.board, &named, offset))
+    of_a_link(links::caught_up(&shared, &named, offset))
 }
 
 fn unclear() -> Response {
@@ -316,9 +329,9 @@ async fn source_end<C: Cluster, K: Clock>(
     shared: &Shared<C, K>,
     named: &Named,
 ) -> Result<Option<Offset>, Fault> {
-    let seen = shared.board.link(named).ok();
-    let Some((seen, desk)) = seen.zip(shared.desk()) else { return Ok(None) };
-    let found = desk.clusters().find(|(cluster, _)| *cluster == seen.source);
+    let shown = shown::one(shared, named).ok();
+    let Some((shown, desk)) = shown.zip(shared.desk()) else { return Ok(None) };
+    let found = desk.clusters().find(|(cluster, _)| *cluster == shown.seen.source);
     let Some((_, source)) = found else { return Ok(None) };
     let facts = source.cluster.topic(&source.schemas_topic).await?;
     match facts {
@@ -353,7 +366,7 @@ async fn registry<C: Cluster, K: Clock>(
     shared.registries.answer(request, desk.as_deref()).await.unwrap_or_else(|| {
         error(
             StatusCode::NOT_FOUND,
-            "there are /, /links, /links/{name}, /links/{name}/caught-up, /clusters, /metrics, /ready and \
+            "there are /, /links, /links/{name} with /incidents and /caught-up, /clusters, /metrics, /ready and \
              /live, and below /{cluster} the registry of each cluster of the configuration, and \
              /exporters",
         )

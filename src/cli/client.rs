@@ -48,6 +48,17 @@ impl NoAnswer {
     pub(super) fn new(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), code: None }
     }
+
+    /// For what the mirror would refuse.
+    pub(super) fn refused(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), code: Some(400) }
+    }
+
+    /// Whether the mirror says no, which is another thing than that it can't tell.
+    pub(super) fn is_refusal(&self) -> bool {
+        // Registries put digits of their own behind the status.
+        self.code.is_some_and(|code| code.to_string().starts_with('4'))
+    }
 }
 
 /// What was answered.
@@ -78,6 +89,11 @@ impl Caller {
             .map_err(|_| NoAnswer::new(format!("{TOKEN} holds characters that no token has")))?;
         login.set_sensitive(true);
         Ok(Self { login: Some(login) })
+    }
+
+    /// Whoever has none.
+    pub(super) fn without_login() -> Self {
+        Self { login: None }
     }
 
     /// The mirror that the environment names.
@@ -188,6 +204,14 @@ async fn talk(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_is_told_from_a_mirror_that_can_not_tell() {
+        let no = |code| NoAnswer { reason: String::new(), code };
+        assert!([404, 409, 40951].into_iter().all(|code| no(Some(code)).is_refusal()));
+        assert!(![503, 50003].into_iter().any(|code| no(Some(code)).is_refusal()));
+        assert!(!no(None).is_refusal());
+    }
 
     #[test]
     fn names_are_spelled_for_paths() {

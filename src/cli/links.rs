@@ -18,6 +18,7 @@ use crate::config::HttpConfig;
 use crate::config::LinkConfig;
 use crate::config::ProcessEnvironment;
 use crate::config::PropertyValue;
+use crate::core::link::leave::Steered;
 use crate::kafka::ClusterSettings;
 use crate::kafka::KafkaCluster;
 use crate::kafka::PropertyRefusal;
@@ -255,6 +256,7 @@ fn definition(
         adopt: link.adopt,
         allow_deletes_until: link.allow_deletes_until,
         once: Once { allow_deletes: releases.allow_deletes, fence_again: releases.fence_again },
+        steered: Steered::AtStart,
         instance: instance.to_owned(),
     }
 }

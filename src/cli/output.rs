@@ -7,8 +7,20 @@ use serde::Serialize;
 
 /// Prints an answer. A reader that went away (`| head`) is no fault of ours.
 pub(crate) fn answer(text: &str) {
+    let _is_read = answer_read(text);
+}
+
+/// Prints an answer; whether its reader is still there.
+pub(crate) fn answer_read(text: &str) -> bool {
     let mut out = std::io::stdout().lock();
-    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
+}
+
+/// Draws an answer over the former one on a terminal; whether that is still there.
+pub(crate) fn redraw(text: &str) -> bool {
+    // From the top, each line to its end, and nothing below: what stays the same does not flicker.
+    let lines = text.replace('\n', "\u{1b}[K\n");
+    answer_read(&format!("\u{1b}[H{lines}\u{1b}[J"))
 }
 
 /// Prints an answer as one JSON document.

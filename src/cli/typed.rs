@@ -185,7 +185,8 @@ Examples:
     --property security.protocol=SASL_SSL --property 'sasl.password={env: PASSWORD}'")]
     Inspect(InspectFlags),
 
-    /// Ask a running `run` what its links are doing, or wait until one has caught up.
+    /// Ask a running `run` what its links are doing, make and change those over REST, or wait until
+    /// one has caught up.
     Link(LinkWords),
 
     /// Make, change and show links of a running `run`, in the words of Schema Linking's own tool.

@@ -39,6 +39,16 @@ pub enum ContextChoice {
     Auto,
 }
 
+impl ContextChoice {
+    /// Reads one as files have it.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what is right.
+    pub fn parse(given: &str) -> Result<Self, String> {
+        context(&Value::from(given)).map_err(|Refusal { wrong, right }| format!("{wrong}; {right}"))
+    }
+}
+
 /// A link as it was written, checked.
 #[derive(Debug, Clone)]
 pub struct LinkConfig {

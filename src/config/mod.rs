@@ -18,6 +18,7 @@ mod section;
 mod testing;
 mod together;
 mod words;
+mod written;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -48,6 +49,10 @@ pub use secret::Secret;
 pub use secret::hide_secrets;
 pub use secret::is_secret_name;
 pub use words::WriteRate;
+pub use written::LinkKeys;
+pub use written::check_links;
+pub use written::links_in;
+pub use written::links_text;
 
 use defect::Refusal;
 use link::Known;

@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::core::key::Key;
 use crate::core::link::Identity;
 use crate::core::link::Link;
-use crate::core::link::Permissions;
 use crate::core::link::inherit::OtherLevel;
 use crate::core::link::plan::Plan;
 use crate::core::link::plan::PlannedKind;
@@ -94,8 +93,7 @@ pub async fn compare<C: Cluster>(
         source_cluster: ground.source.cluster_id.clone(),
         target_cluster: ground.target.cluster_id.clone(),
     };
-    let permissions =
-        Permissions { adopt: definition.adopt, fence_again: definition.once.fence_again };
+    let permissions = definition.permissions(definition.once);
     let mut link = Link::new(rules.clone(), identity, past, permissions);
     let mut changed = Vec::new();
     let target_end = read(target, &definition.target_topic, ground.target_end(), |record| {
@@ -119,7 +117,7 @@ pub async fn compare<C: Cluster>(
     let unfit = state_topic.and_then(unfit);
     halts.extend(unfit.map(|hazard| format!("target {}: {hazard}", target.name())));
     halts.extend(rival(&state, definition, &ground.source.cluster_id, target));
-    halts.extend(link.admit().err().map(|halt| halt.to_string()));
+    halts.extend(link.admit().err().map(|halt| halt.told(definition.leave())));
     let plan = link.plan();
     let suspicions = ground.suspicions(checkpoint.as_ref());
     let now = Duration::ZERO;
@@ -130,7 +128,7 @@ pub async fn compare<C: Cluster>(
         Some(released) => link.brake_beyond(released, &plan, source_end, now),
         None => link.brake(&plan, &suspicions, source_end, now),
     };
-    halts.extend(braked.err().map(|halt| halt.to_string()));
+    halts.extend(braked.err().map(|halt| halt.told(definition.leave())));
     Ok(Comparison {
         hazards: rest.into_iter().map(|danger| danger.hazard).collect(),
         other_levels: link.other_levels(),

@@ -1,5 +1,8 @@
 //! A link with everything it needs to run: its rules and the topics it works on.
 
+use crate::core::link::Permissions;
+use crate::core::link::leave::Leave;
+use crate::core::link::leave::Steered;
 use crate::core::record::Offset;
 use crate::core::rules::Rules;
 
@@ -33,8 +36,24 @@ pub struct LinkDefinition {
     pub allow_deletes_until: Option<Offset>,
     /// What the operator allows for this start only.
     pub once: Once,
+    /// Where an operator steers it.
+    pub steered: Steered,
     /// This instance's name, as other instances and the records' headers show it.
     pub instance: String,
+}
+
+impl LinkDefinition {
+    /// What an operator allows, where `once` is what is left of it for this start.
+    #[must_use]
+    pub fn permissions(&self, once: Once) -> Permissions {
+        Permissions { adopt: self.adopt, fence_again: once.fence_again, steered: self.steered }
+    }
+
+    /// The words in which an operator is told what lets the link go on.
+    #[must_use]
+    pub fn leave(&self) -> Leave<'_> {
+        Leave { steered: self.steered, link: &self.rules.name }
+    }
 }
 
 /// Who names a link's context.

@@ -89,8 +89,9 @@ pub fn with_context(
     let first = claimed.and_then(|claim| claim.scope.patterns.first());
     let context = match first.map(|pattern| Subject::parse(pattern).context) {
         Some(context) if !context.is_default() => context,
-        Some(_) | None => ContextName::new(source_cluster)
-            .map_err(|fault| Stop::Halt(format!("context auto: {fault}; name one in the file")))?,
+        Some(_) | None => ContextName::new(source_cluster).map_err(|fault| {
+            Stop::Halt(format!("context auto: {fault}; {}", link.leave().name_context()))
+        })?,
     };
     let mut link = link.clone();
     link.rules.placement = Placement::Into(context);
@@ -162,7 +163,8 @@ pub fn rival<C: Cluster>(
         "links {link} and {other} would write the same keys of {target}: {other} (from cluster \
          {theirs}) claims {claimed}, {link} (from cluster {source_cluster}) wants {scope}. Give one \
          of them another context or other subjects; if {other} is gone for good and its scope is the \
-         same, adopt: true (over REST mirror.adopt=true) takes it over"
+         same, {} takes it over",
+        definition.leave().adopt()
     ))
 }
 

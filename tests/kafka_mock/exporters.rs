@@ -1,6 +1,7 @@
 //! Links that are made over REST, between two mock clusters.
 
 mod page;
+mod verbs;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -42,6 +43,8 @@ pub(super) struct Process {
     pub(super) address: SocketAddr,
     /// Where the source stands at the root.
     pub(super) source_address: SocketAddr,
+    /// The links that it runs.
+    roster: watch::Receiver<Roster>,
     stop: watch::Sender<bool>,
     crew: JoinHandle<()>,
     _desk: watch::Sender<Option<Arc<Desk<KafkaCluster, SystemClock>>>>,
@@ -69,11 +72,11 @@ impl Process {
         let (desk, desks) = watch::channel(Some(Arc::new(desk)));
         let (all, source) = (listener().await, listener().await);
         let (address, source_address) = (all.local_addr().unwrap(), source.local_addr().unwrap());
-        let board = Board::new(seen, clock);
+        let board = Board::new(seen.clone(), clock);
         let served = Served { board, desks, catalogs, logins: Vec::new(), clock };
         tokio::spawn(serve(all, served.clone()));
         tokio::spawn(serve_cluster(source, "source".to_owned(), served));
-        Self { address, source_address, stop, crew, _desk: desk }
+        Self { address, source_address, roster: seen, stop, crew, _desk: desk }
     }
 
     pub(super) async fn end(self) {

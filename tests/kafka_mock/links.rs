@@ -8,6 +8,7 @@ use tokio::sync::watch::Receiver;
 use schema_mirror::core::dialect::Dialect;
 use schema_mirror::core::filter::SubjectFilter;
 use schema_mirror::core::format::SubjectFormat;
+use schema_mirror::core::link::leave::Steered;
 use schema_mirror::core::record::Outgoing;
 use schema_mirror::core::rules::Compatibility;
 use schema_mirror::core::rules::DeleteLimit;
@@ -61,6 +62,7 @@ fn definition() -> LinkDefinition {
         context: ContextNamedBy::Configuration,
         allow_deletes_until: None,
         once: Once::default(),
+        steered: Steered::AtStart,
         instance: "one".to_owned(),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schema_mirror::core::link::leave::Steered;
 use schema_mirror::core::rules::DeleteLimit;
 use schema_mirror::core::rules::DriftPolicy;
 use schema_mirror::core::rules::Fence;
@@ -188,6 +189,7 @@ pub(crate) fn definition(link: &LinkSpec, instance: &str, start: Start) -> LinkD
         context: schema_mirror::service::definition::ContextNamedBy::Configuration,
         allow_deletes_until: start.allow_deletes_until,
         once: start.once,
+        steered: Steered::AtStart,
         instance: instance.to_owned(),
     }
 }

@@ -2,6 +2,8 @@
 
 use schema_mirror::core::dialect::Dialect;
 use schema_mirror::core::link::Halt;
+use schema_mirror::core::link::leave::Leave;
+use schema_mirror::core::link::leave::Steered;
 use schema_mirror::core::provenance::Provenance;
 use schema_mirror::core::rules::Placement;
 
@@ -133,7 +135,8 @@ fn expect_rest(world: &mut World, script: &Script) {
 }
 
 fn halt_text(running: &Running) -> String {
-    running.halted.as_ref().map(Halt::to_string).unwrap_or_default()
+    let leave = Leave { steered: Steered::AtStart, link: "link" };
+    running.halted.as_ref().map(|halt| halt.told(leave)).unwrap_or_default()
 }
 
 #[track_caller]

@@ -9,12 +9,12 @@ use crate::api::board::Board;
 use crate::api::board::Seen;
 use crate::api::links::Counted;
 use crate::api::server::Shared;
+use crate::api::shown;
+use crate::api::shown::Shown;
 use crate::core::record::Offset;
-use crate::service::exporter::Resting;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
 use crate::service::set_aside::SetAside;
-use crate::service::status::Status;
 
 /// Keys set aside that are told with their link; the others are asked for.
 const SET_ASIDE_FIRST_MAX: usize = 3;
@@ -57,24 +57,13 @@ pub(super) struct LinkTold {
 
 /// All links: those that run, then those that are kept and do not.
 pub(super) fn links<C: Cluster, K: Clock>(shared: &Shared<C, K>) -> Vec<LinkTold> {
-    let desk = shared.desk();
-    let of_file =
-        |seen: &Seen| desk.as_ref().is_none_or(|desk| desk.is_of_file(&seen.source, &seen.link));
-    let running = shared.board.links().into_iter();
-    let mut all: Vec<LinkTold> = running
-        .map(|seen| {
-            let changeable = !of_file(&seen);
-            LinkTold { changeable, ..LinkTold::of(seen, &shared.board) }
-        })
-        .collect();
-    let resting = desk.iter().flat_map(|desk| desk.resting());
-    all.extend(resting.map(|link| LinkTold::of_resting(link, &shared.board)));
-    all
+    shown::all(shared).into_iter().map(|link| LinkTold::of(link, &shared.board)).collect()
 }
 
 impl LinkTold {
-    fn of<K: Clock>(seen: Seen, board: &Board<K>) -> Self {
-        let knows_its_lag = seen.knows_its_lag();
+    fn of<K: Clock>(shown: Shown, board: &Board<K>) -> Self {
+        let knows_its_lag = shown.knows_its_lag();
+        let Shown { seen, state, reason, runs, changeable } = shown;
         let Seen { link, source, target, status } = seen;
         let moment = |at: Duration| board.moment_ms(at);
         let to_ten_s = |at: Duration| {
@@ -85,9 +74,9 @@ impl LinkTold {
             link,
             source,
             target,
-            state: status.phase.word(),
-            reason: status.phase.reason().to_owned(),
-            since_ms: Some(moment(status.since)),
+            state,
+            reason,
+            since_ms: runs.then(|| moment(status.since)),
             lag_records: knows_its_lag.then(|| status.lag.offsets()),
             behind_since_ms: status.lag.since().filter(|_| knows_its_lag).map(moment),
             done_before: status.done_before,
@@ -99,22 +88,9 @@ impl LinkTold {
             repairs: status.repairs,
             lives: status.lives,
             checkpoint_ms: status.checkpoint_at.map(to_ten_s),
-            changeable: false,
+            changeable,
             scope: status.definition.map(|definition| definition.rules.scope().to_string()),
             set_aside: status.set_aside.iter().take(SET_ASIDE_FIRST_MAX).cloned().collect(),
-        }
-    }
-
-    fn of_resting<K: Clock>(resting: Resting, board: &Board<K>) -> Self {
-        let Resting { name, source, target, state, trouble } = resting;
-        let seen = Seen { link: name, source, target, status: Status::default() };
-        Self {
-            state,
-            reason: trouble,
-            since_ms: None,
-            lag_records: None,
-            changeable: true,
-            ..Self::of(seen, board)
         }
     }
 }

@@ -11,6 +11,7 @@ mod dialect;
 mod fold;
 mod follow;
 pub mod inherit;
+pub mod leave;
 pub mod ledger;
 mod opening;
 mod outcome;
@@ -45,6 +46,7 @@ use crate::core::entry::Reader;
 use crate::core::key::Key;
 use crate::core::key::Version;
 use crate::core::link::brake::Brake;
+use crate::core::link::leave::Steered;
 use crate::core::link::ledger::Ledger;
 use crate::core::provenance::Provenance;
 use crate::core::record::Header;
@@ -110,6 +112,8 @@ pub struct Permissions {
     pub adopt: bool,
     /// A fence that someone lifted is set again.
     pub fence_again: bool,
+    /// Where more is allowed.
+    pub steered: Steered,
 }
 
 /// Whether schemas of a context of the target can bear on what a link does there. Ids are a context's

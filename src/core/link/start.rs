@@ -1,7 +1,6 @@
 //! What stops a link before it writes: a scope that is not its own, a fence that someone lifted, a
 //! source that can't be believed.
 
-use std::fmt;
 use std::sync::Arc;
 
 use super::Change;
@@ -10,6 +9,7 @@ use super::Permissions;
 use super::Verdict;
 use crate::core::key::Key;
 use crate::core::link::brake::Suspicion;
+use crate::core::link::leave::Leave;
 use crate::core::record::Offset;
 use crate::core::rules::Fence;
 use crate::core::rules::Unfit;
@@ -60,45 +60,44 @@ pub enum Halt {
     },
 }
 
-impl fmt::Display for Halt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Halt {
+    /// Why, and what lets the link go on, in the words of the place where it is steered.
+    #[must_use]
+    pub fn told(&self, leave: Leave<'_>) -> String {
         match self {
             Self::Occupied { named, count } => {
-                write!(f, "the scope holds {count} keys that this link did not write: ")?;
-                for (place, key) in named.iter().enumerate() {
-                    write!(f, "{}{key}", if place == 0 { "" } else { ", " })?;
-                }
+                let mut keys: Vec<String> = named.iter().map(Key::to_string).collect();
                 if *count > named.len() {
-                    f.write_str(", …")?;
+                    keys.push("…".to_owned());
                 }
-                f.write_str(
-                    ". Copy into another context, or let the link own and change them with adopt: true \
-                     (over REST mirror.adopt=true)",
+                format!(
+                    "the scope holds {count} keys that this link did not write: {}. Copy into another \
+                     context, or let the link own and change them with {}",
+                    keys.join(", "),
+                    leave.adopt()
                 )
             }
-            Self::FenceLifted { on } => write!(
-                f,
+            Self::FenceLifted { on } => format!(
                 "fence lifted: someone set another mode on {on}, or deleted it, as a fail-over by \
                  hand does. Nothing more is written there. To go on, set its mode back to READONLY \
-                 in the target's registry, or start once with --fence-again"
+                 in the target's registry{}",
+                leave.fence_again()
             ),
-            Self::Unfit { target, what } => write!(
-                f,
-                "the target's registry is {target}: {}; {}. If it is another one, declare it: dialect \
-                 of the target cluster, or --to-dialect",
+            Self::Unfit { target, what } => format!(
+                "the target's registry is {target}: {}; {}. If it is another one, {}",
                 Unfit::WHY,
-                what.mend()
+                what.mend(),
+                leave.declare()
             ),
-            Self::OtherRegistry { target } => write!(
-                f,
+            Self::OtherRegistry { target } => format!(
                 "the target's registry turns out to be {target}, and the link wrote as for another \
-                 one. Start again to go on by what stands there, or declare the dialect"
+                 one. {} to go on by what stands there, or {}",
+                leave.begin_again(),
+                leave.declare()
             ),
-            Self::Brake { suspicion, deleted, source_end } => write!(
-                f,
-                "brake: {suspicion}; {deleted} subjects wait to be deleted. If that \
-                 is right, start once with --allow-deletes, or set allow_deletes_until: {source_end} \
-                 (for an exporter mirror.allow_deletes_until in its config)"
+            Self::Brake { suspicion, deleted, source_end } => format!(
+                "brake: {suspicion}; {deleted} subjects wait to be deleted. If that is right, {}",
+                leave.release(*source_end)
             ),
         }
     }
@@ -172,7 +171,8 @@ impl Link {
     /// The target is what the source says: what an operator allowed for this start is used up, and a
     /// fence that is lifted from now on is respected (rulings 13).
     pub fn brought_up(&mut self) {
-        self.permissions = Permissions::default();
+        let steered = self.permissions.steered;
+        self.permissions = Permissions { steered, ..Permissions::default() };
         self.history.claimed = true;
         self.history.unfenced = false;
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Link;
 use crate::core::key::Key;
+use crate::core::link::leave::Leave;
 use crate::core::link::ledger::WaitFor;
 use crate::core::link::references::Broken;
 use crate::core::record::Offset;
@@ -343,8 +344,9 @@ impl Link {
             Some(_) | None if own_fence && self.permissions.fence_again => return None,
             Some(mode) if own_fence => format!(
                 "someone set mode {} on {target}, which opens it to clients; set it back to \
-                 READONLY to let the link write it again, or start once with --fence-again",
-                mode.mode.as_str()
+                 READONLY to let the link write it again{}",
+                mode.mode.as_str(),
+                self.leave().fence_subject_again()
             ),
             Some(mode) => format!(
                 "{target} has mode {} of its own, which opens it to clients; \
@@ -354,11 +356,17 @@ impl Link {
             // A subject gets its fence before its first schema.
             None if own_fence && !self.history.unfenced && self.wrote(held) => format!(
                 "someone deleted the mode of {target}, which opens it to clients; set it to \
-                 READONLY to let the link write it again, or start once with --fence-again"
+                 READONLY to let the link write it again{}",
+                self.leave().fence_subject_again()
             ),
             None => return None,
         };
         Some(Broken { reason, until: WaitFor::Mode(target.clone()) })
+    }
+
+    /// The words in which an operator is told what lets the link go on.
+    fn leave(&self) -> Leave<'_> {
+        Leave { steered: self.permissions.steered, link: &self.rules.name }
     }
 
     /// Whether references that the filter leaves behind are followed.

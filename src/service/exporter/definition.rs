@@ -9,6 +9,7 @@ use super::Endpoint;
 use super::Refused;
 use crate::core::filter::SubjectFilter;
 use crate::core::format::SubjectFormat;
+use crate::core::link::leave::Steered;
 use crate::core::record::Offset;
 use crate::core::registry_url::RegistryUrl;
 use crate::core::rules::DeleteLimit;
@@ -254,6 +255,7 @@ impl Exporter {
             adopt: self.own("adopt", &[("true", true), ("false", false)])?.unwrap_or(false),
             allow_deletes_until: self.release()?,
             once: Once::default(),
+            steered: Steered::OverRest,
             instance: instance.to_owned(),
         })
     }

@@ -1,10 +1,11 @@
-//! Links that are kept and that this process can't run.
+//! Links that are kept and that this process can't run, or does not run yet.
 
 use super::Desk;
 use super::Wanted;
 use super::shelf::Kept;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
+use crate::service::status::Phase;
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,9 +16,9 @@ pub struct Resting {
     pub source: String,
     /// The cluster that keeps it.
     pub target: String,
-    /// `paused` where it is to stand still, else `unknown`.
+    /// `paused` where it is to stand still, `preflight` where it is about to start, else `unknown`.
     pub state: &'static str,
-    /// Why it can't.
+    /// Why it can't; empty where it can.
     pub trouble: String,
 }
 
@@ -28,7 +29,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         self.fixed.iter().any(|link| link.source == source && link.described.name == name)
     }
 
-    /// All of them. One that is about to start is not among them.
+    /// All of them.
     #[must_use]
     pub fn resting(&self) -> Vec<Resting> {
         let kept = self.shelf.all().into_iter();
@@ -36,11 +37,11 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
             self.posts.of(&exporter.id()).is_none()
                 && !self.is_of_file(&exporter.source, &exporter.name)
         })
-        .filter_map(|kept| self.at_rest(kept))
+        .map(|kept| self.at_rest(kept))
         .collect()
     }
 
-    fn at_rest(&self, kept: Kept) -> Option<Resting> {
+    fn at_rest(&self, kept: Kept) -> Resting {
         let Kept { exporter, target } = kept;
         let is_double = self.shelf.find(&exporter.source, &exporter.name).len() > 1;
         let trouble = if is_double {
@@ -48,10 +49,13 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
              away, and create it anew"
                 .to_owned()
         } else {
-            self.check(&exporter).err()?.to_string()
+            self.check(&exporter).err().map(|refused| refused.to_string()).unwrap_or_default()
         };
-        let is_paused = exporter.wanted == Wanted::Paused && !is_double;
-        let state = if is_paused { "paused" } else { "unknown" };
-        Some(Resting { name: exporter.name, source: exporter.source, target, state, trouble })
+        let state = match exporter.wanted {
+            Wanted::Paused if !is_double => Phase::Paused.word(),
+            Wanted::Running if trouble.is_empty() => Phase::Preflight.word(),
+            Wanted::Paused | Wanted::Running => "unknown",
+        };
+        Resting { name: exporter.name, source: exporter.source, target, state, trouble }
     }
 }

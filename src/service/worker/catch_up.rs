@@ -92,7 +92,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         later: &mut Vec<Key>,
     ) -> Result<(), Stop> {
         let step = self.step(record, told, Pace::CatchingUp);
-        let step = step.map_err(|halt| Stop::Halt(halt.to_string()))?;
+        let step = step.map_err(|halt| self.worker.halted(&halt))?;
         self.count(record, step.outcome);
         for write in step.writes {
             if is_elsewhere(&write, record) {

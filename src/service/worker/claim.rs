@@ -61,10 +61,10 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         match self.link.at().admit() {
             Ok(()) => return Ok(()),
             Err(Halt::Occupied { .. }) if self.folded.is_none() => {}
-            Err(halt) => return Err(Stop::Halt(halt.to_string())),
+            Err(halt) => return Err(self.worker.halted(&halt)),
         }
         self.folded = Some(self.fold(source_end).await?);
-        self.link.at().admit().map_err(|halt| Stop::Halt(halt.to_string()))
+        self.link.at().admit().map_err(|halt| self.worker.halted(&halt))
     }
 
     fn refuse_rivals(&self, state: &State) -> Result<(), Stop> {

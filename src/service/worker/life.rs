@@ -17,7 +17,6 @@ use super::wait_for;
 use crate::core::link::History;
 use crate::core::link::Identity;
 use crate::core::link::Link;
-use crate::core::link::Permissions;
 use crate::core::link::SourceClaim;
 use crate::core::record::Offset;
 use crate::service::compare::recall_deletes;
@@ -360,8 +359,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             source_cluster: ground.source.cluster_id.clone(),
             target_cluster: ground.target.cluster_id.clone(),
         };
-        let permissions =
-            Permissions { adopt: definition.adopt, fence_again: self.once().fence_again };
+        let permissions = definition.permissions(self.once());
         let mut link = Link::new(definition.rules.clone(), identity, past.clone(), permissions);
         let topic = &definition.target_topic;
         let feed = self.target_reading.join(&definition.rules, coming).await;

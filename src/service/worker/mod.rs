@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::core::link::Halt;
 use crate::core::record::Offset;
 use crate::service::definition::LinkDefinition;
 use crate::service::definition::Once;
@@ -158,6 +159,11 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
     /// What the operator allows now. A life that begins again after an outage has no more leave.
     pub(super) fn once(&self) -> Once {
         if self.once_used.load(Ordering::Acquire) { Once::default() } else { self.definition.once }
+    }
+
+    /// What ends a life for good until an operator decides.
+    pub(super) fn halted(&self, halt: &Halt) -> Stop {
+        Stop::Halt(halt.told(self.definition.leave()))
     }
 
     fn after(&self, stop: Stop, started: Duration) -> After {

@@ -290,7 +290,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
 
     async fn take_target(&mut self, record: &Record, author: Author) -> Result<(), Stop> {
         let writes =
-            self.link.at().follow_target(record).map_err(|halt| Stop::Halt(halt.to_string()))?;
+            self.link.at().follow_target(record).map_err(|halt| self.worker.halted(&halt))?;
         let link = &self.worker.definition.rules.name;
         // A key may take several writes to restore: one that frees its id comes first.
         let restored = first_of_each(&writes, |write| &write.key);

@@ -249,7 +249,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         {
             return stop;
         }
-        Stop::Halt(halt.to_string())
+        self.worker.halted(&halt)
     }
 
     /// The claim says which clusters the copied records came through, so that links that read our
