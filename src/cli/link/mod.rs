@@ -38,7 +38,7 @@ pub(super) async fn run(words: &LinkWords, wanted: Output, clock: SystemClock) -
 }
 
 async fn execute(words: &LinkWords, wanted: Output, clock: SystemClock) -> Result<u8, NoAnswer> {
-    let caller = Caller::of_environment(None)?;
+    let caller = Caller::of_environment(None, words.ca.as_deref())?;
     let url = words.url.clone().or_else(Caller::mirror).unwrap_or_else(|| URL.to_owned());
     let url = format!("{}/links", url.trim_end_matches('/'));
     match &words.verb {
