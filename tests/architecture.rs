@@ -360,6 +360,26 @@ mod architecture {
         }
     }
 
+    #[test]
+    fn every_alert_has_its_row_in_the_docs_and_is_tested_both_ways() {
+        let read = |file: &str| fs::read_to_string(root().join(file)).unwrap();
+        let (paper, tests) = (read("docs/metrics.md"), read("docker/prometheus/alerts.test.yaml"));
+        let rules = read("docker/prometheus/alerts.yaml");
+        let alerts = rules.split("- alert: ").skip(1).map(|rest| rest.lines().next().unwrap());
+        let alerts: Vec<&str> = alerts.collect();
+        assert!(alerts.len() > 7, "{alerts:?}");
+        for alert in alerts {
+            assert!(
+                paper.contains(&format!("| `{alert}` |")),
+                "docs/metrics.md leaves out {alert}"
+            );
+            let [silent, fires] = ["alertname: {}, exp_alerts: []", "alertname: {}\n"];
+            for way in [silent, fires].map(|way| way.replace("{}", alert)) {
+                assert!(tests.contains(&way), "alerts.test.yaml leaves out {way}");
+            }
+        }
+    }
+
     #[track_caller]
     fn check(code: &str, expected: &[&str]) {
         assert_eq!(tokens(code), expected, "{code}");

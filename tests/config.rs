@@ -2,20 +2,32 @@
 //! secrets.
 
 #[cfg(test)]
+#[path = "support/certificates.rs"]
+#[expect(dead_code, reason = "locked keys are for other tests")]
+mod certificates;
+
+#[cfg(test)]
 mod config {
     use std::collections::BTreeMap;
     use std::io;
     use std::path::Path;
+    use std::sync::OnceLock;
 
     use schema_mirror::config::Config;
     use schema_mirror::config::Environment;
     use schema_mirror::config::PropertyValue;
     use schema_mirror::config::keys;
 
+    use crate::certificates::Authority;
+    use crate::certificates::Identity;
+
     const ANNOTATED: &str = include_str!("../config/schema-mirror.yaml");
 
     /// What every secret in these tests contains.
     const MARK: &str = "hunter2";
+
+    /// What stands in the folder of the annotated file's certificate.
+    static IDENTITY: OnceLock<Identity> = OnceLock::new();
 
     /// Variables that are set, and files that hold their own path and a secret.
     #[derive(Default)]
@@ -29,6 +41,11 @@ mod config {
         fn file(&self, path: &Path) -> io::Result<String> {
             if path.starts_with("/run/secrets") {
                 return Ok(format!("{MARK} of {}\n", path.display()));
+            }
+            if path.starts_with("/etc/schema-mirror") {
+                let signed = IDENTITY.get_or_init(|| Authority::new("tests").sign("mirror"));
+                let is_key = path.ends_with("key.pem");
+                return Ok(if is_key { signed.key() } else { signed.certificate.clone() });
             }
             Err(io::ErrorKind::NotFound.into())
         }
@@ -80,9 +97,11 @@ links:
             .replace("    # kafka:", "    kafka:")
             .replace("    #   s", "      s")
             .replace("# instance:", "instance:")
-            .replace("# allow_deletes_until:", "allow_deletes_until:");
+            .replace("# allow_deletes_until:", "allow_deletes_until:")
+            .replace("  # tls:", "  tls:");
         let config = Config::parse("annotated", &uncommented, &given()).unwrap();
         assert_eq!(config.instance.as_deref(), Some("mirror-1"));
+        assert!(config.http.tls.is_some());
         assert_eq!(config.links[0].allow_deletes_until, Some(4711));
         let properties = &config.clusters["source"].kafka;
         let value = |name: &str| properties.get(name).map(PropertyValue::reveal);

@@ -1,8 +1,19 @@
 //! What is served over HTTP, on a real socket.
 
 #[cfg(test)]
+#[path = "support/certificates.rs"]
+mod certificates;
+#[cfg(test)]
+#[path = "support/output.rs"]
+mod output;
+#[cfg(test)]
+#[path = "support/wait.rs"]
+mod wait;
+
+#[cfg(test)]
 mod http {
     mod page;
+    mod tls;
 
     use std::net::SocketAddr;
     use std::sync::Arc;
@@ -12,6 +23,7 @@ mod http {
     use schema_mirror::api::Board;
     use schema_mirror::api::Login;
     use schema_mirror::api::Served;
+    use schema_mirror::api::Tls;
     use schema_mirror::api::serve;
     use schema_mirror::api::serve_cluster;
     use schema_mirror::kafka::KafkaCluster;
@@ -52,6 +64,11 @@ mod http {
 
         /// The same for a cluster with an address of its own.
         async fn start_at(cluster: Option<&str>, logins: Vec<Login>) -> Self {
+            Self::start_over(None, cluster, logins).await
+        }
+
+        /// The same over TLS, where there is any.
+        async fn start_over(tls: Option<Tls>, cluster: Option<&str>, logins: Vec<Login>) -> Self {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
             let (link, status) = watch::channel(Status::default());
@@ -67,7 +84,7 @@ mod http {
             let clock = SystemClock::start();
             let catalogs = watch::channel(Catalogs::new()).1;
             let board = Board::new(seen, clock);
-            let served = Served { board, desks, catalogs, logins, clock };
+            let served = Served { board, desks, catalogs, logins, tls, clock };
             match cluster {
                 None => tokio::spawn(serve(listener, served)),
                 Some(name) => tokio::spawn(serve_cluster(listener, name.to_owned(), served)),

@@ -441,4 +441,43 @@ mod tests {
             .collect();
         assert_eq!(rows, wanted);
     }
+
+    #[test]
+    fn alerts_and_board_ask_for_series_and_states_that_there_are() {
+        #[derive(Debug)]
+        struct Process;
+        impl Collector for Process {
+            fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+                encode_process(&mut encoder, 0)
+            }
+        }
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Process));
+        let of_process = text(&registry).unwrap();
+        let told = lines().into_iter().chain(of_process.lines().map(str::to_owned));
+        let mut series: BTreeSet<String> = told
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.split(['{', ' ']).next().map(str::to_owned))
+            .collect();
+        // A runbook speaks of a histogram as a whole.
+        series.extend(DOCUMENTED.iter().map(name_of));
+        // Told on Linux alone.
+        series.insert("process_resident_memory_bytes".to_owned());
+        for file in ["docker/prometheus/alerts.yaml", "docker/grafana/schema-mirror.json"] {
+            let text =
+                fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+            let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            let is_metric =
+                |word: &&str| ["schema_mirror_", "process_"].iter().any(|of| word.starts_with(of));
+            let asked: Vec<&str> = words.filter(is_metric).collect();
+            assert!(asked.len() > 7, "{asked:?}");
+            for name in asked {
+                assert!(series.contains(name), "{name} is not among {series:?}");
+            }
+            for rest in text.replace('\\', "").split("state=\"").skip(1) {
+                let state = rest.split('"').next().unwrap();
+                assert!(STATES.contains(&state), "{state}");
+            }
+        }
+    }
 }

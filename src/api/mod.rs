@@ -2,7 +2,8 @@
 //! they are doing, what Schema Linking's clients ask for, and the registry of each cluster, as its topic
 //! tells it.
 //!
-//! A listener that others can reach has logins, or the word of the configuration (`http.insecure`).
+//! A listener that others can reach has logins and TLS, or the word of the configuration
+//! (`http.insecure`).
 
 mod answer;
 mod board;
@@ -18,6 +19,7 @@ mod registries;
 pub mod registry;
 mod server;
 mod shown;
+mod tls;
 
 pub use self::board::Board;
 pub use self::logins::Login;
@@ -25,3 +27,5 @@ pub use self::server::Desks;
 pub use self::server::Served;
 pub use self::server::serve;
 pub use self::server::serve_cluster;
+pub use self::tls::Identity;
+pub use self::tls::Tls;

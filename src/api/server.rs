@@ -1,5 +1,6 @@
 //! Listening, and what bounds a caller.
 
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,8 @@ use hyper_util::service::TowerToHyperService;
 use prometheus_client::registry::Registry;
 use serde::Deserialize;
 use serde::Serialize;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -48,6 +51,7 @@ use super::registries::below;
 use super::shown;
 use super::shown::Named;
 use super::shown::NotOne;
+use super::tls::Tls;
 use crate::core::record::Offset;
 use crate::service::catalog::Catalogs;
 use crate::service::exporter::Desk;
@@ -58,6 +62,8 @@ use crate::service::ports::Fault;
 
 /// Connections at once; whoever comes then waits in the system's queue.
 const CONNECTIONS_MAX: usize = 512;
+/// The greetings of TLS take no longer.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// The head of a request has to be there within this long, also on a connection that is kept.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// A connection is kept no longer.
@@ -100,6 +106,8 @@ pub struct Served<C, K> {
     pub catalogs: watch::Receiver<Catalogs>,
     /// Who is answered; everybody where nobody is named.
     pub logins: Vec<Login>,
+    /// What is presented to clients; without it they are spoken to in the clear.
+    pub tls: Option<Tls>,
     /// The clock.
     pub clock: K,
 }
@@ -125,7 +133,7 @@ async fn answer_at<C: Cluster, K: Clock>(
     served: Served<C, K>,
     root: Option<String>,
 ) {
-    let Served { board, desks, catalogs, logins, clock } = served;
+    let Served { board, desks, catalogs, logins, tls, clock } = served;
     let is_local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
     let logins = Logins { known: logins.into(), is_local };
     let metrics = metrics::registry(board.clone());
@@ -133,18 +141,25 @@ async fn answer_at<C: Cluster, K: Clock>(
     let page = Page::new();
     let (history, roster) = (page.history.clone(), board.roster());
     let router = router(Arc::new(Shared { board, metrics, registries, page, desks }), logins);
-    let root = root.map(Arc::from);
+    let answers = Answers { router, root: root.map(Arc::from) };
     // The page is not below the name of a cluster.
-    if root.is_some() {
-        return accept(listener, router, root, clock).await;
+    if answers.root.is_some() {
+        return accept(listener, answers, tls, clock).await;
     }
     tokio::select! {
-        () = accept(listener, router, root, clock.clone()) => {}
+        () = accept(listener, answers, tls, clock.clone()) => {}
         () = history.record(roster, clock) => {}
     }
 }
 
-async fn accept<K: Clock>(listener: TcpListener, router: Router, root: Option<Arc<str>>, clock: K) {
+/// What is answered, with the cluster that stands at the root of the address.
+#[derive(Debug, Clone)]
+struct Answers {
+    router: Router,
+    root: Option<Arc<str>>,
+}
+
+async fn accept<K: Clock>(listener: TcpListener, answers: Answers, tls: Option<Tls>, clock: K) {
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut full = false;
     loop {
@@ -166,15 +181,32 @@ async fn accept<K: Clock>(listener: TcpListener, router: Router, root: Option<Ar
         if let Err(fault) = stream.set_nodelay(true) {
             tracing::trace!(reason = %fault, "a connection sends in its own time");
         }
-        let (router, root, clock) = (router.clone(), root.clone(), clock.clone());
+        let (answers, tls, clock) = (answers.clone(), tls.clone(), clock.clone());
         tokio::spawn(async move {
-            talk(stream, router, root, clock).await;
+            greet(stream, tls, answers, clock).await;
             drop(permit);
         });
     }
 }
 
-async fn talk<K: Clock>(stream: TcpStream, router: Router, root: Option<Arc<str>>, clock: K) {
+/// Where there is TLS, who speaks none, or another one, is not answered.
+async fn greet<K: Clock>(stream: TcpStream, tls: Option<Tls>, answers: Answers, clock: K) {
+    let Some(tls) = tls else { return talk(stream, answers, clock).await };
+    let greeted = tokio::select! {
+        greeted = tls.accept(stream) => greeted,
+        () = clock.sleep(HANDSHAKE_WITHIN) => Err(io::ErrorKind::TimedOut.into()),
+    };
+    match greeted {
+        Ok(stream) => talk(stream, answers, clock).await,
+        Err(fault) => tracing::debug!(reason = %fault, "a client could not be greeted over TLS"),
+    }
+}
+
+async fn talk<S, K: Clock>(stream: S, answers: Answers, clock: K)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let Answers { router, root } = answers;
     let router = TowerToHyperService::new(router);
     let answers = service_fn(move |request| match &root {
         Some(cluster) => router.call(below(cluster, request)),

@@ -1,5 +1,6 @@
 //! Asking a running schema-mirror over HTTP.
 
+use std::path::Path;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -19,9 +20,12 @@ use http_body_util::Limited;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
 use crate::cli::output;
+use crate::cli::secure::Trust;
 use crate::config::Environment;
 use crate::config::ProcessEnvironment;
 
@@ -72,28 +76,34 @@ pub(super) struct Answered {
 #[derive(Debug)]
 pub(super) struct Caller {
     login: Option<HeaderValue>,
+    trust: Trust,
 }
 
 impl Caller {
-    /// Whoever has the login `NAME:SECRET`, or the token of the environment, or none.
-    pub(super) fn of_environment(user_info: Option<&str>) -> Result<Self, NoAnswer> {
+    /// Whoever has the login `NAME:SECRET`, or the token of the environment, or none, and trusts the
+    /// authorities of the file, or of the environment, or those that the system trusts.
+    pub(super) fn of_environment(
+        user_info: Option<&str>,
+        ca: Option<&Path>,
+    ) -> Result<Self, NoAnswer> {
+        let trust = Trust::of_environment(ca);
         // It is for the mirror that the environment names, and for nobody else.
         let token = Self::mirror().and_then(|_| ProcessEnvironment.var(TOKEN));
         let token = token.filter(|token| !token.is_empty());
         let given = match (user_info, token) {
             (Some(pair), _) => format!("Basic {}", STANDARD.encode(pair)),
             (None, Some(token)) => format!("Bearer {token}"),
-            (None, None) => return Ok(Self { login: None }),
+            (None, None) => return Ok(Self { login: None, trust }),
         };
         let mut login = HeaderValue::from_str(&given)
             .map_err(|_| NoAnswer::new(format!("{TOKEN} holds characters that no token has")))?;
         login.set_sensitive(true);
-        Ok(Self { login: Some(login) })
+        Ok(Self { login: Some(login), trust })
     }
 
-    /// Whoever has none.
-    pub(super) fn without_login() -> Self {
-        Self { login: None }
+    /// Whoever has none, with the same trust.
+    pub(super) fn without_login(ca: Option<&Path>) -> Self {
+        Self { login: None, trust: Trust::of_environment(ca) }
     }
 
     /// The mirror that the environment names.
@@ -118,7 +128,7 @@ impl Caller {
         url: &str,
         body: Option<&Value>,
     ) -> Result<Answered, NoAnswer> {
-        let talk = talk(method, url, body, self.login.as_ref());
+        let talk = self.talk(method, url, body);
         match tokio::time::timeout(ANSWER_WITHIN, talk).await {
             Ok(answered) => answered,
             Err(_) => {
@@ -126,6 +136,47 @@ impl Caller {
                 Err(NoAnswer::new(format!("{url} did not answer within {limit} s")))
             }
         }
+    }
+
+    async fn talk(
+        &self,
+        method: Method,
+        url: &str,
+        body: Option<&Value>,
+    ) -> Result<Answered, NoAnswer> {
+        let uri: Uri =
+            url.parse().map_err(|_| NoAnswer::new(format!("{url} is not an address")))?;
+        let own_port = match uri.scheme_str() {
+            Some("http") => 80,
+            Some("https") => 443,
+            _ => {
+                let wrong = format!("{url}: a schema-mirror is asked over http:// or https://");
+                return Err(NoAnswer::new(wrong));
+            }
+        };
+        let authority =
+            uri.authority().ok_or_else(|| NoAnswer::new(format!("{url} names no host")))?;
+        let (host, port) = (authority.host(), authority.port_u16().unwrap_or(own_port));
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let text = body.map(Value::to_string).unwrap_or_default();
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, authority.as_str())
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(Bytes::from(text)))
+            .map_err(|cause| lost(url, &cause))?;
+        if let Some(login) = &self.login {
+            request.headers_mut().insert(AUTHORIZATION, login.clone());
+        }
+        let stream = TcpStream::connect((host, port)).await.map_err(|cause| lost(url, &cause))?;
+        if own_port == 80 {
+            return converse(stream, request, url).await;
+        }
+        let told = |reason| NoAnswer::new(format!("ask {url}: {reason}"));
+        let stream = self.trust.greet(host, stream).await.map_err(told)?;
+        converse(stream, request, url).await
     }
 
     /// The answer of a call that succeeded.
@@ -154,42 +205,34 @@ pub(super) fn in_path(name: &str) -> String {
     name.bytes().map(spelled).collect()
 }
 
-async fn talk(
-    method: Method,
+fn lost(url: &str, cause: &dyn std::fmt::Display) -> NoAnswer {
+    NoAnswer::new(format!("ask {url}: {cause}; is that a schema-mirror that runs?"))
+}
+
+/// One request and its answer over a connection.
+async fn converse<S>(
+    stream: S,
+    request: Request<Full<Bytes>>,
     url: &str,
-    body: Option<&Value>,
-    login: Option<&HeaderValue>,
-) -> Result<Answered, NoAnswer> {
-    let lost = |cause: &dyn std::fmt::Display| {
-        NoAnswer::new(format!("ask {url}: {cause}; is that a schema-mirror that runs?"))
-    };
-    let uri: Uri = url.parse().map_err(|_| NoAnswer::new(format!("{url} is not an address")))?;
-    if uri.scheme_str() != Some("http") {
-        return Err(NoAnswer::new(format!("{url}: a schema-mirror is asked over http://")));
-    }
-    let authority = uri.authority().ok_or_else(|| NoAnswer::new(format!("{url} names no host")))?;
-    let (host, port) = (authority.host(), authority.port_u16().unwrap_or(80));
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((host, port)).await.map_err(|cause| lost(&cause))?;
+) -> Result<Answered, NoAnswer>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|cause| lost(&cause))?;
+        http1::handshake(TokioIo::new(stream)).await.map_err(|cause| lost(url, &cause))?;
     let driven = tokio::spawn(connection);
-    let text = body.map(Value::to_string).unwrap_or_default();
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let mut request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(HOST, authority.as_str())
-        .header(CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(text)))
-        .map_err(|cause| lost(&cause))?;
-    if let Some(login) = login {
-        request.headers_mut().insert(AUTHORIZATION, login.clone());
-    }
-    let response = sender.send_request(request).await.map_err(|cause| lost(&cause))?;
+    let response = sender.send_request(request).await.map_err(|cause| {
+        if cause.is_parse() && url.starts_with("http://") {
+            // What TLS says to whoever does not greet it.
+            return NoAnswer::new(format!(
+                "ask {url}: it does not speak HTTP there; is that https://?"
+            ));
+        }
+        lost(url, &cause)
+    })?;
     let status = response.status();
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-    let bytes = body.map_err(|cause| lost(&cause))?.to_bytes();
+    let bytes = body.map_err(|cause| lost(url, &cause))?.to_bytes();
     driven.abort();
     let body = if bytes.is_empty() {
         Value::Null

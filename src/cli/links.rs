@@ -5,6 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use tokio_rustls::rustls;
+
 use crate::cli::args::LinkSource;
 use crate::cli::args::Releases;
 use crate::config::ClusterConfig;
@@ -49,6 +51,9 @@ pub(super) enum Unusable {
         /// The system's reason.
         reason: io::Error,
     },
+    /// TLS can't be spoken at all.
+    #[error("error: TLS over HTTP: {0}")]
+    Tls(#[from] rustls::Error),
     /// librdkafka refuses what it was given.
     #[error("error: {0}")]
     Cluster(#[from] Fault),
@@ -68,7 +73,9 @@ impl Unusable {
                 error.defects.iter().map(defect).collect()
             }
             Self::Cluster(fault) => vec![serde_json::json!({ "wrong": fault.to_string() })],
-            Self::Http { .. } => vec![serde_json::json!({ "wrong": self.to_string() })],
+            Self::Http { .. } | Self::Tls(_) => {
+                vec![serde_json::json!({ "wrong": self.to_string() })]
+            }
         };
         serde_json::json!({ "errors": errors })
     }

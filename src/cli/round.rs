@@ -20,6 +20,7 @@ use crate::config::ContextChoice;
 use crate::config::Files;
 use crate::config::LinkConfig;
 use crate::config::ProcessEnvironment;
+use crate::config::TlsConfig;
 use crate::core::rules::Rules;
 use crate::kafka::KafkaCluster;
 use crate::service::clock::SystemClock;
@@ -41,6 +42,8 @@ pub(super) struct Round {
     /// The same clusters.
     pub(super) endpoints: BTreeMap<String, Endpoint<KafkaCluster>>,
     pub(super) instance: String,
+    /// What is presented over HTTP.
+    pub(super) tls: Option<TlsConfig>,
     described: Vec<(Described, Rules)>,
 }
 
@@ -74,8 +77,8 @@ impl Round {
             .into_iter()
             .map(|link| (describe(link, &config), link.rules_before_cluster()));
         let described = described.collect();
-        let changed = BTreeSet::new();
-        Ok(Self { links, clusters, changed, files, endpoints, instance, described })
+        let (changed, tls) = (BTreeSet::new(), config.http.tls.clone());
+        Ok(Self { links, clusters, changed, files, endpoints, instance, tls, described })
     }
 
     /// The same after files have changed, for clients that can be made with what the files hold now.

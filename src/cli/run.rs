@@ -12,6 +12,8 @@ use crate::cli::args::Releases;
 use crate::cli::exit;
 use crate::cli::links::Unusable;
 use crate::cli::links::http_of;
+use crate::cli::presented;
+use crate::cli::presented::Presented;
 use crate::cli::registries::Registries;
 use crate::cli::round::Round;
 use crate::cli::serving::Task;
@@ -42,7 +44,7 @@ pub(super) async fn run(
     clock: SystemClock,
 ) -> Result<u8, Unusable> {
     // Once for all rounds: a signal that comes between two of them is not lost.
-    let mut signals = Signals::listen();
+    let signals = Signals::listen();
     let round = Round::read(links, releases, clock)?;
     let http_given = http_of(links)?;
     let http = match http {
@@ -55,39 +57,37 @@ pub(super) async fn run(
     let mut registries = Registries::new(clock);
     // Whoever is answered first finds them all.
     registries.serve(&round);
+    let (presented, tls) = Presented::start(http.tls.as_ref())?;
     let served = Served {
         board: board.clone(),
         desks,
         catalogs: registries.shown(),
         logins: logins(&http),
+        tls,
         clock,
     };
     let listening = serve(&http, &round.clusters, served).await?;
     let _ready = Task::spawn(tell_when_ready(board, clock));
     let shown = Shown { roster, desk, registries, is_served: !listening.is_empty() };
-    rounds(links, round, &mut signals, shown, clock).await
+    let mut ears = Ears { links, signals, files: Files::default(), presented, clock };
+    rounds(round, &mut ears, shown).await
 }
 
-async fn rounds(
-    links: &LinkSource,
-    mut round: Round,
-    signals: &mut Signals,
-    mut shown: Shown,
-    clock: SystemClock,
-) -> Result<u8, Unusable> {
+async fn rounds(mut round: Round, ears: &mut Ears<'_>, mut shown: Shown) -> Result<u8, Unusable> {
     let mut before = Vec::new();
     loop {
         shown.registries.serve(&round);
-        let (mut team, mut files) = Team::start(round, &before, &shown, clock);
+        let (mut team, files) = Team::start(round, &before, &shown, ears.clock);
+        ears.files = files;
         let mut ends = BTreeMap::new();
         let next = tokio::select! {
             () = team.join(&mut ends) => Next::End,
-            next = told(links, signals, &mut files, clock) => next,
+            next = ears.told() => next,
         };
         team.shut_down();
         let next = tokio::select! {
             () = team.join(&mut ends) => next,
-            () = signals.told_to_end() => Next::End,
+            () = ears.signals.told_to_end() => Next::End,
         };
         team.join(&mut ends).await;
         before = team.watched().to_vec();
@@ -109,42 +109,74 @@ enum Next {
     End,
 }
 
-/// Waits for what ends this round. SIGHUP reads the configuration again (rulings 29), and so does a
-/// file that it names and that has changed; what is wrong changes nothing. What was released for the
-/// start is not released again.
-async fn told(
-    links: &LinkSource,
-    signals: &mut Signals,
-    files: &mut Files,
+/// What a process listens to while its links run.
+struct Ears<'a> {
+    links: &'a LinkSource,
+    signals: Signals,
+    files: Files,
+    presented: Option<Presented>,
     clock: SystemClock,
-) -> Next {
-    loop {
-        let told = tokio::select! {
-            told = signals.told() => Some(told),
-            () = clock.sleep(FILES_LOOKED_AT_EVERY) => None,
-        };
-        match told {
-            Some(Told::End) => {
-                tracing::info!("told to end; waiting for what is on its way");
-                tell_of_the_end();
-                return Next::End;
-            }
-            Some(Told::ReadAgain) => match Round::read(links, Releases::default(), clock) {
-                Ok(round) => {
-                    tracing::info!("configuration read again; links start anew with it");
-                    return Next::Round(Box::new(round));
+}
+
+impl Ears<'_> {
+    /// Waits for what ends this round. SIGHUP reads the configuration again (rulings 29), and so does
+    /// a file that it names and that has changed; what is wrong changes nothing. What was released for
+    /// the start is not released again.
+    async fn told(&mut self) -> Next {
+        // Changes that were of no use, which may be the fault of another file: it is read as a whole.
+        let mut owed = Vec::new();
+        loop {
+            let told = tokio::select! {
+                told = self.signals.told() => Some(told),
+                () = self.clock.sleep(FILES_LOOKED_AT_EVERY) => None,
+            };
+            match told {
+                Some(Told::End) => {
+                    tracing::info!("told to end; waiting for what is on its way");
+                    tell_of_the_end();
+                    return Next::End;
                 }
-                Err(wrong) => {
-                    tracing::error!(reason = %wrong, "configuration is wrong; links go on with the old one");
+                Some(Told::ReadAgain) => {
+                    match Round::read(self.links, Releases::default(), self.clock) {
+                        Ok(round) => {
+                            tracing::info!("configuration read again; links start anew with it");
+                            return self.next(round);
+                        }
+                        Err(wrong) => {
+                            tracing::error!(reason = %wrong, "configuration is wrong; links go on with the old one");
+                        }
+                    }
                 }
-            },
-            None => {
-                let changes = files.look(&ProcessEnvironment);
-                if let Some(round) = renewed(links, &changes, clock) {
-                    return Next::Round(Box::new(round));
+                None => {
+                    if let Some(round) = self.look(&mut owed) {
+                        return self.next(round);
+                    }
                 }
             }
         }
+    }
+
+    /// What is presented changes at once, and not only when the links have ended.
+    fn next(&mut self, round: Round) -> Next {
+        presented::replace(self.presented.as_mut(), round.tls.as_ref());
+        Next::Round(Box::new(round))
+    }
+
+    /// What comes after files have changed, if that is another round. The certificate for HTTP is
+    /// replaced without one.
+    fn look(&mut self, owed: &mut Vec<Change>) -> Option<Round> {
+        let presented = self.presented.as_mut();
+        let others = presented.is_some_and(|presented| presented.look(&ProcessEnvironment));
+        let changes = self.files.look(&ProcessEnvironment);
+        if changes.is_empty() && !others {
+            return None;
+        }
+        // What was told of a file before counts no more.
+        owed.retain(|old| {
+            !changes.iter().any(|new| (&old.cluster, &old.file) == (&new.cluster, &new.file))
+        });
+        owed.extend(changes);
+        renewed(self.links, owed, self.clock)
     }
 }
 

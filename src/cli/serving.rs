@@ -57,16 +57,17 @@ pub(super) async fn serve(
     let mut tasks = Vec::new();
     if let Some(address) = http.listen {
         let (listener, address) = listen(address, "--http or http.listen").await?;
-        tracing::info!(%address, "listening");
-        warn_of_logins(address, &served.logins);
+        tracing::info!(%address, tls = served.tls.is_some(), "listening");
+        warn_of_logins(address, &served);
         tasks.push(Task::spawn(api::serve(listener, served.clone())));
     }
     for (name, cluster) in clusters {
         let Some(address) = cluster.http.listen else { continue };
         let key = format!("clusters.{name}.http.listen");
         let (listener, address) = listen(address, &key).await?;
-        tracing::info!(%address, cluster = name, "listening for clients of the registry");
-        warn_of_logins(address, &served.logins);
+        let tls = served.tls.is_some();
+        tracing::info!(%address, tls, cluster = name, "listening for clients of the registry");
+        warn_of_logins(address, &served);
         tasks.push(Task::spawn(api::serve_cluster(listener, name.clone(), served.clone())));
     }
     Ok(tasks)
@@ -80,8 +81,9 @@ async fn listen(address: SocketAddr, named: &str) -> Result<(TcpListener, Socket
     Ok((listener, address))
 }
 
-fn warn_of_logins(address: SocketAddr, logins: &[Login]) {
-    if !logins.is_empty() && !address.ip().is_loopback() {
+fn warn_of_logins<C, K>(address: SocketAddr, served: &Served<C, K>) {
+    let are_seen = served.tls.is_none() && !served.logins.is_empty();
+    if are_seen && !address.ip().is_loopback() {
         tracing::warn!(%address, "logins travel here as they are: let nobody else listen to that network");
     }
 }

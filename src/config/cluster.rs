@@ -224,7 +224,9 @@ mod tests {
             "http: {{ logins: [{login}] }}\n\
              clusters: {{ a: {{ bootstrap_servers: 'a:1', http: {{ listen: '0.0.0.0:8081' }} }} }}"
         );
-        assert!(Config::parse("file", &file, &Given::default()).is_ok(), "logins count here, too");
+        let error = Config::parse("file", &file, &Given::default()).unwrap_err().to_string();
+        assert!(error.contains("clusters.a.http.listen: "), "{error}");
+        assert!(error.contains("give http.tls, "), "logins count here, too: {error}");
     }
 
     #[test]

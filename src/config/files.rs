@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::hash::DefaultHasher;
 use std::hash::Hasher;
+use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -14,13 +15,24 @@ use crate::config::PropertyValue;
 /// What the names of properties end with whose values are files that librdkafka reads.
 const NAMES_A_FILE: [&str; 2] = [".location", ".file"];
 
-/// What a file held: its digest, or that it could not be read.
-type Content = Result<u64, String>;
+/// What a file held: its digest, or why it could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Digest(Result<u64, String>);
+
+impl Digest {
+    pub(super) fn of<T: AsRef<[u8]>>(held: Result<T, &io::Error>) -> Self {
+        Self(held.map_err(ToString::to_string).map(|bytes| {
+            let mut hasher = DefaultHasher::new();
+            hasher.write(bytes.as_ref());
+            hasher.finish()
+        }))
+    }
+}
 
 /// The files of clusters, as they were when they were looked at last.
 #[derive(Debug, Clone, Default)]
 pub struct Files {
-    seen: BTreeMap<(String, PathBuf), Content>,
+    seen: BTreeMap<(String, PathBuf), Digest>,
 }
 
 /// A file that holds something else than before.
@@ -45,9 +57,9 @@ impl Files {
         let mut seen = BTreeMap::new();
         for cluster in clusters {
             for file in files_of(cluster) {
-                let content = content(&file, environment);
-                if content.is_ok() {
-                    seen.insert((cluster.name.clone(), file), content);
+                let digest = digest(&file, environment);
+                if digest.0.is_ok() {
+                    seen.insert((cluster.name.clone(), file), digest);
                 }
             }
         }
@@ -58,10 +70,10 @@ impl Files {
     pub fn look(&mut self, environment: &dyn Environment) -> Vec<Change> {
         let mut changes = Vec::new();
         for ((cluster, file), seen) in &mut self.seen {
-            let now = content(file, environment);
+            let now = digest(file, environment);
             if *seen != now {
                 let (cluster, file) = (cluster.clone(), file.clone());
-                changes.push(Change { cluster, file, unreadable: now.clone().err() });
+                changes.push(Change { cluster, file, unreadable: now.0.clone().err() });
                 *seen = now;
             }
         }
@@ -69,11 +81,8 @@ impl Files {
     }
 }
 
-fn content(file: &Path, environment: &dyn Environment) -> Content {
-    let bytes = environment.bytes(file).map_err(|cause| cause.to_string())?;
-    let mut hasher = DefaultHasher::new();
-    hasher.write(&bytes);
-    Ok(hasher.finish())
+fn digest(file: &Path, environment: &dyn Environment) -> Digest {
+    Digest::of(environment.bytes(file).as_ref())
 }
 
 fn files_of(cluster: &ClusterConfig) -> Vec<PathBuf> {

@@ -14,12 +14,17 @@ use crate::config::keys;
 use crate::config::properties::read_property;
 use crate::config::secret::Secret;
 use crate::config::section::Section;
+use crate::config::tls::TlsConfig;
+use crate::config::tls::read_tls;
 use crate::config::words;
 
 /// Where it listens unless told otherwise.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 /// The word for not listening at all.
 const NONE: &str = "none";
+
+/// The key of the word for an address that lacks protection.
+const WORD: &str = "http.insecure";
 
 /// A shorter secret is guessed.
 const SECRET_CHARS_MIN: usize = 12;
@@ -29,10 +34,12 @@ const SECRET_CHARS_MIN: usize = 12;
 pub struct HttpConfig {
     /// Where it listens; `None` is nowhere.
     pub listen: Option<SocketAddr>,
-    /// Whether others may be answered without a login.
+    /// Whether others may be answered without a login, or without TLS.
     pub insecure: bool,
-    /// Who is answered; everybody where there is none.
+    /// Who is answered, everywhere; everybody where there is none.
     pub logins: Vec<LoginConfig>,
+    /// What is presented over TLS, everywhere; without it nothing is encrypted.
+    pub tls: Option<TlsConfig>,
 }
 
 /// Somebody who is answered.
@@ -57,7 +64,7 @@ pub enum Role {
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { listen: Some(LISTEN), insecure: false, logins: Vec::new() }
+        Self { listen: Some(LISTEN), insecure: false, logins: Vec::new(), tls: None }
     }
 }
 
@@ -73,16 +80,19 @@ impl HttpConfig {
         };
         let listen = listen(&Value::from(place)).map_err(refuse)?;
         let config = Self { listen, ..self };
-        match config.exposed() {
-            Some(listen) => Err(refuse(open_to_others(listen, "http.insecure"))),
+        match open_to_others(config.place(), config.protection(), WORD) {
+            Some(refusal) => Err(refuse(refusal)),
             None => Ok(config),
         }
     }
 
-    /// The address, where others can reach it and nothing says that they may.
-    fn exposed(&self) -> Option<SocketAddr> {
-        let is_open = !self.insecure && self.logins.is_empty();
-        self.listen.filter(|listen| !listen.ip().is_loopback() && is_open)
+    fn place(&self) -> ClusterHttp {
+        ClusterHttp { listen: self.listen, insecure: self.insecure }
+    }
+
+    /// What stands before everything that is served.
+    pub(super) fn protection(&self) -> Protection {
+        Protection { by_logins: !self.logins.is_empty(), by_tls: self.tls.is_some() }
     }
 }
 
@@ -99,16 +109,31 @@ pub(super) fn read_http(
     };
     let logins =
         section.raw("logins").map(|given| read_logins(given, environment, section.defects()));
+    let tls = section
+        .raw("tls")
+        .and_then(|given| read_tls("http.tls", given, environment, section.defects()));
     let http = HttpConfig {
         listen: section.or("listen", fallback.listen, listen),
         insecure: section.or("insecure", fallback.insecure, words::switch),
         logins: logins.unwrap_or_default(),
+        tls,
     };
-    let has_logins = section.raw("logins").is_some();
-    if let Some(listen) = http.exposed().filter(|_| !has_logins) {
-        section.refuse("listen", open_to_others(listen, "http.insecure"));
+    // What is given and wrong is meant all the same.
+    let meant = Protection {
+        by_logins: section.raw("logins").is_some(),
+        by_tls: section.raw("tls").is_some(),
+    };
+    if let Some(refusal) = open_to_others(http.place(), meant, WORD) {
+        section.refuse("listen", refusal);
     }
     http
+}
+
+/// What stands before everything that is served.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Protection {
+    by_logins: bool,
+    by_tls: bool,
 }
 
 /// Where a cluster is served at the root.
@@ -116,7 +141,7 @@ pub(super) fn read_http(
 pub struct ClusterHttp {
     /// Where it listens; `None` is nowhere.
     pub listen: Option<SocketAddr>,
-    /// Whether others may be answered without a login.
+    /// Whether others may be answered without a login, or without TLS.
     pub insecure: bool,
 }
 
@@ -137,12 +162,10 @@ pub(super) fn read_cluster_http(
     }
 }
 
-/// A place of a cluster that others can reach, where nobody has to log in and nothing says that this
-/// is meant. Its key is named by `path`.
-pub(super) fn exposed(path: &str, http: ClusterHttp, logins: &[LoginConfig]) -> Option<Defect> {
-    let ClusterHttp { listen, insecure } = http;
-    let served = HttpConfig { listen, insecure, logins: logins.to_vec() };
-    let refusal = open_to_others(served.exposed()?, &format!("{path}.insecure"));
+/// A place of a cluster that others can reach, where a part of the protection is missing and nothing
+/// says that this is meant. Its key is named by `path`.
+pub(super) fn exposed(path: &str, place: ClusterHttp, protection: Protection) -> Option<Defect> {
+    let refusal = open_to_others(place, protection, &format!("{path}.insecure"))?;
     Some(refusal.at(format!("{path}.listen")))
 }
 
@@ -199,14 +222,25 @@ fn role(value: &Value) -> Result<Role, Refusal> {
     words::one_of(value, "a role", &[("read", Role::Read), ("admin", Role::Admin)])
 }
 
-fn open_to_others(listen: SocketAddr, word: &str) -> Refusal {
-    Refusal::new(
-        format!("others can reach {listen}, and nobody is asked for a login"),
+/// Where others can reach a place, a login alone would tell its secret to whoever listens, and TLS
+/// alone asks nobody.
+fn open_to_others(place: ClusterHttp, protection: Protection, word: &str) -> Option<Refusal> {
+    let listen = place.listen.filter(|listen| !listen.ip().is_loopback() && !place.insecure)?;
+    let (lacking, give) = match (protection.by_logins, protection.by_tls) {
+        (true, true) => return None,
+        (false, true) => ("nobody is asked for a login", "http.logins"),
+        (true, false) => ("logins would travel there as they are", "http.tls"),
+        (false, false) => {
+            ("nobody is asked for a login, and nothing is encrypted", "http.logins and http.tls")
+        }
+    };
+    Some(Refusal::new(
+        format!("others can reach {listen}: {lacking}"),
         format!(
-            "give http.logins, listen at 127.0.0.1, or write {word}: true where the network keeps \
-             others out"
+            "give {give}, listen at 127.0.0.1, or write {word}: true where the network keeps others \
+             out, or something before the mirror does"
         ),
-    )
+    ))
 }
 
 fn listen(value: &Value) -> Result<Option<SocketAddr>, Refusal> {
@@ -255,10 +289,34 @@ mod tests {
     }
 
     #[test]
-    fn logins_open_an_address_to_others_and_are_all_checked() {
+    fn others_are_served_with_logins_and_tls_and_what_is_missing_is_named() {
+        let file = |logins: &str, tls: &str| {
+            let text = format!(r#"{{"listen": "0.0.0.0:8080"{logins}{tls}}}"#);
+            read(&serde_json::from_str(&text).unwrap()).1
+        };
+        let logins =
+            r#", "logins": [{"name": "a", "role": "read", "secret": "long-enough-to-be"}]"#;
+        let tls = r#", "tls": {"certificate": "/none", "key": "/none"}"#;
+        for (defects, missing) in [
+            (file("", ""), "give http.logins and http.tls, "),
+            (file(logins, ""), "as they are; give http.tls, "),
+            (file("", tls), "asked for a login; give http.logins, "),
+        ] {
+            assert!(defects.last().unwrap().contains(missing), "{defects:?}");
+        }
+        let wrong_files = file(logins, tls);
+        assert!(
+            wrong_files.iter().all(|defect| defect.starts_with("http.tls.")),
+            "{wrong_files:?}"
+        );
+        assert_eq!(wrong_files.len(), 2);
+    }
+
+    #[test]
+    fn logins_are_all_checked() {
         let login =
             |name: &str, secret: &str| json!({"name": name, "role": "read", "secret": secret});
-        let of = |logins: Value| read(&json!({"listen": "0.0.0.0:8080", "logins": logins}));
+        let of = |logins: Value| read(&json!({"listen": "127.0.0.1:8080", "logins": logins}));
         let (http, defects) =
             of(json!([login("a", "hunter2hunter2"), login("b", "other-than-that")]));
         assert_eq!((http.logins.len(), defects), (2, Vec::new()));

@@ -5,7 +5,10 @@
 pub const TOP: &[&str] = &["instance", "http", "clusters", "links"];
 
 /// Keys of what is served.
-pub const HTTP: &[&str] = &["listen", "insecure", "logins"];
+pub const HTTP: &[&str] = &["listen", "insecure", "logins", "tls"];
+
+/// Keys of what is presented over TLS.
+pub const TLS: &[&str] = &["certificate", "key"];
 
 /// Keys of one login.
 pub const LOGIN: &[&str] = &["name", "role", "secret"];

@@ -16,6 +16,7 @@ mod secret;
 mod section;
 #[cfg(test)]
 mod testing;
+mod tls;
 mod together;
 mod words;
 mod written;
@@ -48,6 +49,7 @@ pub use properties::PropertyValue;
 pub use secret::Secret;
 pub use secret::hide_secrets;
 pub use secret::is_secret_name;
+pub use tls::TlsConfig;
 pub use words::WriteRate;
 pub use written::LinkKeys;
 pub use written::check_links;
@@ -222,7 +224,7 @@ fn read(file: &Value, environment: &dyn Environment, defects: &mut Vec<Defect>) 
     let links = links.into_iter().map(|(_, link)| link).collect();
     let before = defects.len();
     let http = http::read_http(served, environment, defects);
-    // Logins that can't be read are meant all the same.
+    // Logins and certificates that can't be read are meant all the same.
     if defects.len() == before {
         together::check_exposed(&clusters, &http, defects);
     }

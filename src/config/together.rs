@@ -42,10 +42,10 @@ pub(super) fn check_clusters(clusters: &Clusters, defects: &mut Vec<Defect>) {
     }
 }
 
-/// Addresses of clusters that others can reach without a login or a word.
+/// Addresses of clusters that others can reach without a login, without TLS, or without a word.
 pub(super) fn check_exposed(clusters: &Clusters, http: &HttpConfig, defects: &mut Vec<Defect>) {
     let exposed = |cluster: &ClusterConfig| {
-        exposed(&format!("clusters.{}.http", cluster.name), cluster.http, &http.logins)
+        exposed(&format!("clusters.{}.http", cluster.name), cluster.http, http.protection())
     };
     defects.extend(clusters.values().filter_map(exposed));
 }

@@ -56,7 +56,7 @@ impl World {
         let addresses = [below.local_addr().unwrap(), at_root.local_addr().unwrap()];
         let board = Board::new(watch::channel(Roster::default()).1, clock);
         let desks = watch::channel::<Option<Arc<KafkaDesk>>>(None).1;
-        let served = Served { board, desks, catalogs, logins: Vec::new(), clock };
+        let served = Served { board, desks, catalogs, logins: Vec::new(), tls: None, clock };
         tokio::spawn(serve(below, served.clone()));
         tokio::spawn(serve_cluster(at_root, "mock".to_owned(), served));
         addresses

@@ -73,7 +73,7 @@ impl Process {
         let (all, source) = (listener().await, listener().await);
         let (address, source_address) = (all.local_addr().unwrap(), source.local_addr().unwrap());
         let board = Board::new(seen.clone(), clock);
-        let served = Served { board, desks, catalogs, logins: Vec::new(), clock };
+        let served = Served { board, desks, catalogs, logins: Vec::new(), tls: None, clock };
         tokio::spawn(serve(all, served.clone()));
         tokio::spawn(serve_cluster(source, "source".to_owned(), served));
         Self { address, source_address, roster: seen, stop, crew, _desk: desk }

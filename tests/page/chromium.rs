@@ -63,6 +63,8 @@ impl Chromium {
         let args: Vec<String> = words.into_iter().chain([folder]).collect();
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
+            // Those of the tests' own authority, which the system does not trust.
+            "acceptInsecureCerts": true,
             "goog:loggingPrefs": { "browser": "ALL" },
             "goog:chromeOptions": { "args": args },
         }}});

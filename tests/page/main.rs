@@ -4,6 +4,10 @@
 //! chromium-driver), no Java.
 
 #[cfg(test)]
+#[path = "../support/certificates.rs"]
+#[expect(dead_code, reason = "locked keys are for other tests")]
+mod certificates;
+#[cfg(test)]
 mod chromium;
 #[cfg(test)]
 mod seen;

@@ -151,6 +151,40 @@ fn a_halted_link_comes_first_with_its_reason_and_an_admin_pauses_and_resumes_ano
 }
 
 #[test]
+fn over_tls_a_reader_sees_live_what_an_admin_changes_each_by_name_and_secret() {
+    let logins = "[{ name: eve, role: read, secret: eves-long-secret }, \
+                   { name: bob, role: admin, secret: bobs-long-secret }]";
+    let links = "[{ name: us-to-eu, source: us-east, target: eu-west, context: .us }]";
+    let world = World::start_for(logins, links);
+    let (eves, bobs) = ("eve:eves-long-secret", "bob:bobs-long-secret");
+    let reader = Chromium::open(&world.url_as(eves, ""), DESK);
+    reader.reads("#connection", "Live");
+    reader.reads(".links", "us-to-eu");
+    let admin = Chromium::open(&world.url_as(bobs, ""), DESK);
+    admin.reads("#connection", "Live");
+    let made = json!({
+        "name": "made", "contextType": "CUSTOM", "context": "made",
+        "config": { "schema.registry.url": TARGET_URL },
+    });
+    // From the page, as its own scripts ask.
+    admin.run(&format!(
+        "fetch(location.origin + '/us-east/exporters', {{ method: 'POST', body: JSON.stringify({made}) }})"
+    ));
+    reader.reads(".links", "made");
+    admin.go(&world.url_as(bobs, "#/us-east/made"));
+    admin.reads(".state-line", "following");
+    admin.click("[data-act=pause]");
+    admin.accept();
+    admin.reads(".state-line", "paused");
+    reader.reads(".links", "paused");
+    reader.go(&world.url_as(eves, "#/us-east/made"));
+    reader.reads(".state-line", "paused");
+    assert_eq!(reader.count("[data-act=resume]"), 0, "whoever reads may change nothing");
+    no_faults(&admin);
+    no_faults(&reader);
+}
+
+#[test]
 fn five_thousand_subjects_are_searched_and_scrolled_and_few_are_drawn() {
     let names: Vec<String> =
         (0..5_000).map(|at| format!("team-{:02}.events-{at:04}-value", at % 40)).collect();

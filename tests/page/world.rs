@@ -21,6 +21,7 @@ use schema_mirror::{
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::certificates::Authority;
 use crate::wait::wait_for;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_schema-mirror");
@@ -42,6 +43,7 @@ pub(crate) struct Version<'a> {
 pub(crate) struct World {
     pub(crate) mocks: MockPair,
     pub(crate) address: String,
+    scheme: &'static str,
     mirror: Child,
     log: PathBuf,
     _folder: TempDir,
@@ -51,9 +53,32 @@ impl World {
     /// Starts the mirror with these links, the lines of a configuration, once `prepare` has filled the
     /// clusters.
     pub(crate) fn start(links: &str, prepare: impl FnOnce(&MockPair)) -> Self {
+        Self::open("http", "", tempfile::tempdir().unwrap(), links, prepare)
+    }
+
+    /// The same over TLS, for logins alone: the lines of a list.
+    pub(crate) fn start_for(logins: &str, links: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let signed = Authority::new("tests").sign("mirror");
+        let [certificate, key] = ["certificate", "key"].map(|name| folder.path().join(name));
+        fs::write(&certificate, &signed.certificate).unwrap();
+        fs::write(&key, signed.key()).unwrap();
+        let (certificate, key) = (certificate.display(), key.display());
+        let http = format!(
+            "http: {{ logins: {logins}, tls: {{ certificate: {certificate}, key: {key} }} }}\n"
+        );
+        Self::open("https", &http, folder, links, |_| {})
+    }
+
+    fn open(
+        scheme: &'static str,
+        http: &str,
+        folder: TempDir,
+        links: &str,
+        prepare: impl FnOnce(&MockPair),
+    ) -> Self {
         let mocks = MockPair::start().unwrap();
         prepare(&mocks);
-        let folder = tempfile::tempdir().unwrap();
         let (config, log) = (folder.path().join("mirror.yaml"), folder.path().join("log"));
         let cluster = |broker: &MockBroker, urls: &str| {
             format!(
@@ -62,7 +87,7 @@ impl World {
             )
         };
         let text = format!(
-            "instance: one\nclusters:\n  us-east: {}\n  eu-west: {}\nlinks: {links}\n",
+            "instance: one\n{http}clusters:\n  us-east: {}\n  eu-west: {}\nlinks: {links}\n",
             cluster(&mocks.source, ""),
             cluster(&mocks.target, &format!("'{TARGET_URL}'")),
         );
@@ -75,13 +100,19 @@ impl World {
             .stderr(File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        let mut world = Self { mocks, address: String::new(), mirror, log, _folder: folder };
+        let address = String::new();
+        let mut world = Self { mocks, address, scheme, mirror, log, _folder: folder };
         world.address = world.listens_at();
         world
     }
 
     pub(crate) fn url(&self, place: &str) -> String {
-        format!("http://{}/{place}", self.address)
+        format!("{}://{}/{place}", self.scheme, self.address)
+    }
+
+    /// The same with a login in it, `NAME:SECRET`.
+    pub(crate) fn url_as(&self, login: &str, place: &str) -> String {
+        format!("{}://{login}@{}/{place}", self.scheme, self.address)
     }
 
     fn listens_at(&self) -> String {

@@ -9,6 +9,9 @@ mod aftermath;
 #[cfg(test)]
 mod broker;
 #[cfg(test)]
+#[path = "../support/certificates.rs"]
+mod certificates;
+#[cfg(test)]
 mod flow;
 #[cfg(test)]
 mod harmless;

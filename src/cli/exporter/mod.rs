@@ -57,7 +57,7 @@ pub(super) async fn run(words: &Words) -> u8 {
 }
 
 async fn execute(words: &Words) -> Result<String, NoAnswer> {
-    let caller = Caller::of_environment(words.user_info.as_deref())?;
+    let caller = Caller::of_environment(words.user_info.as_deref(), words.ca.as_deref())?;
     let base = exporters_url(&caller, words.schema_registry_url.as_deref()).await?;
     let name = words.name.as_deref().unwrap_or_default();
     let one = format!("{base}/{}", in_path(name));

@@ -98,6 +98,10 @@ pub struct Words {
     /// Where that login stands: taken for the sake of runbooks, it is always the flag
     #[arg(long = "basic.auth.credentials.source", value_name = "SOURCE", hide = true)]
     pub(super) credentials_source: Option<String>,
+    /// PEM file with the authority that has signed the certificate of a mirror at https://
+    /// [default: SCHEMA_MIRROR_CA, else those that the system trusts]
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca: Option<PathBuf>,
     /// Where it asks
     #[arg(long = "schema.registry.url", value_name = "URL")]
     pub(super) schema_registry_url: Option<String>,

@@ -97,9 +97,10 @@ impl Mirror {
         let given = words.url.as_ref();
         let own = Caller::mirror();
         // The token is for the mirror that the environment names, and for nobody else.
+        let ca = words.ca.as_deref();
         let caller = match given {
-            Some(url) if own.as_ref() != Some(url) => Caller::without_login(),
-            Some(_) | None => Caller::of_environment(None)?,
+            Some(url) if own.as_ref() != Some(url) => Caller::without_login(ca),
+            Some(_) | None => Caller::of_environment(None, ca)?,
         };
         let url = given.cloned().or(own).unwrap_or_else(|| URL.to_owned());
         Ok(Self { caller, url: url.trim_end_matches('/').to_owned() })

@@ -62,6 +62,10 @@ pub struct LinkWords {
     /// Where the mirror is [default: SCHEMA_MIRROR_URL, else http://127.0.0.1:8080]
     #[arg(long, global = true, value_name = "URL")]
     pub(super) url: Option<String>,
+    /// PEM file with the authority that has signed the certificate of a mirror at https://
+    /// [default: SCHEMA_MIRROR_CA, else those that the system trusts]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) ca: Option<PathBuf>,
     #[command(subcommand)]
     pub(super) verb: LinkVerb,
 }

@@ -4,7 +4,6 @@
 //! client comes by the listener without any, where it is super user.
 
 mod bearers;
-mod certificates;
 mod grants;
 mod logins;
 mod preflight;
@@ -17,12 +16,10 @@ use std::{fs, path::PathBuf, sync::OnceLock};
 
 use tempfile::TempDir;
 
-use self::{
-    certificates::Authority,
-    tokens::{AUDIENCE, CLIENT, CLIENT_SECRET, LIFETIME_S, TokenEndpoint},
-};
+use self::tokens::{AUDIENCE, CLIENT, CLIENT_SECRET, LIFETIME_S, TokenEndpoint};
 use crate::{
     broker::Broker,
+    certificates::Authority,
     mirror::{SOURCE_SETTINGS, write_config},
     process::{Port, Setup, new_folder},
 };

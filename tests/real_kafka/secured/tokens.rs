@@ -19,7 +19,7 @@ use openssl::{
 };
 use serde_json::json;
 
-use crate::{process::wall_ms, secured::certificates::new_key};
+use crate::{certificates::new_key, process::wall_ms};
 
 /// Who may have tokens, and as whom the broker knows the bearer.
 pub(crate) const CLIENT: &str = "mirror-service";

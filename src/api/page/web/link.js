@@ -1,7 +1,7 @@
 // One link: what it is doing, what is set aside, what was written, and what an admin can do.
 
 import { h } from './dom.js';
-import { live, now, perMinute } from './live.js';
+import { address, live, now, perMinute } from './live.js';
 import { lastHour, mark } from './picture.js';
 import { count, duration, lagWords, linkHref, many, moment, rankOf, rateWords, remedy, stateWords } from './words.js';
 
@@ -34,7 +34,7 @@ export function answerOf(path, freshMs, changed) {
 export async function ask(path, method = 'GET') {
   let answer;
   try {
-    answer = await fetch(path, { method });
+    answer = await fetch(address(path), { method });
   } catch {
     throw new Error('the server does not answer');
   }

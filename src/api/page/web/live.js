@@ -31,6 +31,12 @@ export const live = {
   skewMs: 0,
 };
 
+/** Where a path is. Browsers ask at no address with a login in it, such as this page may have been
+ *  opened at; they send the login by themselves. */
+export function address(path) {
+  return new URL(path, location.origin);
+}
+
 /** The server's time, in ms since 1970. */
 export function now() {
   return Date.now() + live.skewMs;
@@ -114,7 +120,7 @@ export function listen(changed) {
 async function whyNot() {
   const ended = new AbortController();
   try {
-    const answer = await fetch('/ui/events', { signal: ended.signal });
+    const answer = await fetch(address('/ui/events'), { signal: ended.signal });
     if (answer.ok) return '';
     return (await answer.json()).message ?? '';
   } catch {

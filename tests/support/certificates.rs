@@ -45,13 +45,18 @@ impl Authority {
     /// A certificate for this name and this machine's address, and its key.
     pub(crate) fn sign(&self, name: &str) -> Identity {
         let key = new_key();
-        let mut builder = begun(name, &key);
+        Identity { certificate: self.certify(name, &key), key }
+    }
+
+    /// The same for a key that is there.
+    pub(crate) fn certify(&self, name: &str, key: &PKey<Private>) -> String {
+        let mut builder = begun(name, key);
         builder.set_issuer_name(self.certificate.subject_name()).unwrap();
         let context = builder.x509v3_context(Some(&self.certificate), None);
         let address = SubjectAlternativeName::new().ip("127.0.0.1").build(&context).unwrap();
         builder.append_extension(address).unwrap();
         builder.sign(&self.key, MessageDigest::sha256()).unwrap();
-        Identity { key, certificate: text(builder.build().to_pem().unwrap()) }
+        text(builder.build().to_pem().unwrap())
     }
 }
 
