@@ -18,6 +18,7 @@ mod kafka_mock {
     mod lease;
     mod links;
     mod odd_requests;
+    mod purges;
     mod writing;
 
     use std::collections::BTreeMap;

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Path;
+use axum::extract::Query;
 use axum::extract::Request;
 use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
 use axum::routing::put;
+use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::json;
@@ -28,6 +31,7 @@ use crate::service::exporter::ExporterStatus;
 use crate::service::exporter::Refused;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
+use crate::service::purged::Purged;
 
 /// The codes of Schema Linking's interface, as published.
 fn refusal(refused: &Refused) -> Response {
@@ -130,12 +134,47 @@ async fn update<C: Cluster, K: Clock>(
     Ok(named(&name))
 }
 
+/// What is to become of the copy of an exporter that is deleted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Deletion {
+    /// It goes, too.
+    #[serde(default)]
+    purge: bool,
+}
+
 async fn delete<C: Cluster, K: Clock>(
     State(shared): Called<C, K>,
     Path((cluster, name)): Place,
+    deletion: Result<Query<Deletion>, QueryRejection>,
 ) -> Answered {
-    desk_of(&shared, &cluster)?.delete(&cluster, &name).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    let desk = desk_of(&shared, &cluster)?;
+    let Ok(Query(Deletion { purge })) = deletion else {
+        let message = "a deletion takes purge=true, purge=false, or nothing";
+        return Err(error(StatusCode::BAD_REQUEST, 400, message).into());
+    };
+    if !purge {
+        desk.delete(&cluster, &name).await?;
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    Ok(match desk.purge(&cluster, &name).await? {
+        Some(purged) => Answer(purge_answer(&name, &purged)).into_response(),
+        None => {
+            let document = json!({ "name": name, "state": "PURGING" });
+            (StatusCode::ACCEPTED, Answer(document)).into_response()
+        }
+    })
+}
+
+/// What a purge came to: what went by kind, how many keys stay, and the first of them with their reasons.
+fn purge_answer(name: &str, purged: &Purged) -> Value {
+    json!({
+        "name": name,
+        "state": "PURGED",
+        "removed": purged.removed,
+        "stays": purged.stays,
+        "stay": purged.named,
+    })
 }
 
 async fn status<C: Cluster, K: Clock>(

@@ -157,7 +157,7 @@ const DOCUMENTED: [Documented; 13] = [
 ];
 
 /// The states that a link can be in.
-const STATES: [&str; 11] = [
+const STATES: [&str; 12] = [
     "preflight",
     "standby",
     "reading_target",
@@ -168,6 +168,7 @@ const STATES: [&str; 11] = [
     "waiting",
     "halted",
     "paused",
+    "purging",
     "done",
 ];
 
@@ -420,6 +421,7 @@ mod tests {
             Phase::Waiting(reason()),
             Phase::Halted(reason()),
             Phase::Paused,
+            Phase::Purging,
             Phase::Done,
         ];
         assert_eq!(phases.map(|phase| phase.word()), STATES);

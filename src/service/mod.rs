@@ -18,6 +18,7 @@ pub mod past;
 pub mod pipeline;
 pub mod ports;
 pub mod preflight;
+pub mod purged;
 pub mod rate;
 pub mod reading;
 mod round;

@@ -111,7 +111,7 @@ pub fn history(
     History {
         claimed: claim.is_some(),
         // What stands in a scope that is new to the link may have had another fence, or none.
-        unfenced: claim.map_or(!former.is_empty(), |claim| !claim.fenced),
+        unfenced: claim.map_or(!former.is_empty(), |claim| !claim.has_fence()),
         former,
         adopted_below: claim.map_or(0, |claim| claim.adopted_below),
         began_at: claim.map_or(0, |claim| claim.began_at),

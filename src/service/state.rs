@@ -19,6 +19,7 @@ use crate::service::ports::Appender;
 use crate::service::ports::Clock;
 use crate::service::ports::Fault;
 use crate::service::ports::TopicSpec;
+use crate::service::purged::Removed;
 
 /// Partitions of our topic: each scope belongs to one, whose owner in the group may write it.
 pub const PARTITIONS: i32 = 64;
@@ -55,6 +56,9 @@ pub struct Claim {
     /// Scopes that the link had under former definitions: what it left there stays.
     #[serde(default)]
     pub former: Vec<Scope>,
+    /// The link is being purged: what its first look found to take away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purge: Option<Removed>,
 }
 
 /// How far a link is: everything before `next` is in the target.
@@ -250,6 +254,13 @@ impl State {
 }
 
 impl Claim {
+    /// Whether a fence that is missing was taken away by someone else: a purge that was ended in between
+    /// may have done it.
+    #[must_use]
+    pub fn has_fence(&self) -> bool {
+        self.fenced && self.purge.is_none()
+    }
+
     /// The record that makes the claim.
     #[must_use]
     pub fn record(&self) -> Outgoing {
@@ -365,6 +376,7 @@ pub(in crate::service) fn stored(outgoing: Outgoing) -> Record {
     Record {
         key: Some(outgoing.key.into()),
         value: outgoing.value.map(Into::into),
+        headers: outgoing.headers.to_vec(),
         ..Record::default()
     }
 }
@@ -387,6 +399,7 @@ mod tests {
             adopted_below: 0,
             began_at: 0,
             former: Vec::new(),
+            purge: None,
         }
     }
 

@@ -14,6 +14,7 @@ use crate::service::exported::Exported;
 use crate::service::journal::Journal;
 use crate::service::lag::Lag;
 use crate::service::latency::Latencies;
+use crate::service::purged::Purged;
 use crate::service::set_aside::SetAside;
 
 /// Where a link is in its life.
@@ -39,6 +40,8 @@ pub enum Phase {
     Halted(String),
     /// It stands still because an operator wants it so.
     Paused,
+    /// It takes away what it wrote.
+    Purging,
     /// It has done what it was asked for.
     Done,
 }
@@ -58,14 +61,24 @@ impl Phase {
             Self::Waiting(_) => "waiting",
             Self::Halted(_) => "halted",
             Self::Paused => "paused",
+            Self::Purging => "purging",
             Self::Done => "done",
         }
     }
 
-    /// Whether a link that is here has reconciled, or says why it does not.
+    /// Whether a link that is here has reconciled, or says why it does not: it is purged, for one.
     #[must_use]
     pub fn settles(&self) -> bool {
-        matches!(self, Self::Running | Self::Halted(_) | Self::Paused | Self::Done)
+        match self {
+            Self::Running | Self::Halted(_) | Self::Paused | Self::Purging | Self::Done => true,
+            Self::Preflight
+            | Self::Standby
+            | Self::ReadingTarget
+            | Self::ReadingSource
+            | Self::Reconciling
+            | Self::CatchingUp
+            | Self::Waiting(_) => false,
+        }
     }
 
     /// The reason for standing still, or waiting.
@@ -81,6 +94,7 @@ impl Phase {
             | Self::CatchingUp
             | Self::Running
             | Self::Paused
+            | Self::Purging
             | Self::Done => "",
         }
     }
@@ -229,6 +243,8 @@ pub struct Status {
     pub held: usize,
     /// The first of the incidents and held keys, each with its cause.
     pub set_aside: Arc<[SetAside]>,
+    /// What its purge came to, once that is complete.
+    pub purged: Option<Arc<Purged>>,
     /// What it wrote last.
     pub journal: Journal,
     /// Time from the start to the first write or comparison, spent waiting for the lease.
@@ -280,6 +296,7 @@ impl Default for Status {
             incidents: Incidents::default(),
             held: 0,
             set_aside: Arc::default(),
+            purged: None,
             journal: Journal::default(),
             joined_after: Duration::ZERO,
         }

@@ -57,15 +57,26 @@ impl Process {
 
     /// One whose file has these links.
     pub(super) async fn start_beside(mocks: &MockPair, of_file: Vec<FixedLink>) -> Self {
+        Self::start_as("one", mocks, of_file, None).await
+    }
+
+    /// One with a name of its own, which gives the target so many records a second at most.
+    pub(super) async fn start_as(
+        instance: &str,
+        mocks: &MockPair,
+        of_file: Vec<FixedLink>,
+        write_rate_max: Option<u32>,
+    ) -> Self {
         let clock = SystemClock::start();
+        let target = endpoint("target", &mocks.target, TARGET_URL);
         let endpoints = BTreeMap::from([
             ("source".to_owned(), endpoint("source", &mocks.source, SOURCE_URL)),
-            ("target".to_owned(), endpoint("target", &mocks.target, TARGET_URL)),
+            ("target".to_owned(), Endpoint { write_rate_max, ..target }),
         ]);
         let catalogs = endpoints.iter().map(|(name, of)| (name.clone(), reader(of))).collect();
         let catalogs = watch::channel(catalogs).1;
         let commons = Commons::new(clock);
-        let (desk, crew) = Desk::open(endpoints, of_file, &clock, "one", &commons);
+        let (desk, crew) = Desk::open(endpoints, of_file, &clock, instance, &commons);
         let (stop, told) = watch::channel(false);
         let (roster, seen) = watch::channel(Roster::default());
         let crew = tokio::spawn(crew.run(move |links| drop(roster.send_replace(links)), told));

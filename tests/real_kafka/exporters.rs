@@ -1,6 +1,6 @@
 //! Links made over REST with the words of Schema Linking's tool, between real brokers.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, path::PathBuf, process::Command, thread};
 
 use serde_json::Value;
 
@@ -41,18 +41,23 @@ impl Pair {
     }
 
     fn start(&self, instance: &str) -> Mirror {
+        self.start_with(instance, "")
+    }
+
+    /// One whose target has these settings, too.
+    fn start_with(&self, instance: &str, of_target: &str) -> Mirror {
         let (topic, name) = (self.topic(), self.name);
-        let cluster = |broker: &Broker, url: &str| {
+        let cluster = |broker: &Broker, url: &str, more: &str| {
             format!(
                 "{{ bootstrap_servers: \"{}\", schemas_topic: {topic}, state_topic: {name}_state, \
-                 registry_urls: [\"{url}\"] }}",
+                 registry_urls: [\"{url}\"]{more} }}",
                 broker.bootstrap()
             )
         };
         let text = format!(
             "instance: {instance}\nclusters:\n  source: {}\n  target: {}\n",
-            cluster(shared_source(), SOURCE_URL),
-            cluster(shared_target(), TARGET_URL),
+            cluster(shared_source(), SOURCE_URL, ""),
+            cluster(shared_target(), TARGET_URL, of_target),
         );
         Mirror::start(&write_config(self.folder.path(), instance, &text), &[])
     }
@@ -205,4 +210,38 @@ fn a_link_made_at_one_process_is_carried_on_by_another_when_that_one_is_killed()
     assert_eq!(second.lines("running").len(), 1);
     assert_eq!(pair.status(&second, line)["state"], "RUNNING");
     assert_eq!(second.end(), 0);
+}
+
+#[test]
+fn a_purge_whose_process_is_killed_is_ended_by_another_one() {
+    let pair = Pair::new("purges");
+    let mut first = pair.start("one");
+    let line = "--name dr --schema.registry.url http://schemaregistry:8081";
+    shared_source().produce(&pair.topic(), &ten_from(1));
+    shared_source().produce(&pair.topic(), &ten_from(11));
+    pair.exporter(&first, &format!("--create {line} --config-file src.cfg --context-name dr"));
+    let left = || subjects(&pair.state(shared_target()), ":.dr:");
+    poll_until(LINK_LIMIT, "the records are copied", || (left() == 20).then_some(()));
+    pair.exporter(&first, &format!("--pause {line}"));
+    assert_eq!(first.end(), 0);
+
+    let mut slow = pair.start_with("two", ", write_rate_max: 4");
+    let address = slow.wait_for("listening")["address"].as_str().unwrap().to_owned();
+    let mut program = Command::new(pair.path("schema-exporter"));
+    program.args("--delete --purge".split(' ').chain(line.split(' ')));
+    program.env("SCHEMA_MIRROR_URL", format!("http://{address}"));
+    let asking = thread::spawn(move || output_within(ANSWER_LIMIT, &mut program));
+    poll_until(LINK_LIMIT, "the purge is on its way", || (left() < 19).then_some(()));
+    slow.kill();
+    let answer = asking.join().unwrap();
+    assert_ne!(answer.status.code(), Some(0), "nobody is there to answer");
+    assert!(left() > 0, "it was killed in the middle");
+
+    let mut other = pair.start("three");
+    let list = "--list --schema.registry.url http://schemaregistry:8081";
+    poll_until(LINK_LIMIT, "the exporter is gone", || {
+        (pair.exporter(&other, list) == "[]").then_some(())
+    });
+    assert_eq!(pair.state(shared_target()), State::new(), "nothing of the copy is left");
+    assert_eq!(other.end(), 0);
 }

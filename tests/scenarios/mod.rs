@@ -11,5 +11,6 @@ mod kinds;
 mod loops;
 mod ownership;
 mod pointers;
+mod purges;
 mod references;
 mod values;

@@ -94,6 +94,8 @@ fn play(script: &Script, way: Way) -> World {
                 world.settle();
                 compare(way, "remarks", &remarks(&world), lines);
             }
+            Step::Purge(most) => purge(&mut world, *most),
+            Step::Stays(lines) => compare(way, "what stays is", &stays(&world), lines),
             Step::Halt(text) => {
                 world.settle();
                 expect_halt(&world, text);
@@ -112,6 +114,15 @@ fn play(script: &Script, way: Way) -> World {
     world
 }
 
+fn purge(world: &mut World, most: usize) {
+    world.settle();
+    world.purge(most);
+}
+
+fn stays(world: &World) -> Vec<String> {
+    world.stays.iter().map(|stay| format!("{}: {}", stay.key, stay.reason)).collect()
+}
+
 #[track_caller]
 fn expect_rest(world: &mut World, script: &Script) {
     let asks = |wanted: fn(&Step) -> bool| script.steps.iter().any(wanted);
@@ -124,7 +135,7 @@ fn expect_rest(world: &mut World, script: &Script) {
     for place in 0..world.running.len() {
         let running = &world.running[place];
         assert!(running.halted.is_none(), "{:?}: halted: {}", world.way, halt_text(running));
-        if script.unsettled {
+        if script.unsettled || running.purged.is_some() {
             continue;
         }
         let mut fresh = world.fresh(place);

@@ -11,6 +11,8 @@
 //! expect target     its compacted state; `opened .source` stands for CONTEXT, MODE and CONFIG
 //! written           what the links appended since the last look, in order (reconciling only)
 //! incidents | held | remarks | halt …
+//! purge             the first link is purged, and ends; `purge 3`: all but its first 3 removals are lost
+//! stays             what that left, each with a part of its reason
 //! ```
 
 use std::collections::BTreeSet;
@@ -48,7 +50,10 @@ pub(crate) enum Step {
     Append(String, Vec<String>),
     Start,
     Restart,
-    Compact { cluster: String, expire: bool },
+    Compact {
+        cluster: String,
+        expire: bool,
+    },
     Released,
     FenceAgain,
     Hours(u64),
@@ -59,6 +64,9 @@ pub(crate) enum Step {
     Held(Vec<String>),
     Remarks(Vec<String>),
     Halt(String),
+    /// The first link is purged, up to so many removals.
+    Purge(usize),
+    Stays(Vec<String>),
 }
 
 /// A scenario.
@@ -116,6 +124,8 @@ impl Script {
             ("held", _) => Step::Held(body),
             ("remarks", _) => Step::Remarks(body),
             ("halt", _) => Step::Halt(rest.to_owned()),
+            ("purge", most) => Step::Purge(most.parse().unwrap_or(usize::MAX)),
+            ("stays", _) => Step::Stays(body),
             (cluster, "") => Step::Append(cluster.to_owned(), body),
             _ => panic!("no section {head:?}"),
         };

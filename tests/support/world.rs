@@ -14,10 +14,14 @@ use schema_mirror::core::link::Pace;
 use schema_mirror::core::link::Write;
 use schema_mirror::core::link::brake::Suspicion;
 use schema_mirror::core::link::plan::Plan;
+use schema_mirror::core::link::purge::Claimed;
+use schema_mirror::core::link::purge::Purger;
+use schema_mirror::core::link::purge::Stay;
 use schema_mirror::core::record::Offset;
 use schema_mirror::core::record::Outgoing;
 use schema_mirror::core::record::Record;
 use schema_mirror::core::record::Room;
+use schema_mirror::core::rules::Fence;
 
 use super::script::LinkSpec;
 use super::text;
@@ -88,6 +92,8 @@ pub(crate) struct Running {
     released: bool,
     suspicion: Option<Suspicion>,
     epoch: u64,
+    /// It is purged: so many of its lives took something away.
+    pub(crate) purged: Option<usize>,
 }
 
 /// Clusters and links.
@@ -101,6 +107,8 @@ pub(crate) struct World {
     /// What became of the source's records that were followed.
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) hours: u64,
+    /// What the last purge left.
+    pub(crate) stays: Vec<Stay>,
     started: bool,
 }
 
@@ -116,6 +124,7 @@ impl World {
             released: false,
             suspicion: None,
             epoch: 0,
+            purged: None,
         });
         Self {
             way,
@@ -124,6 +133,7 @@ impl World {
             written: Vec::new(),
             outcomes: Vec::new(),
             hours: 0,
+            stays: Vec::new(),
             started: false,
         }
     }
@@ -198,6 +208,52 @@ impl World {
         }
     }
 
+    /// Purges the first link, up to so many removals: the process dies then.
+    pub(crate) fn purge(&mut self, most: usize) {
+        let mut purger = self.purger();
+        if let Err(halt) = purger.check_fences() {
+            self.running[0].halted = Some(halt);
+            return;
+        }
+        let purge = purger.plan();
+        for removal in purge.removals.iter().take(most) {
+            let write = purger.take_away(&removal.key);
+            let records = purger.outgoing(&write, WALL_MS, &mut Room::default()).unwrap();
+            for record in records {
+                self.written.push(text::line(&record.key, record.value.as_deref()));
+                self.logs.get_mut(&self.running[0].spec.to).unwrap().append(record);
+            }
+        }
+        if purge.removals.len() <= most {
+            assert_eq!(purger.plan().removals, [], "it is asked again");
+        }
+        self.running[0].purged = Some(self.running[0].purged.unwrap_or_default() + 1);
+        self.stays = purge.stays;
+    }
+
+    /// The first link, by its claim and what the target holds now.
+    fn purger(&mut self) -> Purger {
+        self.running[0].epoch += 1;
+        let Running { spec, purged, epoch, .. } = &self.running[0];
+        let others = self.running[1..].iter().filter(|other| other.spec.to == spec.to);
+        let claimed = Claimed {
+            scope: spec.rules.scope(),
+            former: spec.history.former.clone(),
+            began_at: spec.history.began_at,
+            adopted_below: spec.history.adopted_below,
+            fenced: spec.rules.fence != Fence::None,
+            has_begun: purged.is_some(),
+            others: others
+                .map(|other| (other.spec.rules.name.clone(), other.spec.rules.scope()))
+                .collect(),
+        };
+        let mut purger = Purger::new(spec.rules.clone(), identity(spec, *epoch), claimed);
+        for record in &self.logs[&spec.to].records {
+            purger.read(record);
+        }
+        purger
+    }
+
     /// A link as it would be at a start, with both logs read and nothing decided.
     pub(crate) fn fresh(&self, place: usize) -> Link {
         let running = &self.running[place];
@@ -214,6 +270,9 @@ impl World {
 
     fn begin(&mut self, place: usize) {
         let running = &mut self.running[place];
+        if running.purged.is_some() {
+            return;
+        }
         running.epoch += 1;
         running.halted = None;
         let first = !running.spec.history.claimed;
@@ -354,7 +413,7 @@ impl World {
 
     fn follow_one(&mut self, place: usize) -> bool {
         let running = &mut self.running[place];
-        if running.halted.is_some() {
+        if running.halted.is_some() || running.purged.is_some() {
             return false;
         }
         let from = &self.logs[&running.spec.from].records;
@@ -391,11 +450,15 @@ impl World {
 }
 
 fn new_link(spec: &LinkSpec, epoch: u64) -> Link {
-    let identity = Identity {
+    let (rules, history) = (spec.rules.clone(), spec.history.clone());
+    Link::new(rules, identity(spec, epoch), history, spec.permissions)
+}
+
+fn identity(spec: &LinkSpec, epoch: u64) -> Identity {
+    Identity {
         writer: "writer".to_owned(),
         epoch,
         source_cluster: spec.from.clone(),
         target_cluster: spec.to.clone(),
-    };
-    Link::new(spec.rules.clone(), identity, spec.history.clone(), spec.permissions)
+    }
 }

@@ -84,6 +84,10 @@ async fn execute(words: &Words) -> Result<String, NoAnswer> {
         asked(&caller, Method::PUT, &one, Some(&definition(words, None)?)).await?;
         return Ok(format!("Successfully updated exporter {name}"));
     }
+    if words.delete && words.purge {
+        let url = format!("{one}?purge=true");
+        return Ok(purged(name, &asked(&caller, Method::DELETE, &url, None).await?));
+    }
     if words.delete {
         asked(&caller, Method::DELETE, &one, None).await?;
         return Ok(format!("Successfully deleted exporter {name}"));
@@ -95,6 +99,34 @@ async fn execute(words: &Words) -> Result<String, NoAnswer> {
     };
     asked(&caller, Method::PUT, &format!("{one}/{path}"), None).await?;
     Ok(format!("Successfully {done} exporter {name}"))
+}
+
+/// What a purge came to, in words.
+fn purged(name: &str, answer: &Value) -> String {
+    let Some(removed) = answer.get("removed").and_then(Value::as_object) else {
+        return format!(
+            "Exporter {name} is being purged, which goes on: --get-status tells how far it is, and it is \
+             gone when all is done"
+        );
+    };
+    let counts: Vec<String> =
+        removed.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    let stays = answer.get("stays").and_then(Value::as_u64).unwrap_or_default();
+    let mut told = format!(
+        "Successfully deleted exporter {name} and its copy: {} removed, {stays} keys stay",
+        counts.join(", ")
+    );
+    let named = answer.get("stay").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    for stay in named {
+        let text =
+            |field| output::visible(stay.get(field).and_then(Value::as_str).unwrap_or_default());
+        let line = format!("\n  {}: {}", text("key"), text("reason"));
+        told.push_str(&line);
+    }
+    if usize::try_from(stays).is_ok_and(|stays| stays > named.len()) {
+        told.push_str("\n  …");
+    }
+    told
 }
 
 /// What is answered to a call that succeeds.
@@ -223,6 +255,7 @@ mod tests {
             "schema-exporter --resume --name x",
             "schema-exporter --reset --name x",
             "schema-exporter --delete --name x",
+            "schema-exporter --delete --name x --purge",
         ] {
             assert!(words(line).is_ok(), "{line}");
         }
@@ -234,6 +267,7 @@ mod tests {
             "schema-exporter",
             "schema-exporter --list --pause --name x",
             "schema-exporter --pause",
+            "schema-exporter --pause --name x --purge",
         ] {
             assert_eq!(words(line).map_err(|error| error.code).err(), Some(exit::USAGE), "{line}");
         }
@@ -241,6 +275,21 @@ mod tests {
             words("schema-exporter --help").map_err(|error| error.code).err(),
             Some(exit::DONE)
         );
+    }
+
+    #[test]
+    fn a_purge_says_what_went_and_what_stays() {
+        let answer = json!({
+            "removed": {"schemas": 2, "contexts": 0}, "stays": 2,
+            "stay": [{"key": "CONTEXT .x", "reason": "it holds more"}],
+        });
+        let told = purged("x", &answer);
+        assert_eq!(
+            told,
+            "Successfully deleted exporter x and its copy: 2 schemas, 0 contexts removed, 2 keys stay\n  \
+             CONTEXT .x: it holds more\n  …"
+        );
+        assert!(purged("x", &json!({"state": "PURGING"})).contains("goes on"));
     }
 
     #[test]

@@ -67,9 +67,15 @@ pub struct Words {
     /// Have a paused one begin from nothing
     #[arg(long, requires = "name")]
     pub(super) reset: bool,
-    /// Take a paused one away; what it copied stays
+    /// Take a paused one away; what it copied stays, but with --purge
     #[arg(long, requires = "name")]
     pub(super) delete: bool,
+    /// With --delete: what it copied goes, too, and its fence
+    // A verb beside it would lift the requirement: verbs exclude each other.
+    #[arg(long, requires = "delete", conflicts_with_all = [
+        "create", "list", "describe", "get_status", "get_config", "update", "pause", "resume", "reset",
+    ])]
+    pub(super) purge: bool,
 
     /// The exporter's name
     #[arg(long)]

@@ -17,6 +17,7 @@ mod opening;
 mod outcome;
 mod outgoing;
 pub mod plan;
+pub mod purge;
 mod references;
 mod source;
 mod start;
@@ -156,6 +157,8 @@ pub struct Link {
     permissions: Permissions,
     /// The source as the link reads it itself; empty where it is read for several.
     own: Source,
+    /// Schemas of all contexts of the target are kept, whether they bear on the link's writes or not.
+    sees_all_contexts: bool,
     /// The source as it is read for several links, while this one looks at it.
     lent: Option<Arc<Source>>,
     target: View,
@@ -204,6 +207,7 @@ impl Link {
         let plain_headers = outgoing::headers(&rules, &identity, Vec::new());
         Self {
             own: Source::new(lens(&rules, &identity, &history, rules.target_dialect)),
+            sees_all_contexts: false,
             lent: None,
             target_reader: Reader::new(rules.target_dialect),
             target: View::new(Side::Target),
@@ -303,7 +307,9 @@ impl Link {
         self.target_next = self.target_next.max(crate::core::record::after(record.offset));
         let before = self.dialect();
         let reading = self.target_reader.read_where(record, |key| match key {
-            Key::Schema(subject, _) => bears_on(&self.rules, &subject.context),
+            Key::Schema(subject, _) => {
+                self.sees_all_contexts || bears_on(&self.rules, &subject.context)
+            }
             Key::Context(_)
             | Key::Mode(_)
             | Key::Config(_)

@@ -203,7 +203,7 @@ impl Link {
         Planned { key: write.key.clone(), kind, id, offset, reason: write.reason }
     }
 
-    fn target_id(&self, key: &Key) -> Option<i32> {
+    pub(super) fn target_id(&self, key: &Key) -> Option<i32> {
         let Key::Schema(subject, version) = key else { return None };
         self.target.schema(subject, *version).map(|held| held.id)
     }
@@ -322,20 +322,26 @@ impl Link {
             .collect()
     }
 
-    fn target_references(&self, target: &Key) -> Vec<Key> {
+    pub(super) fn target_references(&self, target: &Key) -> Vec<Key> {
         let Key::Schema(subject, version) = target else { return Vec::new() };
         let held = self.target.schema(subject, *version);
         let references: &[Reference] = held.map_or(&[], |held| held.content.references());
         references
             .iter()
             .filter_map(|reference| {
-                let mut means = Subject::parse(&reference.subject);
-                if means.context.is_default() {
-                    means.context = subject.context.clone();
-                }
+                let means = Self::meant_in_target(subject, &reference.subject);
                 Some(Key::Schema(means, Version::new(reference.version)?))
             })
             .collect()
+    }
+
+    /// What a reference of a subject of the target points to there.
+    pub(super) fn meant_in_target(of: &Subject, reference: &str) -> Subject {
+        let mut means = Subject::parse(reference);
+        if means.context.is_default() {
+            means.context = of.context.clone();
+        }
+        means
     }
 
     /// The same changes, each before what it references.
@@ -437,7 +443,7 @@ fn is_context_setting(key: &Key) -> bool {
 }
 
 /// Schemas before settings, versions descending, the fence and the CONTEXT record last.
-fn deletion_rank(key: &Key) -> (u8, Option<&Subject>, std::cmp::Reverse<u32>) {
+pub(super) fn deletion_rank(key: &Key) -> (u8, Option<&Subject>, std::cmp::Reverse<u32>) {
     match key {
         Key::Association(association) => (0, Some(&association.subject), std::cmp::Reverse(0)),
         Key::Schema(subject, version) => (1, Some(subject), std::cmp::Reverse(version.get())),

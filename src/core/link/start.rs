@@ -103,6 +103,17 @@ impl Halt {
     }
 }
 
+impl Halt {
+    /// A context as a sentence names it.
+    pub(super) fn place_of(context: &ContextName) -> String {
+        if context.is_default() {
+            "the default context".to_owned()
+        } else {
+            format!("context {context}")
+        }
+    }
+}
+
 impl Link {
     /// Whether the link may begin: the fence stands, and on a first start the scope is free.
     ///
@@ -145,12 +156,7 @@ impl Link {
                 None => self.has_own_schemas(&context) && !self.history.unfenced,
             };
             if lifted {
-                let on = if context.is_default() {
-                    "the default context".to_owned()
-                } else {
-                    format!("context {context}")
-                };
-                return Err(Halt::FenceLifted { on });
+                return Err(Halt::FenceLifted { on: Halt::place_of(&context) });
             }
         }
         Ok(())

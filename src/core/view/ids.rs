@@ -61,6 +61,10 @@ impl Ids {
         self.losers.keys().any(|(held, of)| &**held == name && *of == version)
     }
 
+    pub(super) fn loser(&self, name: &str, version: Version) -> Option<&VersionView> {
+        self.losers.get(&(Arc::from(name), version))
+    }
+
     pub(super) fn losers(&self) -> impl Iterator<Item = (&str, Version)> {
         self.losers.keys().map(|(name, version)| (&**name, *version))
     }

@@ -102,6 +102,12 @@ impl ContextView {
         self.ids.has_loser(name, version)
     }
 
+    /// The record of a version that lost its id to another text, if the log still holds one.
+    #[must_use]
+    pub fn loser(&self, name: &str, version: Version) -> Option<&VersionView> {
+        self.ids.loser(name, version)
+    }
+
     /// The versions whose records lost their id to another text and still stand in the log.
     pub fn losers(&self) -> impl Iterator<Item = (&str, Version)> {
         self.ids.losers()

@@ -14,6 +14,7 @@ use super::Endpoints;
 use super::Exporter;
 use super::Wanted;
 use super::endpoint::is_target;
+use super::purge::withdraw;
 use super::seen::Posts;
 use super::shelf::Id;
 use super::shelf::Kept;
@@ -141,18 +142,28 @@ impl<C: Cluster, K: Clock> Crew<C, K> {
             write_rate_max: target_end.write_rate_max,
         };
         let past = self.posts.of(id);
-        let (worker, watched) =
-            assignment.man(past.as_ref(), &self.clock, Goal::Follow, &self.commons);
+        let goal = if exporter.wanted == Wanted::Purging { Goal::Purge } else { Goal::Follow };
+        let (worker, watched) = assignment.man(past.as_ref(), &self.clock, goal, &self.commons);
         let (shutdown, told) = watch::channel(false);
         let rests = exporter.wanted == Wanted::Paused;
         if rests {
             // Whoever asks before its task begins is told so too.
             worker.enter(Phase::Paused);
         }
-        self.posts.put(id.clone(), watched);
+        self.posts.put(id.clone(), watched.clone());
         let id = id.clone();
+        let (shelf, clock) = (Arc::clone(&self.shelf), self.clock.clone());
+        let (target_end, purging) = (target_end.clone(), exporter.clone());
         links.spawn(async move {
-            let end = if rests { worker.rest(told).await } else { worker.run(told).await };
+            let end = if rests {
+                worker.rest(told.clone()).await
+            } else {
+                worker.run(told.clone()).await
+            };
+            let purged = watched.status.borrow().purged.clone();
+            if let Some(purged) = purged {
+                withdraw(&target_end, &shelf, (&purging, &purged), &clock, told).await;
+            }
             (id, end)
         });
         Some(Post { exporter, target, shutdown })

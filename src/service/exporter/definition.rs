@@ -78,6 +78,8 @@ pub enum Wanted {
     Running,
     /// It is to stand still.
     Paused,
+    /// It is to take away what it wrote, and then to be no more.
+    Purging,
 }
 
 /// What is asked for; what is left out stays as it is, or gets its default.

@@ -147,6 +147,9 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
             )));
         }
         let Kept { exporter, target } = first;
+        if exporter.wanted == Wanted::Purging {
+            return Ok(self.status_of_purge(first));
+        }
         if exporter.wanted == Wanted::Paused {
             let exported = if exporter.reset { None } else { self.kept_on(target, name).await };
             return Ok(ExporterStatus { state: ExporterState::Paused, exported, trace: None });
@@ -244,6 +247,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     pub async fn update(&self, source: &str, name: &str, asked: Asked) -> Result<(), Refused> {
         let _one_at_a_time = self.enter().await;
         let Kept { exporter, target: before } = self.changeable(source, name)?;
+        self.refuse_purging(&exporter)?;
         let changed = exporter.changed(asked);
         let (target, endpoint) = self.check(&changed)?;
         self.refuse_clash(target, &changed)?;
@@ -261,7 +265,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         self.take_away(&before, &exporter).await
     }
 
-    /// Has an exporter stand still.
+    /// Has an exporter stand still; one that is being purged keeps what is left of its copy.
     ///
     /// # Errors
     /// There is none, or it can't be kept.
@@ -282,6 +286,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     pub async fn resume(&self, source: &str, name: &str) -> Result<(), Refused> {
         let _one_at_a_time = self.enter().await;
         let Kept { exporter, target } = self.changeable(source, name)?;
+        self.refuse_purging(&exporter)?;
         if exporter.wanted == Wanted::Running {
             match self.status(source, name).await?.state {
                 ExporterState::Running => return Err(Refused::Running(name.to_owned())),
@@ -333,7 +338,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         turn
     }
 
-    fn refuse_at_work(&self, exporter: &Exporter) -> Result<(), Refused> {
+    pub(super) fn refuse_at_work(&self, exporter: &Exporter) -> Result<(), Refused> {
         if self.is_at_work(exporter) {
             let name = &exporter.name;
             return Err(Refused::NotPaused(format!(
@@ -346,7 +351,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     /// Whether it runs or may: a link that halted does not.
     fn is_at_work(&self, exporter: &Exporter) -> bool {
         let halted = |watched: Watched| matches!(watched.status.borrow().phase, Phase::Halted(_));
-        exporter.wanted == Wanted::Running && !self.posts.of(&exporter.id()).is_some_and(halted)
+        exporter.wanted != Wanted::Paused && !self.posts.of(&exporter.id()).is_some_and(halted)
     }
 
     fn fixed(&self, source: &str, name: &str) -> Option<&FixedLink> {
@@ -393,7 +398,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         }))
     }
 
-    fn changeable(&self, source: &str, name: &str) -> Result<Kept, Refused> {
+    pub(super) fn changeable(&self, source: &str, name: &str) -> Result<Kept, Refused> {
         if self.fixed(source, name).is_some() {
             return Err(Refused::NotPaused(format!(
                 "{name} is a link of the configuration's file: change it there, then send SIGHUP to the \

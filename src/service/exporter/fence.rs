@@ -95,6 +95,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         }
         let _one_at_a_time = self.enter().await;
         let Kept { exporter, target } = self.kept(source, name)?;
+        self.refuse_purging(&exporter)?;
         let mut config = exporter.config.clone();
         config.insert(FENCE_KEY.to_owned(), word.to_owned());
         if config == exporter.config {
@@ -126,7 +127,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
                 source: exporter.source,
                 fence: rules.fence,
                 is_of_file: false,
-                is_paused: exporter.wanted == Wanted::Paused,
+                is_paused: exporter.wanted != Wanted::Running,
             };
             Some((owner, exporter.context_type, rules))
         });

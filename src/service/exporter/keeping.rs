@@ -63,7 +63,11 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     }
 
     /// Waits until nobody is in a group any more.
-    async fn have_left(&self, target: &Endpoint<C>, group: &str) -> Result<bool, Refused> {
+    pub(super) async fn have_left(
+        &self,
+        target: &Endpoint<C>,
+        group: &str,
+    ) -> Result<bool, Refused> {
         let deadline = self.clock.monotonic().saturating_add(READ_BACK_WITHIN);
         loop {
             match target.cluster.members(group).await {

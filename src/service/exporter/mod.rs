@@ -11,6 +11,7 @@ mod desk;
 mod endpoint;
 mod fence;
 mod keeping;
+mod purge;
 mod refused;
 mod resting;
 mod seen;

@@ -62,6 +62,7 @@ impl ExporterStatus {
             Phase::Halted(reason) => (ExporterState::Paused, Some(reason.clone())),
             Phase::Waiting(reason) => (ExporterState::Starting, Some(reason.clone())),
             Phase::Paused => (ExporterState::Paused, None),
+            Phase::Purging => (ExporterState::Paused, Some("it is being purged".to_owned())),
             Phase::Preflight
             | Phase::Standby
             | Phase::ReadingTarget

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::Endpoint;
 use super::Exporter;
 use super::endpoint::is_target;
+use crate::core::record::Header;
 use crate::core::record::Outgoing;
 use crate::core::record::Record;
 use crate::service::ground::missing;
@@ -22,12 +23,15 @@ use crate::service::ports::Cluster;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 use crate::service::ports::Log;
+use crate::service::purged::Purged;
 use crate::service::state::FORMAT;
 use crate::service::state::StateKey;
 use crate::service::worker::GONE_AFTER;
 
 /// The partition of our topic that holds definitions.
 pub(super) const PARTITION: i32 = 0;
+/// The header of a record that takes a definition away, where a purge did.
+const PURGED_HEADER: &str = "schema-mirror-purged";
 /// What such records are called there.
 const KIND: &str = "exporter";
 /// A topic that is not there yet is looked for this often.
@@ -44,6 +48,8 @@ struct Drawer {
     /// Its topic was read to its end, or it has none.
     is_read: bool,
     exporters: BTreeMap<Id, Exporter>,
+    /// What purges came to of which nothing is left but that.
+    purged: BTreeMap<Id, Arc<Purged>>,
 }
 
 /// An exporter, and the cluster that keeps it, which is its target.
@@ -100,6 +106,11 @@ impl Shelf {
             Some(Kept { exporter, target: target.clone() })
         });
         kept.collect()
+    }
+
+    /// What the purge of a link came to that is gone from its target by it.
+    pub(super) fn purged(&self, target: &str, id: &Id) -> Option<Arc<Purged>> {
+        self.drawers().get(target)?.purged.get(id).cloned()
     }
 
     /// Whether a cluster's definitions are known.
@@ -207,7 +218,11 @@ fn take(drawer: &mut Drawer, record: &Record) -> bool {
     let Some(StateKey { kind, scope }) = key.filter(|key| key.kind == KIND) else { return false };
     let Some((source, name)) = scope.split_once('/') else { return false };
     let id = (source.to_owned(), name.to_owned());
+    drawer.purged.remove(&id);
     let Some(value) = record.value.as_deref() else {
+        let told = record.headers.iter().find(|header| header.name == PURGED_HEADER);
+        let told = told.and_then(|header| serde_json::from_slice(header.value.as_deref()?).ok());
+        drawer.purged.extend(told.map(|purged| (id.clone(), Arc::new(purged))));
         return drawer.exporters.remove(&id).is_some();
     };
     match serde_json::from_slice::<Exporter>(value) {
@@ -239,6 +254,13 @@ impl Kept {
         let about = format!("{}/{}", exporter.source, exporter.name);
         Outgoing { key: StateKey::spelled(KIND, about), ..Outgoing::default() }
     }
+
+    /// The same behind a purge: it says what that came to, to whichever instance was asked for it.
+    pub(super) fn purged(exporter: &Exporter, purged: &Purged) -> Outgoing {
+        let value = serde_json::to_vec(purged).ok();
+        let header = Header { name: PURGED_HEADER.to_owned(), value };
+        Outgoing { headers: Arc::new([header]), ..Self::withdrawal(exporter) }
+    }
 }
 
 #[cfg(test)]
@@ -257,6 +279,19 @@ mod tests {
         assert_eq!(drawer.exporters.len(), 1);
         assert!(take(&mut drawer, &stored(Kept::withdrawal(&exporter))));
         assert!(drawer.exporters.is_empty());
+    }
+
+    #[test]
+    fn what_a_purge_came_to_is_known_until_the_name_is_used_again() {
+        let exporter = Exporter::new("a", "x", Asked::default());
+        let purged = Purged { stays: 3, ..Purged::default() };
+        let mut drawer = Drawer::default();
+        take(&mut drawer, &stored(Kept::record(&exporter)));
+        assert!(take(&mut drawer, &stored(Kept::purged(&exporter, &purged))));
+        assert!(drawer.exporters.is_empty());
+        assert_eq!(drawer.purged.get(&exporter.id()).map(|kept| kept.stays), Some(3));
+        take(&mut drawer, &stored(Kept::record(&exporter)));
+        assert!(drawer.purged.is_empty());
     }
 
     #[test]

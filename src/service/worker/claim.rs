@@ -88,7 +88,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             writer: definition.instance.clone(),
             epoch: state.last_epoch(&rules.name, &self.ground.source.cluster_id).saturating_add(1),
             // A fence that was never seen to stand can't have been lifted.
-            fenced: self.link.at().fence() != Fence::None && old.is_some_and(|claim| claim.fenced),
+            fenced: self.link.at().fence() != Fence::None && old.is_some_and(Claim::has_fence),
             adopted_below: self.claim.adopted_below,
             began_at: self.claim.began_at,
             former: state.former_scopes(
@@ -96,6 +96,8 @@ impl<C: Cluster, K: Clock> Life<C, K> {
                 &self.ground.source.cluster_id,
                 &rules.scope(),
             ),
+            // Whoever begins again copies again, whatever was taken away before.
+            purge: None,
         }
     }
 
@@ -196,5 +198,6 @@ pub(super) fn unmade_claim(definition: &LinkDefinition, ground: &Ground, past: &
         adopted_below: past.adopted_below,
         began_at: past.began_at,
         former: Vec::new(),
+        purge: None,
     }
 }

@@ -307,7 +307,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
 
     async fn open_live_appender(&self) -> Result<Option<C::Appender>, Stop> {
         match self.goal {
-            Goal::Backfill => Ok(None),
+            Goal::Backfill | Goal::Purge => Ok(None),
             Goal::Follow => {
                 Ok(Some(self.target.append_to(&self.definition.target_topic, 0).await?))
             }

@@ -6,6 +6,7 @@ mod catch_up;
 mod claim;
 mod finish;
 mod life;
+mod purge;
 mod reconcile;
 mod tail;
 mod writing;
@@ -39,6 +40,18 @@ pub enum Goal {
     Follow,
     /// To the source's end as it was at the start.
     Backfill,
+    /// To take away what it wrote.
+    Purge,
+}
+
+impl Goal {
+    /// Whether it is tried for ever.
+    fn waits(self) -> bool {
+        match self {
+            Self::Follow | Self::Purge => true,
+            Self::Backfill => false,
+        }
+    }
 }
 
 /// How a link ended.
@@ -106,7 +119,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             let before = self.progress();
             let mut life = self.clone();
             let signal = shutdown.clone();
-            let lived = tokio::spawn(async move { life.life(signal).await }).await;
+            let lived = tokio::spawn(async move { life.live_once(signal).await }).await;
             // What is still on its way then is given up, or found by the next life.
             self.status.send_modify(|status| status.writes_in_flight = 0);
             let stop = match lived {
@@ -126,7 +139,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             }
             match self.after(stop, started) {
                 After::End(end, phase) => {
-                    if self.goal == Goal::Follow && matches!(phase, Phase::Halted(_)) {
+                    if self.goal.waits() && matches!(phase, Phase::Halted(_)) {
                         self.enter(phase);
                         self.stand_still(&mut shutdown).await;
                         return end;
@@ -147,11 +160,18 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         }
     }
 
+    async fn live_once(&mut self, shutdown: watch::Receiver<bool>) -> Result<(), Stop> {
+        match self.goal {
+            Goal::Follow | Goal::Backfill => self.life(shutdown).await,
+            Goal::Purge => self.purge(shutdown).await,
+        }
+    }
+
     /// A pause that leaves a command for once its last try.
     fn in_time(&self, pause: Duration, started: Duration) -> Duration {
         let waited = self.clock.monotonic().saturating_sub(started);
         match self.goal {
-            Goal::Follow => pause,
+            Goal::Follow | Goal::Purge => pause,
             Goal::Backfill => pause.min(LAST_TRY_BEGINS.saturating_sub(waited)),
         }
     }
@@ -168,13 +188,13 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
 
     fn after(&self, stop: Stop, started: Duration) -> After {
         match stop {
-            Stop::Shutdown if self.goal == Goal::Follow => After::End(End::Done, Phase::Done),
+            Stop::Shutdown if self.goal.waits() => After::End(End::Done, Phase::Done),
             Stop::Shutdown => {
                 let reason = "it was told to end before it was complete".to_owned();
                 After::End(End::GaveUp(reason.clone()), Phase::Halted(reason))
             }
             Stop::Halt(reason) => After::End(End::Halted(reason.clone()), Phase::Halted(reason)),
-            Stop::LeaseLost if self.goal == Goal::Follow => After::Again,
+            Stop::LeaseLost if self.goal.waits() => After::Again,
             // A broker that was away is enough for that. Whether another instance writes now is
             // asked by the next life, which names it.
             Stop::LeaseLost if self.waits_on(started) => After::Again,
@@ -196,9 +216,9 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         let reason = fault.to_string();
         let waits = match (fault.class, self.goal) {
             // The target takes less than when the link began: the next life asks how much.
-            (FaultClass::TooLarge, Goal::Follow) => true,
-            (FaultClass::Transient | FaultClass::OutOfRange, Goal::Follow) => true,
-            (FaultClass::Missing | FaultClass::NotPermitted, Goal::Follow) => true,
+            (FaultClass::TooLarge, Goal::Follow | Goal::Purge) => true,
+            (FaultClass::Transient | FaultClass::OutOfRange, Goal::Follow | Goal::Purge) => true,
+            (FaultClass::Missing | FaultClass::NotPermitted, Goal::Follow | Goal::Purge) => true,
             (
                 FaultClass::Transient | FaultClass::OutOfRange | FaultClass::TooLarge,
                 Goal::Backfill,
@@ -249,6 +269,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             | Phase::CatchingUp
             | Phase::Running
             | Phase::Paused
+            | Phase::Purging
             | Phase::Done => tracing::info!(link = %link, "{}", phase.word()),
         }
     }

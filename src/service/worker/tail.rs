@@ -42,7 +42,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const FINISH_WITHIN: Duration = Duration::from_secs(2);
 /// How long a link that is told to end waits for what is on its way. Shorter than the 30 s after
 /// which supervisors kill.
-const DRAIN_ON_SHUTDOWN: Duration = Duration::from_secs(20);
+pub(super) const DRAIN_ON_SHUTDOWN: Duration = Duration::from_secs(20);
 
 /// What happened while both logs were followed. Everything that can is in this list.
 enum Event {

@@ -13,6 +13,7 @@ const STATES = {
   running: 'following',
   waiting: 'waiting',
   paused: 'paused',
+  purging: 'being purged',
   halted: 'halted',
   done: 'ended',
   unknown: 'not running here',
