@@ -16,6 +16,7 @@ mod output;
 mod patience;
 mod preflight;
 mod presented;
+mod purged;
 mod registries;
 pub mod render;
 mod round;

@@ -21,6 +21,7 @@ use crate::cli::client::NoAnswer;
 use crate::cli::client::in_path;
 use crate::cli::exit;
 use crate::cli::output;
+use crate::cli::purged;
 use crate::config::Environment;
 use crate::config::ProcessEnvironment;
 use crate::core::registry_url::RegistryUrl;
@@ -101,32 +102,15 @@ async fn execute(words: &Words) -> Result<String, NoAnswer> {
     Ok(format!("Successfully {done} exporter {name}"))
 }
 
-/// What a purge came to, in words.
+/// What a deletion with the copy came to.
 fn purged(name: &str, answer: &Value) -> String {
-    let Some(removed) = answer.get("removed").and_then(Value::as_object) else {
-        return format!(
+    match purged::told(answer) {
+        Some(told) => format!("Successfully deleted exporter {name} and its copy: {told}"),
+        None => format!(
             "Exporter {name} is being purged, which goes on: --get-status tells how far it is, and it is \
              gone when all is done"
-        );
-    };
-    let counts: Vec<String> =
-        removed.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    let stays = answer.get("stays").and_then(Value::as_u64).unwrap_or_default();
-    let mut told = format!(
-        "Successfully deleted exporter {name} and its copy: {} removed, {stays} keys stay",
-        counts.join(", ")
-    );
-    let named = answer.get("stay").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    for stay in named {
-        let text =
-            |field| output::visible(stay.get(field).and_then(Value::as_str).unwrap_or_default());
-        let line = format!("\n  {}: {}", text("key"), text("reason"));
-        told.push_str(&line);
+        ),
     }
-    if usize::try_from(stays).is_ok_and(|stays| stays > named.len()) {
-        told.push_str("\n  …");
-    }
-    told
 }
 
 /// What is answered to a call that succeeds.
@@ -275,21 +259,6 @@ mod tests {
             words("schema-exporter --help").map_err(|error| error.code).err(),
             Some(exit::DONE)
         );
-    }
-
-    #[test]
-    fn a_purge_says_what_went_and_what_stays() {
-        let answer = json!({
-            "removed": {"schemas": 2, "contexts": 0}, "stays": 2,
-            "stay": [{"key": "CONTEXT .x", "reason": "it holds more"}],
-        });
-        let told = purged("x", &answer);
-        assert_eq!(
-            told,
-            "Successfully deleted exporter x and its copy: 2 schemas, 0 contexts removed, 2 keys stay\n  \
-             CONTEXT .x: it holds more\n  …"
-        );
-        assert!(purged("x", &json!({"state": "PURGING"})).contains("goes on"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::definition::keys_of;
 use super::typed::LinkName;
 use super::typed::Settings;
 use crate::cli::client::NoAnswer;
+use crate::cli::purged;
 use crate::config::ConfigError;
 use crate::config::Defect;
 use crate::config::Environment;
@@ -121,6 +122,31 @@ pub(super) async fn act(mirror: &Mirror, link: &LinkName, done: Done) -> Result<
     };
     mirror.ask(method, &format!("{one}{path}"), None).await?;
     Ok(changed(name, &source, word, text))
+}
+
+/// Takes a link away, and its copy.
+pub(super) async fn purge(mirror: &Mirror, link: &LinkName) -> Result<Changed, Undone> {
+    let source = mirror.source_of(link).await?;
+    let (one, name) = (mirror.exporter(&source, &link.name), &link.name);
+    let answer = mirror.ask(Method::DELETE, &format!("{one}?purge=true"), None).await?;
+    let (word, text) = match purged::told(&answer) {
+        Some(told) => ("purged", format!("{name} is deleted, and its copy with it: {told}")),
+        None => {
+            let text = format!(
+                "{name} is being purged, which goes on: `link show` tells how far it is, and it is gone \
+                 when all is done"
+            );
+            ("purging", text)
+        }
+    };
+    let mut changed = changed(name, &source, word, text);
+    for field in ["removed", "stays", "stay"] {
+        if let (Some(told), Some(document)) = (answer.get(field), changed.document.as_object_mut())
+        {
+            document.insert(field.to_owned(), told.clone());
+        }
+    }
+    Ok(changed)
 }
 
 fn changed(link: &str, source: &str, done: &str, text: String) -> Changed {

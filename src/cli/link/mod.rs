@@ -228,7 +228,8 @@ async fn execute(words: &LinkWords, wanted: Output, clock: SystemClock) -> Resul
         LinkVerb::Pause { link } => change::act(&mirror, link, Done::Pause).await?,
         LinkVerb::Resume { link } => change::act(&mirror, link, Done::Resume).await?,
         LinkVerb::Reset { link } => change::act(&mirror, link, Done::Reset).await?,
-        LinkVerb::Delete { link } => change::act(&mirror, link, Done::Delete).await?,
+        LinkVerb::Delete { link, purge: true } => change::purge(&mirror, link).await?,
+        LinkVerb::Delete { link, purge: false } => change::act(&mirror, link, Done::Delete).await?,
     };
     show(&done.document, wanted, &format!("{}\n", done.text));
     Ok(exit::DONE)

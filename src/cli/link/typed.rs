@@ -126,10 +126,13 @@ pub(super) enum LinkVerb {
         #[command(flatten)]
         link: LinkName,
     },
-    /// Take a paused link away; what it copied stays.
+    /// Take a paused link away; what it copied stays, but with --purge.
     Delete {
         #[command(flatten)]
         link: LinkName,
+        /// Take what it copied away, too
+        #[arg(long)]
+        purge: bool,
     },
     /// Wait until what the source held can be read in the target.
     #[command(after_long_help = WAIT_HELP)]

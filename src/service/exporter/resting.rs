@@ -54,7 +54,8 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         let state = match exporter.wanted {
             Wanted::Paused if !is_double => Phase::Paused.word(),
             Wanted::Running if trouble.is_empty() => Phase::Preflight.word(),
-            Wanted::Paused | Wanted::Running => "unknown",
+            Wanted::Purging if trouble.is_empty() => Phase::Purging.word(),
+            Wanted::Paused | Wanted::Running | Wanted::Purging => "unknown",
         };
         Resting { name: exporter.name, source: exporter.source, target, state, trouble }
     }

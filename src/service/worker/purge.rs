@@ -257,7 +257,7 @@ impl<C: Cluster, K: Clock> Purging<C, K> {
     async fn take_away_all(&mut self) -> Result<Purged, Stop> {
         self.keep(self.claim.record()).await?;
         self.read_on().await?;
-        self.purger.check_fences().map_err(|halt| Stop::Halt(halt.to_string()))?;
+        self.purger.check_fences().map_err(|halt| self.worker.halted(&halt))?;
         self.worker.enter(Phase::Purging);
         let mut purge = self.purger.plan();
         let link = &self.worker.definition.rules.name;

@@ -103,7 +103,8 @@ async fn a_link_is_made_changed_paused_reset_and_deleted_with_the_words_of_a_fil
     process.check_link("resume x", 1, "x is running already; error code: 40961\n").await;
     process.check_link("pause x", 0, "x is paused\n").await;
     process.until("x", "PAUSED").await;
-    process.check_link("delete x", 0, "what it copied stays").await;
+    let purged = "x is deleted, and its copy with it: 1 schemas";
+    process.check_link("delete x --purge", 0, purged).await;
 
     for verb in ["pause", "resume", "reset", "delete", "export"] {
         process.check_link(&format!("{verb} x"), 1, "no link is named x").await;
@@ -181,7 +182,7 @@ async fn what_export_writes_is_a_file_s_links_and_makes_the_same_link_again() {
     assert_eq!((read.adopt, read.allow_deletes_until), (true, Some(4711)));
 
     let (_, before) = process.get("/plain").await;
-    process.check_link("delete plain", 0, "").await;
+    process.check_link("delete plain", 0, "what it copied stays").await;
     let path = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(path.path(), &written.out).unwrap();
     let again = format!("create plain --file {}", path.path().display());
@@ -219,12 +220,12 @@ async fn what_a_link_sets_aside_is_shown_with_its_reason_and_watched() {
     let mut program = process.program(&["--output", "json", "list", "--watch"]);
     let mut watching = program.stdout(Stdio::piped()).spawn().unwrap();
     let out = BufReader::new(watching.stdout.take().unwrap());
-    let (tell, mut states) = tokio::sync::mpsc::unbounded_channel();
+    let (tell, mut states) = tokio::sync::mpsc::channel(100);
     let reader = std::thread::spawn(move || {
         for line in out.lines().map_while(Result::ok) {
             if let Some((_, state)) = line.split_once("\"state\": ") {
                 let state = state.trim_end_matches(',').to_owned();
-                tell.send(state).expect("the test listens");
+                tell.blocking_send(state).expect("the test listens");
             }
         }
     });
