@@ -1,6 +1,7 @@
 //! Links that are made over REST, between two mock clusters.
 
 mod page;
+mod renames;
 mod verbs;
 
 use std::collections::BTreeMap;

@@ -12,4 +12,5 @@ mod loops;
 mod ownership;
 mod pointers;
 mod references;
+mod renames;
 mod values;
