@@ -97,12 +97,19 @@ links:
             .replace("    # kafka:", "    kafka:")
             .replace("    #   s", "      s")
             .replace("# instance:", "instance:")
+            .replace("    subject_format: ${subject}\n", "")
+            .replace("    # subject_renames:", "    subject_renames:")
+            .replace("    # - { match", "    - { match")
             .replace("# allow_deletes_until:", "allow_deletes_until:")
             .replace("  # tls:", "  tls:");
         let config = Config::parse("annotated", &uncommented, &given()).unwrap();
         assert_eq!(config.instance.as_deref(), Some("mirror-1"));
         assert!(config.http.tls.is_some());
         assert_eq!(config.links[0].allow_deletes_until, Some(4711));
+        assert_eq!(
+            config.links[0].naming.to_string(),
+            r#"[{"match":"prod\\.(.*)-value","replace":"$1"},{"match":"(.*)","replace":"dr-$1"}]"#
+        );
         let properties = &config.clusters["source"].kafka;
         let value = |name: &str| properties.get(name).map(PropertyValue::reveal);
         assert_eq!(value("security.protocol"), Some("SASL_SSL"));
@@ -166,6 +173,60 @@ links:
 "#,
             include_str!("golden/config-errors.txt").trim_end(),
         );
+    }
+
+    fn renaming(keys: &str) -> Result<Config, String> {
+        let file = format!(
+            "
+clusters: {{ a: {{ bootstrap_servers: 'a:1' }}, b: {{ bootstrap_servers: 'b:1' }} }}
+links:
+  - {{ name: x, source: a, target: b, {keys} }}
+"
+        );
+        Config::parse("mirror.yaml", &file, &given()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_list_of_rules_is_what_subjects_are_renamed_by() {
+        let config = renaming(
+            r#"subject_renames: [{ match: "prod-(.*)", replace: $1 }, { match: eu, replace: us }]"#,
+        );
+        let rules = config.unwrap().links[0].rules("id").unwrap();
+        let list =
+            r#"[{"match":"prod-(.*)","replace":"$1"},{"match":"eu","replace":"us"}]"#.to_owned();
+        assert_eq!(rules.naming.to_string(), list);
+        let without = renaming("subjects: ['*']").unwrap().links[0].rules("id").unwrap();
+        assert!(rules.fingerprint().contains(&list), "another list is another definition");
+        assert!(rules.fingerprint().starts_with(&without.fingerprint()), "none is as it was");
+    }
+
+    #[test]
+    fn every_rule_of_a_list_that_is_none_is_named_by_its_place() {
+        let faults = renaming(
+            r#"subject_renames: [{ match: "(", replace: x }, { match: ok, replace: ok }, { match: a, replace: $1 }]"#,
+        )
+        .unwrap_err();
+        for fault in
+            ["links[0].subject_renames[0]", "not a regex", "subject_renames[2]", "no group 1"]
+        {
+            assert!(faults.contains(fault), "{fault}: {faults}");
+        }
+        assert!(!faults.contains("subject_renames[1]"), "{faults}");
+        for (keys, fault) in [
+            ("subject_renames: []", "the list is empty"),
+            ("subject_renames: prod", "it is no list of rules"),
+            ("subject_renames: [prod]", "subject_renames[0]"),
+            ("subject_renames: [{ match: a }]", "its replace is missing"),
+            ("subject_renames: [{ match: a, replace: b, with: c }]", "with is not known"),
+            ("subject_renames: [{ match: '(\\w{99}){99}', replace: b }]", "256 KiB"),
+            (
+                "subject_format: 'a-${subject}', subject_renames: [{ match: a, replace: b }]",
+                "subject_format stands there, too",
+            ),
+        ] {
+            let faults = renaming(keys).unwrap_err();
+            assert!(faults.contains(fault) && faults.contains("write"), "{keys}: {faults}");
+        }
     }
 
     #[test]

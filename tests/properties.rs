@@ -192,6 +192,9 @@ mod properties {
             "link same subjects :*:",
             "link same subjects a,b",
             "link into .t subjects a,:.x:b",
+            "link into .t subjects :*: renames a=b2,(b)=$1$1",
+            "link into .t subjects a,c hold renames (a|b)=$1-$1",
+            "link same subjects * renames (.*)=n-$1",
         ])
     }
 
@@ -205,6 +208,22 @@ mod properties {
         world.release();
         world.settle();
         world
+    }
+
+    /// Rules of a list, as a scenario spells them.
+    fn renames() -> impl Strategy<Value = String> {
+        let pattern = prop::sample::select(vec!["(a.*)", "(.*)b", "([ab]+)(c*)", "(.)(.*)", "(c)"]);
+        let instead = prop::sample::select(vec!["x-$1", "$1", "$1.$0", "y", "${1}z", "x:$1"]);
+        prop::collection::vec((pattern, instead), 1..4).prop_map(|rules| {
+            let rules = rules.iter().map(|(pattern, instead)| format!("{pattern}={instead}"));
+            rules.collect::<Vec<_>>().join(",")
+        })
+    }
+
+    /// The versions and ids of a subject, as a state has them.
+    fn versions(state: &[String], subject: &str) -> BTreeSet<String> {
+        let own = state.iter().filter_map(|line| line.strip_prefix(subject)?.strip_prefix(" v"));
+        own.map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect()
     }
 
     fn cases(cases: u32) -> ProptestConfig {
@@ -326,6 +345,59 @@ mod properties {
             for world in [&live, &reconciled] {
                 let plan = world.fresh(0).plan();
                 prop_assert!(plan.is_empty(), "a fresh start plans {:#?}", plan);
+            }
+        }
+
+        /// Renaming commutes with references: what one names in the target is what its subject is
+        /// called there, with a context before it and without.
+        #[test]
+        fn a_reference_names_what_its_subject_is_called(
+            rules in renames(), name in "[abc]{1,4}", of in "[abc]{1,4}", context in 0..3usize
+        ) {
+            let link = format!("link into .t subjects :*: renames {rules}");
+            let [inside, spelled] = [["", ""], [":.x:", ""], [":.x:", ":.x:"]][context];
+            let parent = if spelled.is_empty() { inside } else { "" };
+            let lines = [
+                format!("{inside}{name} v1 id=1"),
+                format!("{parent}{of}0 v1 id=2 refs={spelled}{name}:1"),
+            ];
+            let world = played(&link, &lines, Way::Live);
+            expect_invariants(&world);
+            if incidents(&world).is_empty() {
+                let rules = &world.running[0].spec.rules;
+                let place = |subject: String| rules.place(&Subject::parse(&subject)).unwrap();
+                let (to, from) = (place(format!("{inside}{name}")), place(format!("{parent}{of}0")));
+                let wanted = if to.context == from.context && spelled.is_empty() {
+                    to.name.to_string()
+                } else {
+                    to.to_string()
+                };
+                let line = format!("{from} v1 id=2 refs={wanted}:1");
+                let state = world.logs["target"].state();
+                prop_assert!(state.contains(&line), "{} is not in {:#?}", line, state);
+            }
+        }
+
+        /// Of two subjects with one name the target holds one, whole, and a new start agrees with
+        /// what was done while following.
+        #[test]
+        fn histories_of_two_subjects_are_never_merged(
+            lines in prop::collection::vec(operation(), 1..24)
+        ) {
+            for link in ["link into .t renames a|b=z", "link into .t renames a=b"] {
+                let world = played(link, &lines, Way::Live);
+                expect_invariants(&world);
+                let others = incidents(&world).iter().any(|one| !one.contains("would be called"));
+                if others || !held(&world).is_empty() {
+                    continue;
+                }
+                let plan = world.fresh(0).plan();
+                prop_assert!(plan.is_empty(), "a fresh start plans {:#?}", plan);
+                let (source, target) = (world.logs["source"].state(), world.logs["target"].state());
+                let name = if link.ends_with('z') { ":.t:z" } else { ":.t:b" };
+                let copied = versions(&target, name);
+                let either = ["a", "b"].map(|subject| versions(&source, subject));
+                prop_assert!(either.contains(&copied), "{:?} is of neither: {:?}", copied, either);
             }
         }
 

@@ -40,6 +40,7 @@ mod simulation {
     mod partition;
     mod ports;
     mod registry;
+    mod renames;
     mod rng;
     mod run;
     mod sabotage;

@@ -6,6 +6,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use schema_mirror::core::filter::SubjectFilter;
+use schema_mirror::core::naming::Naming;
 use schema_mirror::core::rules::Compatibility;
 use schema_mirror::core::rules::DeleteLimit;
 use schema_mirror::core::rules::Dialect;
@@ -100,12 +101,14 @@ fn rules(placement: Placement, filter: SubjectFilter) -> Rules {
     Rules {
         name: "fuzzed".to_owned(),
         placement,
+        naming: Naming::default(),
         filter,
         fence: Fence::Readonly,
         references: References::Hold,
         drift: DriftPolicy::Repair,
         default_compatibility: Compatibility::Backward,
         source_dialect: Dialect::Auto,
+        target_dialect: Dialect::Auto,
         delete_limit: DeleteLimit::default(),
     }
 }

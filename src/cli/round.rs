@@ -21,6 +21,7 @@ use crate::config::Files;
 use crate::config::LinkConfig;
 use crate::config::ProcessEnvironment;
 use crate::config::TlsConfig;
+use crate::core::naming::Naming;
 use crate::core::rules::Rules;
 use crate::kafka::KafkaCluster;
 use crate::service::clock::SystemClock;
@@ -28,6 +29,7 @@ use crate::service::exporter::ContextType;
 use crate::service::exporter::Described;
 use crate::service::exporter::Endpoint;
 use crate::service::exporter::FixedLink;
+use crate::service::exporter::RENAMES_KEY;
 use crate::service::supervisor::Watched;
 
 /// Links, what more can be made between which clusters, and the files that their properties name.
@@ -151,14 +153,19 @@ fn describe(link: &LinkConfig, config: &Config) -> Described {
     };
     let url = config.cluster(&link.target).and_then(|target| target.registry_urls.first());
     let url = url.map(|url| ("schema.registry.url".to_owned(), url.to_string()));
-    let renames = !link.subject_format.keeps_names();
+    let (mut format, mut config) = (None, BTreeMap::new());
+    match &link.naming {
+        Naming::Format(own) => format = (!own.keeps_names()).then(|| own.to_string()),
+        Naming::List(list) => drop(config.insert(RENAMES_KEY.to_owned(), list.to_string())),
+    }
+    config.extend(url);
     Described {
         name: link.name.clone(),
         subjects: link.subjects.spelled(),
         context_type,
         context,
-        subject_rename_format: renames.then(|| link.subject_format.to_string()),
+        subject_rename_format: format,
         kek_rename_format: None,
-        config: url.into_iter().collect(),
+        config,
     }
 }

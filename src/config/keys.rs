@@ -38,6 +38,7 @@ pub const LINK: &[&str] = &[
     "context",
     "subjects",
     "subject_format",
+    "subject_renames",
     "fence",
     "references",
     "drift",

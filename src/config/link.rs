@@ -13,7 +13,11 @@ use crate::config::words;
 use crate::core::dialect::Dialect;
 use crate::core::filter::SubjectFilter;
 use crate::core::format::SubjectFormat;
+use crate::core::naming::Naming;
 use crate::core::record::Offset;
+use crate::core::renames::NotARule;
+use crate::core::renames::RenameList;
+use crate::core::renames::pairs_of;
 use crate::core::rules::Compatibility;
 use crate::core::rules::DeleteLimit;
 use crate::core::rules::DriftPolicy;
@@ -63,7 +67,7 @@ pub struct LinkConfig {
     /// Which subjects go there.
     pub subjects: SubjectFilter,
     /// What they are called there.
-    pub subject_format: SubjectFormat,
+    pub naming: Naming,
     /// The fence on what the link owns.
     pub fence: Fence,
     /// What to do about references that the subjects leave behind.
@@ -96,7 +100,7 @@ impl LinkConfig {
             target: target.name.clone(),
             context: ContextChoice::Auto,
             subjects: SubjectFilter::default_context(),
-            subject_format: SubjectFormat::default(),
+            naming: Naming::default(),
             fence,
             references: References::Follow,
             drift: DriftPolicy::Repair,
@@ -137,7 +141,7 @@ impl LinkConfig {
             name: self.name.clone(),
             placement,
             filter: self.subjects.clone(),
-            format: self.subject_format.clone(),
+            naming: self.naming.clone(),
             fence: self.fence,
             references: self.references,
             drift: self.drift,
@@ -191,7 +195,7 @@ pub(super) fn read_link(
     let link = LinkConfig {
         context: section.or("context", fallback.context, context),
         subjects: read_subjects(&mut section).unwrap_or(fallback.subjects),
-        subject_format: section.or("subject_format", fallback.subject_format, subject_format),
+        naming: read_naming(&mut section).unwrap_or(fallback.naming),
         fence: section.or("fence", fallback.fence, fence),
         references: section.or("references", fallback.references, references),
         drift: section.or("drift", fallback.drift, drift),
@@ -275,6 +279,41 @@ pub(super) fn context(value: &Value) -> Result<ContextChoice, Refusal> {
             .map_err(|fault| Refusal::new(fault.to_string(), RIGHT)),
         None => Err(Refusal::new(format!("{} is not a context", words::describe(value)), RIGHT)),
     }
+}
+
+/// Reads what subjects are called in the target: by a format, or by a list of rules.
+fn read_naming(section: &mut Section<'_, '_>) -> Option<Naming> {
+    let format = section.optional("subject_format", subject_format);
+    let Some(list) = section.raw("subject_renames") else { return format.map(Naming::Format) };
+    if section.raw("subject_format").is_some() {
+        let right = "write one of the two: a rule { match: .*, replace: dr-$0 } does what dr-${subject} does";
+        section.refuse("subject_renames", Refusal::new("subject_format stands there, too", right));
+    }
+    match read_renames(list) {
+        Ok(list) => Some(Naming::List(list)),
+        Err(faults) => {
+            let path = section.path_of("subject_renames");
+            for (place, refusal) in faults {
+                let place = place.map(|place| format!("[{place}]")).unwrap_or_default();
+                section.defects().push(refusal.at(format!("{path}{place}")));
+            }
+            None
+        }
+    }
+}
+
+/// Reads rules; what is wrong with each, by its place in the list.
+fn read_renames(list: &Value) -> Result<RenameList, Vec<(Option<usize>, Refusal)>> {
+    const RIGHT: &str = "write rules such as { match: \"prod-(.*)\", replace: \"$1\" }";
+    let pairs =
+        pairs_of(list).map_err(|(place, wrong)| vec![(place, Refusal::new(wrong, RIGHT))])?;
+    RenameList::parse(&pairs).map_err(|faults| {
+        let refused = |fault: NotARule| {
+            let place = (!fault.given.is_empty()).then_some(fault.place);
+            (place, Refusal::new(fault.to_string(), RIGHT))
+        };
+        faults.into_iter().map(refused).collect()
+    })
 }
 
 /// Reads what subjects are called in the target.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::core::dialect::Dialect;
 use crate::core::filter::SubjectFilter;
-use crate::core::format::SubjectFormat;
+use crate::core::naming::Naming;
 use crate::core::subject::ContextName;
 use crate::core::subject::Subject;
 
@@ -132,7 +132,7 @@ pub struct Rules {
     /// Where subjects go.
     pub placement: Placement,
     /// What they are called there.
-    pub format: SubjectFormat,
+    pub naming: Naming,
     /// Which subjects go there.
     pub filter: SubjectFilter,
     /// The fence on what the link owns.
@@ -158,7 +158,7 @@ impl Rules {
         Self {
             name: context.to_owned(),
             placement: Placement::Into(ContextName::new(context).unwrap()),
-            format: SubjectFormat::default(),
+            naming: Naming::default(),
             filter: SubjectFilter::parse(subjects).unwrap(),
             fence: Fence::Readonly,
             references: References::Follow,
@@ -173,11 +173,31 @@ impl Rules {
 
 impl Rules {
     /// Where a subject of the source stands in the target; `None` where its context is not asked
-    /// for. Says nothing about whether the subject itself is chosen.
+    /// for, and where it is [misnamed](Self::misnamed). Says nothing about whether the subject itself
+    /// is chosen.
     #[must_use]
     pub fn place(&self, source: &Subject) -> Option<Subject> {
+        self.named(source).filter(|named| !self.is_misnamed(source, named))
+    }
+
+    /// The name that a list of rules gives to a subject though none can have it, and why none can.
+    #[must_use]
+    pub fn misnamed(&self, source: &Subject) -> Option<(Subject, &'static str)> {
+        let named = self.named(source).filter(|named| self.is_misnamed(source, named))?;
+        let defect = unfit_name(&named)?;
+        Some((named, defect))
+    }
+
+    fn named(&self, source: &Subject) -> Option<Subject> {
         let context = self.place_context(&source.context)?;
-        Some(Subject { context, name: self.format.rename(&source.name) })
+        Some(Subject { context, name: self.naming.rename(&source.name) })
+    }
+
+    /// What a format adds makes no name that none can have, and no name is refused for what it was.
+    fn is_misnamed(&self, source: &Subject, named: &Subject) -> bool {
+        matches!(self.naming, Naming::List(_))
+            && named.name != source.name
+            && unfit_name(named).is_some()
     }
 
     /// The target's context for one of the source. This is the one place that puts a context on a
@@ -194,7 +214,8 @@ impl Rules {
     }
 
     /// The subject of the source that would stand here in the target: the inverse of
-    /// [`place`](Self::place).
+    /// [`place`](Self::place). A list of rules can't be inverted: of what it renames a
+    /// [`Link`](crate::core::link::Link) knows by its source where it came from.
     #[must_use]
     pub fn unplace(&self, target: &Subject) -> Option<Subject> {
         let context = match &self.placement {
@@ -204,7 +225,7 @@ impl Rules {
         if !self.filter.touches(&context) {
             return None;
         }
-        Some(Subject { context, name: self.format.original(&target.name)? })
+        Some(Subject { context, name: self.naming.original(&target.name)? })
     }
 
     /// Whether the link owns this subject of the target and may write and delete it. With a context
@@ -220,11 +241,14 @@ impl Rules {
             }
             // A context holds more than the names that the link gives.
             Placement::Same if target.is_context() => {
-                self.format.keeps_names() && self.filter.selects(target)
+                self.naming.keeps_names() && self.filter.selects(target)
             }
-            Placement::Same => {
-                self.unplace(target).is_some_and(|source| self.filter.selects(&source))
-            }
+            Placement::Same => match &self.naming {
+                Naming::Format(_) => {
+                    self.unplace(target).is_some_and(|source| self.filter.selects(&source))
+                }
+                Naming::List(list) => self.filter.may_give(list, target),
+            },
         }
     }
 
@@ -250,7 +274,7 @@ impl Rules {
     /// Whether subjects stand in the target under the names and contexts that they have in the source.
     #[must_use]
     pub fn keeps_names(&self) -> bool {
-        self.placement == Placement::Same && self.format.keeps_names()
+        self.placement == Placement::Same && self.naming.keeps_names()
     }
 
     /// Whether the link owns the whole context in the target.
@@ -275,7 +299,7 @@ impl Rules {
                 }
                 Scope { patterns, below: None }
             }
-            Placement::Same => Scope { patterns: self.filter.renamed(&self.format), below: None },
+            Placement::Same => Scope { patterns: self.filter.renamed(&self.naming), below: None },
         }
     }
 
@@ -307,11 +331,18 @@ impl Rules {
             self.target_dialect,
         );
         // Checkpoints of links that rename nothing were kept before there were formats.
-        if !self.format.keeps_names() {
-            line = format!("{line} {}", self.format);
+        if !self.naming.keeps_names() {
+            line = format!("{line} {}", self.naming);
         }
         line
     }
+}
+
+/// Why a name can't be given: to a reference beside it, which is not qualified, it would mean a subject
+/// of another context.
+fn unfit_name(named: &Subject) -> Option<&'static str> {
+    let bare = Subject { context: ContextName::default_context(), name: named.name.clone() };
+    named.defect().or_else(|| bare.defect())
 }
 
 /// What a registry without contexts can't hold.

@@ -119,6 +119,7 @@ pub async fn compare<C: Cluster>(
     halts.extend(rival(&state, definition, &ground.source.cluster_id, target));
     halts.extend(link.admit().err().map(|halt| halt.told(definition.leave())));
     let plan = link.plan();
+    halts.extend(link.check_names().err().map(|halt| halt.told(definition.leave())));
     let suspicions = ground.suspicions(checkpoint.as_ref());
     let now = Duration::ZERO;
     recall_deletes(&mut link, checkpoint.as_ref(), now, wall_ms);

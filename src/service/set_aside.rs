@@ -42,7 +42,7 @@ impl SetAside {
             subject: match about {
                 About::Source(key) => key.subject().and_then(|subject| rules.place(subject)),
                 About::Target(key) => key.subject().cloned(),
-                About::Unreadable(_) => None,
+                About::Name(_) | About::Unreadable(_) => None,
             },
         });
         let held = ledger.held().map(|(key, held)| Self {

@@ -171,7 +171,8 @@ impl Counts {
 /// Incidents that stand, by what they are about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Incidents {
-    /// Keys of the source whose newest record can't be copied.
+    /// Keys of the source whose newest record can't be copied, and subjects that get no name of their
+    /// own in the target.
     pub source: usize,
     /// Keys of the target that can't be brought to what the source says.
     pub target: usize,
@@ -186,7 +187,7 @@ impl Incidents {
         let mut counts = Self::default();
         for (about, _) in ledger.incidents() {
             let count = match about {
-                About::Source(_) => &mut counts.source,
+                About::Source(_) | About::Name(_) => &mut counts.source,
                 About::Target(_) => &mut counts.target,
                 About::Unreadable(_) => &mut counts.unreadable,
             };

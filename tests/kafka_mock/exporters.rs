@@ -2,6 +2,7 @@
 
 mod at_rest;
 mod page;
+mod renames;
 mod verbs;
 
 use std::collections::BTreeMap;

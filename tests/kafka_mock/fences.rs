@@ -2,7 +2,7 @@
 
 use schema_mirror::core::dialect::Dialect;
 use schema_mirror::core::filter::SubjectFilter;
-use schema_mirror::core::format::SubjectFormat;
+use schema_mirror::core::naming::Naming;
 use schema_mirror::core::rules::Compatibility;
 use schema_mirror::core::rules::DeleteLimit;
 use schema_mirror::core::rules::DriftPolicy;
@@ -156,7 +156,7 @@ async fn a_link_of_the_file_says_where_its_fence_stands() {
     let rules = Rules {
         name: "filed".to_owned(),
         placement: Placement::Into(ContextName::new("source").unwrap()),
-        format: SubjectFormat::default(),
+        naming: Naming::default(),
         filter: SubjectFilter::parse(&["*".to_owned()]).unwrap(),
         fence: Fence::Readonly,
         references: References::Follow,

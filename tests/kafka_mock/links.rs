@@ -7,8 +7,8 @@ use tokio::sync::watch::Receiver;
 
 use schema_mirror::core::dialect::Dialect;
 use schema_mirror::core::filter::SubjectFilter;
-use schema_mirror::core::format::SubjectFormat;
 use schema_mirror::core::link::leave::Steered;
+use schema_mirror::core::naming::Naming;
 use schema_mirror::core::record::Outgoing;
 use schema_mirror::core::rules::Compatibility;
 use schema_mirror::core::rules::DeleteLimit;
@@ -44,7 +44,7 @@ fn definition() -> LinkDefinition {
             name: "dr".to_owned(),
             placement: Placement::Into(ContextName::new(".source").unwrap()),
             filter: SubjectFilter::parse(&["*".to_owned()]).unwrap(),
-            format: SubjectFormat::default(),
+            naming: Naming::default(),
             fence: Fence::Readonly,
             references: References::Follow,
             drift: DriftPolicy::Repair,

@@ -13,4 +13,5 @@ mod ownership;
 mod pointers;
 mod purges;
 mod references;
+mod renames;
 mod values;

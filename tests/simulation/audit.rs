@@ -117,7 +117,7 @@ fn named(link: &LinkSpec, comparison: &Comparison) -> BTreeSet<LogKey> {
         match about {
             About::Target(key) => named.extend(log_key(key)),
             About::Source(key) => named.extend(log_key(key).and_then(|key| link.moved(&key))),
-            About::Unreadable(_) => {}
+            About::Name(_) | About::Unreadable(_) => {}
         }
     }
     named

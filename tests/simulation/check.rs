@@ -151,7 +151,7 @@ fn is_needless(key: &LogKey, value: Option<&Map<String, Value>>, before: &Regist
 /// compaction took or that one pass has gone by, it writes to be sure.
 fn may_be_needless(world: &World, link: &LinkSpec, key: &LogKey) -> bool {
     let source = &world.clusters[link.from];
-    let name = key.place().name;
+    let name = link.original(&key.place().name);
     world.swarm.interleaves()
         || world.swarm.has(Chaos::CompactSource)
         || source.history.iter().any(
@@ -166,7 +166,7 @@ fn judge_schema(
     record: &Record,
     before: &Registry,
 ) -> Result<(), String> {
-    let (LogKey::Schema(place, _), Some(content)) = (key, content_of(record)) else {
+    let (LogKey::Schema(place, _), Some(content)) = (key, link.content_of(record)) else {
         return Ok(());
     };
     if !world.clusters[link.from].contents.contains_key(&content) {
@@ -245,10 +245,11 @@ pub(crate) fn on_state_record(world: &mut World, cluster: usize, record: &Record
     }
     let prefix = prefix(world, &link, next);
     let differences = differences(world, &link, &prefix.registry);
-    world.prefixes.insert(link.name, prefix);
+    world.prefixes.insert(link.name.clone(), prefix);
     let missed = differences.into_iter().find(|(key, _)| {
         let place = key.place();
-        if place.name.is_empty() { later.is_empty() } else { !later.contains(&place.name) }
+        let name = link.original(&place.name);
+        if name.is_empty() { later.is_empty() } else { !later.contains(&name) }
     });
     if let Some((_, what)) = missed {
         world.violated(format!("honest position: the checkpoint says {next}, but {what}"));
@@ -424,7 +425,7 @@ fn strange_times(world: &World, link: &LinkSpec, wanted: &BTreeMap<LogKey, Want>
     for record in target.schemas().records() {
         let Some(Said::State(key, Some(_))) = Some(said(record)) else { continue };
         let ours = passport(record).is_some_and(|passport| passport.link == link.name);
-        let Some(content) = content_of(record).filter(|_| ours) else { continue };
+        let Some(content) = link.content_of(record).filter(|_| ours) else { continue };
         let held = target.registry.keys.get(&key);
         let newest = held.is_some_and(|held| held.offset == record.offset);
         if !newest || !matches!(wanted.get(&key), Some(Want::Is(_))) {

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use schema_mirror::core::dialect::Dialect;
 use schema_mirror::core::filter::SubjectFilter;
-use schema_mirror::core::format::SubjectFormat;
 use schema_mirror::core::rules::Compatibility;
 use schema_mirror::core::rules::DeleteLimit;
 use schema_mirror::core::rules::DriftPolicy;
@@ -32,6 +31,8 @@ pub(crate) struct LinkSpec {
     pub(crate) into: Option<String>,
     /// `*`, `:*:`, prefixes like `a*`, contexts like `:.x:*`.
     pub(crate) patterns: Vec<String>,
+    /// Whether it gives some subjects other names, by [`super::renames`].
+    pub(crate) renames: bool,
     pub(crate) follow: bool,
     pub(crate) fence: Fence,
     pub(crate) drift: DriftPolicy,
@@ -55,7 +56,7 @@ impl LinkSpec {
                 None => Placement::Same,
             },
             filter: SubjectFilter::parse(&self.patterns).unwrap(),
-            format: SubjectFormat::default(),
+            naming: self.naming(),
             fence: self.fence,
             references: if self.follow { References::Follow } else { References::Hold },
             drift: self.drift,
@@ -76,7 +77,7 @@ impl LinkSpec {
             Some(into) if source.context == "." => into.clone(),
             Some(into) => format!("{into}{}", source.context),
         };
-        Some(Place { context, name: source.name.clone() })
+        Some(Place { context, name: self.renamed(&source.name) })
     }
 
     /// The key of the target for one of the source.
@@ -239,8 +240,8 @@ impl LinkSpec {
             Some(into) if target.context == *into => Some(".".to_owned()),
             Some(into) => target.context.strip_prefix(into.as_str()).map(str::to_owned),
         };
-        let chosen = behind
-            .is_some_and(|context| self.selects(&Place { context, name: target.name.clone() }));
+        let name = self.original(&target.name);
+        let chosen = behind.is_some_and(|context| self.selects(&Place { context, name }));
         self.follow && !self.is_whole() && !source.faulty.is_empty() && !chosen
     }
 
@@ -305,11 +306,13 @@ impl LinkSpec {
             for reference in list {
                 let spelled = reference.get("subject").and_then(Value::as_str).unwrap_or_default();
                 let named = Place::parse(spelled);
-                if named.context != "."
-                    && let Some(placed) = self.place(&named)
-                    && let Some(slot) = reference.get_mut("subject")
-                {
-                    *slot = placed.spelled().into();
+                let respelled = if named.context == "." {
+                    Some(self.renamed(spelled)).filter(|_| self.renames)
+                } else {
+                    self.place(&named).map(|placed| placed.spelled())
+                };
+                if let (Some(respelled), Some(slot)) = (respelled, reference.get_mut("subject")) {
+                    *slot = respelled.into();
                 }
             }
         }

@@ -19,6 +19,7 @@ use schema_mirror::service::worker::Goal;
 use super::links::LinkSpec;
 use super::ports::SimClock;
 use super::ports::SimCluster;
+use super::rng::Rng;
 use super::swarm::Chaos;
 use super::swarm::Topology;
 use super::world::ClusterState;
@@ -32,6 +33,10 @@ use super::world::World;
 
 /// A process that drains takes no longer than supervisors wait.
 const DRAIN_MAX: Duration = Duration::from_secs(30);
+
+/// Drawn apart, as in the swarm, so that what the other choices lead to stays what it was; chosen so
+/// that no seed beyond the first ones that found something before has it.
+const RENAMES: u64 = 4;
 
 /// Clusters and links of the run.
 pub(crate) fn set(world: &mut World) {
@@ -81,6 +86,7 @@ fn spec(world: &mut World, (from, to): (usize, usize), into: &str, pattern: &str
         to,
         into: Some(into.to_owned()),
         patterns: vec![pattern.to_owned()],
+        renames: false,
         follow: world.rng.chance(50),
         fence: *world.rng.pick(&[Fence::Readonly, Fence::Readonly, Fence::Import, Fence::None]),
         drift: *world.rng.pick(&[DriftPolicy::Repair, DriftPolicy::Repair, DriftPolicy::Report]),
@@ -128,6 +134,7 @@ fn single(world: &mut World) -> LinkSpec {
         // Somebody else's subjects could be pointed to there.
         link.follow &= !world.swarm.has(Chaos::ForeignOutside);
     }
+    link.renames = link.into.is_some() && Rng::new(world.rng.clone().next() ^ RENAMES).chance(25);
     link
 }
 

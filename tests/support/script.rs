@@ -24,6 +24,8 @@ use schema_mirror::core::link::History;
 use schema_mirror::core::link::Permissions;
 use schema_mirror::core::link::SourceClaim;
 use schema_mirror::core::link::brake::Suspicion;
+use schema_mirror::core::naming::Naming;
+use schema_mirror::core::renames::RenameList;
 use schema_mirror::core::rules::Compatibility;
 use schema_mirror::core::rules::DeleteLimit;
 use schema_mirror::core::rules::DriftPolicy;
@@ -187,7 +189,10 @@ fn link(words: &str) -> LinkSpec {
                 let patterns: Vec<&str> = argument().split(',').collect();
                 spec.rules.filter = SubjectFilter::parse(&patterns).unwrap();
             }
-            "format" => spec.rules.format = SubjectFormat::parse(argument()).unwrap(),
+            "format" => {
+                spec.rules.naming = Naming::Format(SubjectFormat::parse(argument()).unwrap());
+            }
+            "renames" => spec.rules.naming = Naming::List(renames(argument())),
             "fence" => {
                 spec.rules.fence = match argument() {
                     "readonly" => Fence::Readonly,
@@ -224,6 +229,13 @@ fn link(words: &str) -> LinkSpec {
     spec
 }
 
+/// `prod-(.*)=$1,(.*)=dr-$1`: rules of a list.
+fn renames(text: &str) -> RenameList {
+    let rules: Vec<(&str, &str)> =
+        text.split(',').map(|rule| rule.split_once('=').unwrap()).collect();
+    RenameList::parse(&rules).unwrap()
+}
+
 fn dialect(word: &str) -> Dialect {
     Dialect::ALL.into_iter().find(|dialect| dialect.as_str() == word).unwrap()
 }
@@ -243,7 +255,7 @@ pub(crate) fn rules() -> Rules {
         name: "link".to_owned(),
         placement: Placement::Into(ContextName::new(".source").unwrap()),
         filter: SubjectFilter::default_context(),
-        format: SubjectFormat::default(),
+        naming: Naming::default(),
         fence: Fence::Readonly,
         references: References::Follow,
         drift: DriftPolicy::Repair,

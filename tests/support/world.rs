@@ -301,6 +301,7 @@ impl World {
         match begun {
             Ok(()) => {
                 running.spec.history.claimed = true;
+                running.spec.history.carried_out = true;
                 running.link.brought_up();
                 running.spec.permissions.fence_again = false;
                 (running.released, running.suspicion) = (false, None);
@@ -350,6 +351,7 @@ impl World {
         }
         running.link.admit()?;
         let plan = running.link.plan();
+        running.link.check_names()?;
         let suspicions: Vec<Suspicion> = running.suspicion.clone().into_iter().collect();
         if !running.released {
             let now = Duration::from_secs(self.hours * 3600);

@@ -86,7 +86,8 @@ pub struct Words {
     /// Which subjects, with commas: names, prefixes like orders*, * or :.context:* [default: *]
     #[arg(long, value_delimiter = ',')]
     pub(super) subjects: Option<Vec<String>>,
-    /// What subjects are called in the target, such as 'dr-${subject}'
+    /// What subjects are called in the target, such as 'dr-${subject}'; rules with regexes are
+    /// mirror.subject_renames of the configuration
     #[arg(long, value_name = "FORMAT")]
     pub(super) subject_format: Option<String>,
     /// What keys of encryption are called: kept and shown; none are copied

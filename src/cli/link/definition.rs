@@ -14,7 +14,8 @@ pub(super) const URL_KEY: &str = "schema.registry.url";
 /// Keys of ours in it begin so.
 const OWN_KEYS: &str = "mirror.";
 /// What a file's link has of those.
-const IN_CONFIG: [&str; 5] = ["fence", "references", "drift", "adopt", "allow_deletes_until"];
+const IN_CONFIG: [&str; 6] =
+    ["subject_renames", "fence", "references", "drift", "adopt", "allow_deletes_until"];
 
 /// How much of a definition keys are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +151,7 @@ pub(super) fn keys_from(
     for (key, value) in described.get("config").and_then(Value::as_object).into_iter().flatten() {
         let word = value.as_str().unwrap_or_default();
         match key.strip_prefix(OWN_KEYS) {
-            Some(own @ ("adopt" | "allow_deletes_until")) => {
+            Some(own @ ("subject_renames" | "adopt" | "allow_deletes_until")) => {
                 let read = serde_json::from_str(word);
                 put(own, read.map_err(|_| format!("{key}={word} of its config is not known"))?);
             }
@@ -213,6 +214,20 @@ mod tests {
         for (key, value) in config {
             assert_eq!(value.as_deref(), described["config"][&key].as_str(), "{key}");
         }
+    }
+
+    #[test]
+    fn a_list_of_rules_is_one_text_over_rest_and_a_list_in_a_file() {
+        let rules = r#"[{"match":"prod-(.*)","replace":"$1"}]"#;
+        let described = json!({
+            "name": "x", "contextType": "AUTO", "subjects": ["*"],
+            "config": { "schema.registry.url": "http://b", "mirror.subject_renames": rules },
+        });
+        let (_, keys) = keys_from(&described, "a", "b").unwrap();
+        assert_eq!(keys["subject_renames"], json!([{ "match": "prod-(.*)", "replace": "$1" }]));
+        let asked = asked_for(&keys, Given::All).unwrap();
+        let given = ("mirror.subject_renames".to_owned(), Some(rules.to_owned()));
+        assert!(asked.config.contains(&given), "{asked:?}");
     }
 
     #[test]

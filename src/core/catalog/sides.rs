@@ -67,34 +67,40 @@ pub struct ContextBeside {
 }
 
 /// All subjects of a link on both sides, by their names in the target, and their contexts. A side that
-/// is not known holds nothing.
+/// is not known holds nothing. Subjects of the source with one name there are each put beside it.
 #[must_use]
 pub fn beside(
     source: Option<&Catalog>,
     target: Option<&Catalog>,
     rules: &Rules,
 ) -> (Vec<Beside>, Vec<ContextBeside>) {
-    let mut subjects: BTreeMap<Subject, Option<Subject>> = BTreeMap::new();
+    // By what they are called in the target, which a list of rules may do to several alike.
+    let mut subjects: BTreeMap<Subject, Vec<Subject>> = BTreeMap::new();
+    let mut left: BTreeMap<Subject, Subject> = BTreeMap::new();
     for (subject, _) in source.into_iter().flat_map(standing) {
-        if rules.filter.selects(&subject)
-            && let Some(place) = rules.place(&subject)
-        {
-            subjects.insert(place, Some(subject));
+        let Some(place) = rules.place(&subject) else { continue };
+        if rules.filter.selects(&subject) {
+            subjects.entry(place).or_default().push(subject);
+        } else {
+            left.insert(place, subject);
         }
     }
     for (place, _) in target.into_iter().flat_map(standing) {
-        if rules.owns(&place) && !subjects.contains_key(&place) {
+        if rules.owns(&place) {
             // One that is followed, a left-over, or someone else's.
-            let held = rules
-                .unplace(&place)
-                .filter(|subject| source.is_some_and(|source| !held(source, subject).is_empty()));
-            subjects.insert(place, held);
+            subjects
+                .entry(place.clone())
+                .or_insert_with(|| left.remove(&place).into_iter().collect());
         }
     }
-    let all: Vec<Beside> = subjects
-        .into_iter()
-        .map(|(place, subject)| compared(source, target, subject, place))
-        .collect();
+    let mut all: Vec<Beside> = Vec::new();
+    for (place, sources) in subjects {
+        if sources.is_empty() {
+            all.push(compared(source, target, None, place.clone()));
+        }
+        let compared = |subject| compared(source, target, Some(subject), place.clone());
+        all.extend(sources.into_iter().map(compared));
+    }
     let contexts = contexts(&all, target);
     (all, contexts)
 }
@@ -178,7 +184,9 @@ fn contexts(all: &[Beside], target: Option<&Catalog>) -> Vec<ContextBeside> {
 mod tests {
     use super::*;
     use crate::core::dialect::Dialect;
+    use crate::core::naming::Naming;
     use crate::core::record::Record;
+    use crate::core::renames::RenameList;
     use crate::core::rules::Compatibility;
 
     /// A registry that holds these versions, each as `orders 1 7 int` or `orders 1 7 int deleted`.
@@ -247,6 +255,28 @@ mod tests {
         check(&["a"], &source, &[":.s:a 1 7 int"], &["a|:.s:a|Same"]);
         let both = [":.s:a 1 7 int", ":.s:b 1 8 long"];
         check(&["a"], &source, &both, &["a|:.s:a|Same", "b|:.s:b|Same"]);
+    }
+
+    #[test]
+    fn a_renamed_subject_stands_beside_what_it_is_called() {
+        let rules = |subjects: &[&str]| Rules {
+            naming: Naming::List(RenameList::parse(&[("p-(.*)", "$1"), ("q-(.*)", "$1")]).unwrap()),
+            ..Rules::of_test("s", subjects)
+        };
+        let source = registry(&["p-a 1 7 int", "q-a 1 8 long", "b 1 9 int"]);
+        let target = registry(&[":.s:a 1 7 int", ":.s:b 1 9 int", ":.s:c 1 3 int"]);
+        let told = |subjects: &[&str]| -> Vec<String> {
+            let (all, _) = beside(Some(&source), Some(&target), &rules(subjects));
+            let line = |one: &Beside| {
+                let source = one.source.as_ref().map(Subject::spelled).unwrap_or_default();
+                format!("{source}|{}|{:?}", one.target.spelled(), one.sameness)
+            };
+            all.iter().map(line).collect()
+        };
+        let both = ["p-a|:.s:a|Same", "q-a|:.s:a|Different", "b|:.s:b|Same", "|:.s:c|Extra"];
+        assert_eq!(told(&["*"]), both);
+        let followed = ["p-a|:.s:a|Same", "b|:.s:b|Same", "|:.s:c|Extra"];
+        assert_eq!(told(&["p-a"]), followed);
     }
 
     #[test]

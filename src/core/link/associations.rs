@@ -22,7 +22,7 @@ use crate::core::view::Origin;
 impl Link {
     /// The association of the source that would stand here in the target.
     pub(super) fn source_association(&self, target: &Association) -> Option<Association> {
-        let subject = self.rules.unplace(&target.subject)?;
+        let subject = self.unplace(&target.subject)?;
         Some(Association { subject, ..target.clone() })
     }
 

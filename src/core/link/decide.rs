@@ -137,7 +137,7 @@ impl Link {
         }
         let view = self.target.subject(subject)?;
         let foreign = |origin| matches!(origin, Origin::Registry | Origin::OtherLink);
-        let source = self.rules.unplace(subject)?;
+        let source = self.unplace(subject)?;
         let said = |held: &&VersionView| {
             self.source().schema(&source, held.version).is_some_and(|own| {
                 let references = own.content.references();
@@ -166,7 +166,7 @@ impl Link {
 
     /// The offset of the source's record behind a key of the target.
     pub(super) fn source_offset(&self, key: &Key) -> Option<Offset> {
-        let source = self.rules.unplace(key.subject()?)?;
+        let source = self.unplace(key.subject()?)?;
         match key {
             Key::Schema(_, version) => Some(self.source().schema(&source, *version)?.offset),
             Key::Config(_) => Some(self.source().subject(&source)?.config.as_ref()?.stamp.offset),
@@ -411,7 +411,11 @@ fn delete(key: &Key, reason: &'static str) -> Write {
 }
 
 /// Whether two versions mean the same; the source's references in the spelling they get.
-fn same(held: &VersionView, wanted: &VersionView, references: Option<&[String]>) -> bool {
+pub(super) fn same(
+    held: &VersionView,
+    wanted: &VersionView,
+    references: Option<&[String]>,
+) -> bool {
     held.id == wanted.id
         && held.deleted == wanted.deleted
         && held.content.text == wanted.content.text

@@ -127,7 +127,7 @@ impl Link {
 
     fn is_deleted_in_source(&self, target: &Key) -> bool {
         let Key::Schema(subject, version) = target else { return false };
-        let source = self.rules.unplace(subject);
+        let source = self.unplace(subject);
         let held = source.and_then(|source| self.source().schema(&source, *version));
         held.is_some_and(|held| held.deleted)
     }

@@ -42,9 +42,9 @@ impl Link {
         let incident = Incident { offset, key: write.key.to_string(), reason };
         let source = match &write.key {
             Key::Schema(subject, version) => {
-                self.rules.unplace(subject).map(|source| Key::Schema(source, *version))
+                self.unplace(subject).map(|source| Key::Schema(source, *version))
             }
-            Key::Config(subject) => self.rules.unplace(subject).map(Key::Config),
+            Key::Config(subject) => self.unplace(subject).map(Key::Config),
             Key::Association(association) => {
                 let source = self.source_association(association);
                 source.map(|source| Key::Association(Box::new(source)))

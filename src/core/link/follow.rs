@@ -118,7 +118,7 @@ impl Link {
             if means.context.is_default() {
                 means.context = target.context.clone();
             }
-            let means = self.rules.unplace(&means);
+            let means = self.unplace(&means);
             pointed.extend(means.filter(|means| !self.rules.filter.selects(means)));
         };
         for version in held.versions() {

@@ -21,6 +21,8 @@ pub enum About {
     Source(Key),
     /// A key of the target that can't be brought to what the source says.
     Target(Key),
+    /// A subject of the source that gets no name of its own in the target.
+    Name(Subject),
     /// A record of the source whose key nobody can read, by the digest of the key.
     Unreadable(Digest),
 }
@@ -38,7 +40,7 @@ impl About {
                 "no registry makes anything of it; a record with the same key and no value takes it \
                  out of the source's topic",
             ),
-            Self::Target(_) => None,
+            Self::Target(_) | Self::Name(_) => None,
         }
     }
 }
@@ -251,7 +253,7 @@ impl Ledger {
 
     /// Everything about the target is about to be decided again.
     pub(super) fn begin_plan(&mut self) {
-        self.incidents.retain(|about, _| !matches!(about, About::Target(_)));
+        self.incidents.retain(|about, _| !matches!(about, About::Target(_) | About::Name(_)));
         self.held.clear();
         self.waiting.clear();
         self.remarks.clear();
@@ -278,6 +280,31 @@ impl Ledger {
         self.settle(key);
         self.incidents.insert(About::Target(key.clone()), incident);
         self.waiting.entry(until).or_default().insert(key.clone());
+    }
+
+    /// A subject of the source gets no name of its own, or has one.
+    pub(super) fn name_incident(&mut self, source: &Subject, incident: Option<Incident>) {
+        let about = About::Name(source.clone());
+        let Some(incident) = incident else {
+            self.incidents.remove(&about);
+            return;
+        };
+        if self.incidents.get(&about) != Some(&incident) {
+            self.note_fresh("incident", &incident.key, &incident.reason);
+        }
+        self.incidents.insert(about, incident);
+    }
+
+    /// The subjects of the source that get no name of their own.
+    pub(super) fn name_incidents(&self) -> impl Iterator<Item = &Subject> {
+        self.incidents.keys().filter_map(|about| match about {
+            About::Name(source) => Some(source),
+            About::Source(_) | About::Target(_) | About::Unreadable(_) => None,
+        })
+    }
+
+    pub(super) fn is_name_incident(&self, source: &Subject) -> bool {
+        !self.incidents.is_empty() && self.incidents.contains_key(&About::Name(source.clone()))
     }
 
     pub(super) fn hold(&mut self, key: &Key, held: Held) {

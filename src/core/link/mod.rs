@@ -13,6 +13,7 @@ mod follow;
 pub mod inherit;
 pub mod leave;
 pub mod ledger;
+mod names;
 mod opening;
 mod outcome;
 mod outgoing;
@@ -33,6 +34,7 @@ pub use self::bearing::Sorter;
 pub use self::decide::Change;
 pub use self::decide::Verdict;
 pub use self::decide::Write;
+use self::names::Names;
 pub use self::outcome::Outcome;
 use self::source::AtHand;
 pub use self::source::Lens;
@@ -104,6 +106,8 @@ pub struct History {
     pub former: Vec<Scope>,
     /// Claims of other links on parts of our source.
     pub source_claims: Vec<SourceClaim>,
+    /// The link's checkpoint says that this definition was carried out before.
+    pub carried_out: bool,
 }
 
 /// What an operator allowed for this start.
@@ -183,6 +187,8 @@ pub struct Link {
     /// The place after the last record that the target is known to hold.
     target_next: Offset,
     ledger: Ledger,
+    /// Which subjects of the source stand behind names that a list of rules gives.
+    names: Names,
     brake: Brake,
     /// Former scopes of the link, in a form that answers for many subjects.
     former: Vec<ScopeFilter>,
@@ -220,6 +226,7 @@ impl Link {
             opened: BTreeSet::new(),
             target_next: 0,
             ledger: Ledger::default(),
+            names: Names::default(),
             rules,
             identity,
             history,
@@ -299,6 +306,13 @@ impl Link {
         self.at_hand.clone_from(&told.at_hand);
         let Self { ledger, rules, followed, .. } = self;
         ledger.source_record(record, told, |key| copies(rules, followed, key));
+        let refused = match &told.applied {
+            Applied::Refused(key, _) => key.as_ref(),
+            Applied::Changed | Applied::Nothing => None,
+        };
+        for subject in told.changed.iter().chain(refused).filter_map(Key::subject) {
+            self.note_name(subject);
+        }
     }
 
     /// Takes a record of the target into the view, deciding nothing. `changed` gets keys of the

@@ -230,7 +230,7 @@ impl Link {
 
     fn config_path(&self, target: &Key) -> Vec<String> {
         let source = match target {
-            Key::Config(subject) => self.rules.unplace(subject).map(Key::Config),
+            Key::Config(subject) => self.unplace(subject).map(Key::Config),
             Key::Association(association) => {
                 let source = self.source_association(association);
                 source.map(|source| Key::Association(Box::new(source)))

@@ -85,9 +85,11 @@ impl Plan {
 impl Link {
     /// Compares both views key by key. The ledger says afterwards what could not be planned.
     pub fn plan(&mut self) -> Plan {
+        self.note_names();
         self.follow_again();
         self.ledger.begin_plan();
         self.show_faults();
+        self.settle_names();
         self.opened = self
             .scope_contexts()
             .into_iter()
@@ -271,7 +273,11 @@ impl Link {
                 if source.is_context() || !self.selects(&source) {
                     continue;
                 }
-                let Some(target) = self.rules.place(&source) else { continue };
+                let target = self.rules.place(&source);
+                let Some(target) = target.filter(|target| self.has_its_name(&source, target))
+                else {
+                    continue;
+                };
                 if self.fences_subjects(&target.context) {
                     keys.push(Key::Mode(target.clone()));
                 }
@@ -283,13 +289,17 @@ impl Link {
                 );
             }
         }
-        let chosen = self.source().associations().keys().filter(|of| self.selects(&of.subject));
+        let chosen = self.source().associations().keys().filter(|of| {
+            let target = self.rules.place(&of.subject);
+            self.selects(&of.subject)
+                && target.is_some_and(|target| self.has_its_name(&of.subject, &target))
+        });
         keys.extend(chosen.filter_map(|source| self.placed_association(source)));
         keys
     }
 
     fn is_drafted(&self, target: &Key) -> bool {
-        let Some(source) = target.subject().and_then(|subject| self.rules.unplace(subject)) else {
+        let Some(source) = target.subject().and_then(|subject| self.unplace(subject)) else {
             return matches!(target, Key::Context(_)) || is_context_setting(target);
         };
         if is_context_setting(target) {
@@ -310,7 +320,7 @@ impl Link {
 
     pub(super) fn source_references(&self, target: &Key) -> Vec<Key> {
         let Key::Schema(subject, version) = target else { return Vec::new() };
-        let Some(source) = self.rules.unplace(subject) else { return Vec::new() };
+        let Some(source) = self.unplace(subject) else { return Vec::new() };
         let Some(held) = self.source().schema(&source, *version) else { return Vec::new() };
         let references = held.content.references();
         references
@@ -392,7 +402,7 @@ impl Link {
         if !self.source().is_notable() && !self.dialect().reads_level_only() {
             return;
         }
-        let Some(source) = target.subject().and_then(|subject| self.rules.unplace(subject)) else {
+        let Some(source) = target.subject().and_then(|subject| self.unplace(subject)) else {
             return;
         };
         let held = self.source().subject(&source);

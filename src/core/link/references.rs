@@ -47,14 +47,14 @@ impl Link {
         let forced = spelled.starts_with(":.:")
             && parent.context.is_default()
             && matches!(self.rules.placement, Placement::Into(_));
-        let spelled = if !self.rules.format.keeps_names() {
-            self.rules.format.rename(&means.name).to_string()
+        let spelled = if !self.rules.naming.keeps_names() {
+            self.rules.place(&means).map(|placed| placed.name.to_string())
         } else if forced {
-            named.name.to_string()
+            Some(named.name.to_string())
         } else {
-            spelled.to_owned()
+            Some(spelled.to_owned())
         };
-        Pointer { means, spelled: Some(spelled) }
+        Pointer { means, spelled }
     }
 
     /// Reads an alias of `parent`'s settings. Inside a context it is written fully qualified: an
@@ -109,6 +109,9 @@ impl Link {
         version: Option<Version>,
         what: &str,
     ) -> Option<Broken> {
+        if let Some(misled) = self.misled(&to.means, what) {
+            return Some(misled);
+        }
         if to.spelled.is_none() {
             let context = &to.means.context;
             let reason = format!(

@@ -49,6 +49,13 @@ pub enum Halt {
         /// What the target's dialect is taken for now, and why.
         target: String,
     },
+    /// The link's list of rules gives one name to two subjects of the source.
+    SharedNames {
+        /// Some of them: two subjects of the source, and what both would be called.
+        named: Vec<[Subject; 3]>,
+        /// So many names.
+        count: usize,
+    },
     /// The brake.
     Brake {
         /// Why the deletes are not believed.
@@ -95,6 +102,22 @@ impl Halt {
                 leave.begin_again(),
                 leave.declare()
             ),
+            Self::SharedNames { named, count } => {
+                let mut pairs: Vec<String> = named
+                    .iter()
+                    .map(|[first, second, target]| {
+                        format!("{first} and {second} would both be called {target}")
+                    })
+                    .collect();
+                if *count > named.len() {
+                    pairs.push(format!("… {count} names in all"));
+                }
+                format!(
+                    "two subjects would become one: {}. Nothing is written: give one of them another \
+                     name by a rule of the list before, or leave it out of the subjects",
+                    pairs.join("; ")
+                )
+            }
             Self::Brake { suspicion, deleted, source_end } => format!(
                 "brake: {suspicion}; {deleted} subjects wait to be deleted. If that is right, {}",
                 leave.release(*source_end)
@@ -180,6 +203,7 @@ impl Link {
         let steered = self.permissions.steered;
         self.permissions = Permissions { steered, ..Permissions::default() };
         self.history.claimed = true;
+        self.history.carried_out = true;
         self.history.unfenced = false;
     }
 
@@ -206,10 +230,13 @@ impl Link {
     }
 
     /// Whether a record can be decided the moment it is read: nothing that comes later in the log
-    /// can bring a subject into the scope, or show that the filter leaves a reference behind.
+    /// can bring a subject into the scope, show that the filter leaves a reference behind, or take a
+    /// name that was given already.
     #[must_use]
     pub fn can_stream(&self) -> bool {
-        self.rules.filter.is_whole_contexts() && !self.dialect().needs_referenced_first()
+        self.rules.filter.is_whole_contexts()
+            && !self.has_list()
+            && !self.dialect().needs_referenced_first()
     }
 
     /// The contexts of the target in which the link owns something.

@@ -83,6 +83,9 @@ impl Link {
             self.ledger.forget_drift(key);
         }
         self.decide_all(queue, &mut step);
+        if told.changed.iter().filter_map(Key::subject).any(|source| self.is_nameless(source)) {
+            step.outcome = step.outcome.max(Outcome::Incident);
+        }
         self.count_deletes(&step, pace, after(record.offset))?;
         Ok(step)
     }
@@ -284,7 +287,7 @@ impl Link {
     pub(super) fn is_chosen(&self, target: &Key) -> bool {
         target
             .subject()
-            .and_then(|subject| self.rules.unplace(subject))
+            .and_then(|subject| self.unplace(subject))
             .is_some_and(|source| self.selects(&source))
     }
 
@@ -298,6 +301,7 @@ impl Link {
         match source {
             Key::Schema(subject, version) => {
                 self.follow_pointers(subject, into);
+                self.share_name(subject, into);
                 if let Some(target) = self.rules.place(subject) {
                     self.open_context(subject, &target, into);
                     into.push(Key::Schema(target.clone(), *version));
@@ -316,6 +320,7 @@ impl Link {
             Key::Config(subject) => {
                 self.ledger.release(&WaitFor::Source(source.clone()), into);
                 self.follow_pointers(subject, into);
+                self.share_name(subject, into);
                 let Some(target) = self.rules.place(subject) else {
                     // The link's own context takes its level from here even where the filter
                     // leaves the source's default context out.
@@ -375,11 +380,13 @@ impl Link {
         }
         self.show_faults();
         for subject in moved {
+            self.share_name(&subject, into);
             self.subject_of_source(&subject, into);
         }
     }
 
-    fn subject_of_source(&mut self, source: &Subject, into: &mut Vec<Key>) {
+    /// Everything of a subject of the source, and of what stands in its place.
+    pub(super) fn subject_of_source(&mut self, source: &Subject, into: &mut Vec<Key>) {
         if let Some(target) = self.rules.place(source) {
             self.open_context(source, &target, into);
             push_subject(self.source(), source, &target, into);
@@ -389,7 +396,7 @@ impl Link {
     }
 
     fn subject_keys(&self, target: &Subject, into: &mut Vec<Key>) {
-        if let Some(source) = self.rules.unplace(target) {
+        if let Some(source) = self.unplace(target) {
             push_subject(self.source(), &source, target, into);
         }
         push_subject(&self.target, target, target, into);
@@ -399,7 +406,7 @@ impl Link {
     fn wake(&mut self, write: &Write, into: &mut Vec<Key>) {
         match (&write.key, &write.change) {
             (Key::Schema(subject, version), super::Change::Schema { .. }) => {
-                if let Some(source) = self.rules.unplace(subject) {
+                if let Some(source) = self.unplace(subject) {
                     self.ledger.release(&WaitFor::Source(Key::Schema(source, *version)), into);
                 }
             }

@@ -53,7 +53,7 @@ impl Link {
     /// Whether the link may write and delete at this subject of the target.
     pub(super) fn owns(&self, target: &Subject) -> bool {
         self.rules.owns(target)
-            || self.rules.unplace(target).is_some_and(|source| self.followed.contains(&source))
+            || self.unplace(target).is_some_and(|source| self.followed.contains(&source))
             || (self.rules.owns_parts() && self.left_behind(target))
     }
 
@@ -112,7 +112,7 @@ impl Link {
             }
             Key::Config(subject) => self.wanted_config(subject),
             Key::Schema(subject, version) => {
-                let Some(source) = self.rules.unplace(subject) else { return Wanted::Absent };
+                let Some(source) = self.unplace(subject) else { return Wanted::Absent };
                 self.wanted_schema(&source, Key::Schema(source.clone(), *version))
             }
             Key::Association(association) => self.wanted_association(association),
@@ -126,7 +126,7 @@ impl Link {
         if self.rules.own_context().is_some_and(|own| own == *target) {
             return true;
         }
-        let Some(source) = self.rules.unplace(&Subject::of_context(target)) else { return false };
+        let Some(source) = self.unplace(&Subject::of_context(target)) else { return false };
         if self.keeps_any(target) {
             return true;
         }
@@ -178,7 +178,7 @@ impl Link {
     /// Whether the link has something at this subject of the target: what the source gives, or the
     /// last good state of what the source can't give any more.
     pub(super) fn holds_subject(&self, target: &Subject) -> bool {
-        self.rules.unplace(target).filter(|source| self.selects(source)).is_some_and(|source| {
+        self.unplace(target).filter(|source| self.selects(source)).is_some_and(|source| {
             self.source().subject(&source).is_some_and(holds_own)
                 || self.target.subject(target).is_some_and(|held| self.keeps(&source, held))
         })
@@ -198,7 +198,7 @@ impl Link {
         self.target.context(target).is_some_and(|view| {
             view.subjects().any(|(name, held)| {
                 let subject = Subject { context: target.clone(), name: Arc::clone(name) };
-                self.rules.unplace(&subject).is_some_and(|source| self.keeps(&source, held))
+                self.unplace(&subject).is_some_and(|source| self.keeps(&source, held))
             })
         })
     }
@@ -209,7 +209,7 @@ impl Link {
         if !self.rules.owns_context(target) || !self.uses(target) {
             return Wanted::Absent;
         }
-        let source = match self.rules.unplace(&Subject::of_context(target)) {
+        let source = match self.unplace(&Subject::of_context(target)) {
             Some(source) => source.context,
             // The link's own context where its filter leaves the source's default one out.
             None => ContextName::default_context(),
@@ -244,7 +244,7 @@ impl Link {
     }
 
     fn wanted_config(&self, target: &Subject) -> Wanted<'_> {
-        let Some(source) = self.rules.unplace(target).filter(|source| self.selects(source)) else {
+        let Some(source) = self.unplace(target).filter(|source| self.selects(source)) else {
             return Wanted::Absent;
         };
         match self.source().subject(&source).and_then(|held| held.config.as_ref()) {
@@ -384,7 +384,7 @@ fn level_value(level: Compatibility, behind: Option<&ConfigView>) -> Wanted<'_> 
 }
 
 /// Whether a subject of the source holds anything that did not come from the target's cluster.
-fn holds_own(held: &SubjectView) -> bool {
+pub(super) fn holds_own(held: &SubjectView) -> bool {
     held.versions().iter().any(|version| version.origin != Origin::Loop)
         || held.config.as_ref().is_some_and(|config| config.stamp.origin != Origin::Loop)
 }

@@ -10,8 +10,11 @@ use super::Refused;
 use crate::core::filter::SubjectFilter;
 use crate::core::format::SubjectFormat;
 use crate::core::link::leave::Steered;
+use crate::core::naming::Naming;
 use crate::core::record::Offset;
 use crate::core::registry_url::RegistryUrl;
+use crate::core::renames::RenameList;
+use crate::core::renames::pairs_of;
 use crate::core::rules::DeleteLimit;
 use crate::core::rules::DriftPolicy;
 use crate::core::rules::Fence;
@@ -35,6 +38,8 @@ const RELEASE_KEY: &str = "allow_deletes_until";
 pub(super) const FENCE_KEY: &str = "mirror.fence";
 pub(super) const FENCES: [(&str, Fence); 3] =
     [("readonly", Fence::Readonly), ("import", Fence::Import), ("none", Fence::None)];
+/// The key of ours for a list of rules that renames subjects, as JSON.
+pub const RENAMES_KEY: &str = "mirror.subject_renames";
 /// What is kept of a configuration besides [`URL_KEY`] and our own keys. Nothing else is: it may be a
 /// secret, and access to Kafka comes from the file.
 const KEPT_KEYS: [&str; 2] = ["basic.auth.credentials.source", "bearer.auth.credentials.source"];
@@ -213,7 +218,7 @@ impl Exporter {
         let rules = Rules {
             name: self.name.clone(),
             placement,
-            format: self.subject_format()?,
+            naming: self.naming()?,
             filter: self.filter()?,
             fence: self.fence(target)?,
             references: self
@@ -235,7 +240,7 @@ impl Exporter {
             )));
         }
         let is_known = |key: &&String| {
-            ["fence", "references", "drift", "adopt", RELEASE_KEY]
+            ["fence", "references", "drift", "adopt", "subject_renames", RELEASE_KEY]
                 .iter()
                 .any(|own| key.strip_prefix(OWN_KEYS) == Some(own))
         };
@@ -243,7 +248,7 @@ impl Exporter {
         if let Some(unknown) = own.into_iter().find(|key| !is_known(key)) {
             return Err(Refused::Config(format!(
                 "{unknown} of the config is not known; there are {OWN_KEYS}fence, {OWN_KEYS}references, \
-                 {OWN_KEYS}drift, {OWN_KEYS}adopt and {OWN_KEYS}{RELEASE_KEY}"
+                 {OWN_KEYS}drift, {OWN_KEYS}adopt, {RENAMES_KEY} and {OWN_KEYS}{RELEASE_KEY}"
             )));
         }
         Ok(LinkDefinition {
@@ -304,10 +309,20 @@ impl Exporter {
         Ok(filter)
     }
 
-    fn subject_format(&self) -> Result<SubjectFormat, Refused> {
-        let Some(given) = &self.subject_rename_format else { return Ok(SubjectFormat::default()) };
-        SubjectFormat::parse(given)
-            .map_err(|fault| Refused::Config(format!("subjectRenameFormat: {fault}")))
+    fn naming(&self) -> Result<Naming, Refused> {
+        match (&self.subject_rename_format, self.config.get(RENAMES_KEY)) {
+            (None, None) => Ok(Naming::default()),
+            (Some(given), None) => SubjectFormat::parse(given)
+                .map(Naming::Format)
+                .map_err(|fault| Refused::Config(format!("subjectRenameFormat: {fault}"))),
+            (None, Some(given)) => renames(given)
+                .map(Naming::List)
+                .map_err(|wrong| Refused::Config(format!("{RENAMES_KEY} of the config: {wrong}"))),
+            (Some(_), Some(_)) => Err(Refused::Config(format!(
+                "subjectRenameFormat and {RENAMES_KEY} of the config exclude each other: take one out; a \
+                 rule with match .* and replace dr-$0 does what dr-${{subject}} does"
+            ))),
+        }
     }
 
     fn fence<C: Cluster>(&self, target: &Endpoint<C>) -> Result<Fence, Refused> {
@@ -342,6 +357,20 @@ impl Exporter {
             }
         }
     }
+}
+
+/// Reads a list of rules from a value of the configuration, which is one text.
+fn renames(given: &str) -> Result<RenameList, String> {
+    let right = r#"give JSON such as [{"match":"prod-(.*)","replace":"$1"}]"#;
+    let list = serde_json::from_str(given).map_err(|fault| format!("{fault}; {right}"))?;
+    let pairs = pairs_of(&list).map_err(|(place, wrong)| match place {
+        Some(place) => format!("rule {place}: {wrong}; {right}"),
+        None => format!("{wrong}; {right}"),
+    })?;
+    RenameList::parse(&pairs).map_err(|faults| {
+        let said = faults.iter().map(|fault| format!("rule {}: {fault}", fault.place));
+        said.collect::<Vec<_>>().join("; ")
+    })
 }
 
 /// A configuration without what may be a secret.

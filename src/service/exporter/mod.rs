@@ -21,6 +21,7 @@ pub use self::crew::Crew;
 pub use self::definition::Asked;
 pub use self::definition::ContextType;
 pub use self::definition::Exporter;
+pub use self::definition::RENAMES_KEY;
 pub use self::definition::Wanted;
 pub use self::desk::Desk;
 pub use self::endpoint::Endpoint;

@@ -207,6 +207,12 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     pub(super) async fn reconcile(&mut self, next: Offset, deletes: Deletes) -> Result<(), Stop> {
         self.worker.enter(Phase::Reconciling);
         let plan = self.link.at().plan();
+        let names = self.link.at().check_names();
+        if let Err(halt) = names {
+            self.count_plan(&plan, Outcome::Held);
+            self.show(next, next);
+            return Err(self.halt(halt).await);
+        }
         let now = self.worker.clock.monotonic();
         let braked = match deletes {
             Deletes::Braked => {
@@ -292,7 +298,8 @@ impl<C: Cluster, K: Clock> Life<C, K> {
                 matches!(about, crate::core::link::ledger::About::Target(Key::Schema(..)))
                     && incident.offset.is_some()
             })
-            .count();
+            .count()
+            .saturating_add(look.nameless_records());
         for (count, outcome) in [(written, puts), (held, Outcome::Held), (taken, Outcome::Incident)]
         {
             self.counts.shift(u64::try_from(count).unwrap_or(0), outcome);
