@@ -15,6 +15,7 @@ pub mod leave;
 pub mod ledger;
 mod names;
 mod opening;
+mod order;
 mod outcome;
 mod outgoing;
 pub mod plan;

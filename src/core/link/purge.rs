@@ -19,7 +19,7 @@ use super::Permissions;
 use super::Write;
 use super::plan::Planned;
 use super::plan::PlannedKind;
-use super::plan::deletion_rank;
+use super::order::deletion_rank;
 use crate::core::dialect::Concluded;
 use crate::core::key::Key;
 use crate::core::key::Version;
