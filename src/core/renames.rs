@@ -137,11 +137,16 @@ impl PartialEq for RenameList {
 
 impl Eq for RenameList {}
 
+/// A pattern, and what stands instead.
+pub type Pair<'a> = (&'a str, &'a str);
+/// What is no pair, by its place in the list where it has one, and why.
+pub type NoPair = (Option<usize>, String);
+
 /// Reads the pairs of a list: `[{"match": "prod-(.*)", "replace": "$1"}]`.
 ///
 /// # Errors
-/// What is no such pair, by its place in the list where it has one, and why.
-pub fn pairs_of(list: &Value) -> Result<Vec<(&str, &str)>, (Option<usize>, String)> {
+/// What is no such pair.
+pub fn pairs_of(list: &Value) -> Result<Vec<Pair<'_>>, NoPair> {
     let Some(items) = list.as_array() else {
         return Err((None, "it is no list of rules".to_owned()));
     };

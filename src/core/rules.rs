@@ -1,6 +1,7 @@
 //! What a link was told to do: its definition, apart from clusters and connections.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::core::dialect::Dialect;
 use crate::core::filter::SubjectFilter;
@@ -341,7 +342,7 @@ impl Rules {
 /// Why a name can't be given: to a reference beside it, which is not qualified, it would mean a subject
 /// of another context.
 fn unfit_name(named: &Subject) -> Option<&'static str> {
-    let bare = Subject { context: ContextName::default_context(), name: named.name.clone() };
+    let bare = Subject { context: ContextName::default_context(), name: Arc::clone(&named.name) };
     named.defect().or_else(|| bare.defect())
 }
 

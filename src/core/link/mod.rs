@@ -93,6 +93,7 @@ pub struct SourceClaim {
 
 /// What was known about the link before this start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub struct History {
     /// The link's claim on its scope was there: this is not its first start.
     pub claimed: bool,

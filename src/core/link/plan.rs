@@ -1,7 +1,6 @@
 //! Reconciling: everything that brings the target's scope to what the source says, in order.
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Change;
