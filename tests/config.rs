@@ -223,6 +223,10 @@ links:
                 "subject_format: 'a-${subject}', subject_renames: [{ match: a, replace: b }]",
                 "subject_format stands there, too",
             ),
+            (
+                "context: none, subject_renames: [{ match: a, replace: b }]",
+                "links[0].subject_renames: a list of rules renames into a context only",
+            ),
         ] {
             let faults = renaming(keys).unwrap_err();
             assert!(faults.contains(fault) && faults.contains("write"), "{keys}: {faults}");

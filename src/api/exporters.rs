@@ -174,6 +174,7 @@ fn purge_answer(name: &str, purged: &Purged) -> Value {
         "removed": purged.removed,
         "stays": purged.stays,
         "stay": purged.named,
+        "unclaimed": purged.unclaimed,
     })
 }
 

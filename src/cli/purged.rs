@@ -7,6 +7,11 @@ use crate::cli::output::visible;
 /// What is gone and what stays, for people; nothing while the purge goes on.
 pub(super) fn told(answer: &Value) -> Option<String> {
     let removed = answer.get("removed").and_then(Value::as_object)?;
+    if answer.get("unclaimed") == Some(&Value::Bool(true)) {
+        let told = "nothing was looked at, because the link claims nothing of its target: it never wrote \
+                    there, or its purge had ended before";
+        return Some(told.to_owned());
+    }
     let counts: Vec<String> =
         removed.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     let stays = answer.get("stays").and_then(Value::as_u64).unwrap_or_default();
@@ -39,5 +44,7 @@ mod tests {
             "2 schemas, 0 contexts removed, 2 keys stay\n  CONTEXT .x: it holds more\n  …";
         assert_eq!(told(&answer).as_deref(), Some(expected));
         assert_eq!(told(&json!({"state": "PURGING"})), None);
+        let unclaimed = json!({"removed": {"schemas": 0}, "stays": 0, "unclaimed": true});
+        assert!(told(&unclaimed).unwrap().starts_with("nothing was looked at"));
     }
 }

@@ -94,6 +94,13 @@ fn onto_itself(link: &LinkConfig, clusters: &Clusters) -> Option<Refusal> {
 /// What the target's registry can't be given, as far as its dialect is declared.
 fn unfit(link: &LinkConfig) -> Option<(&'static str, Refusal)> {
     let dialect = link.target_dialect;
+    if link.rules_before_cluster().lacks_context() {
+        let wrong = "a list of rules renames into a context only".to_owned();
+        return Some((
+            "subject_renames",
+            Refusal::new(wrong, "give the link a context, or write subject_format"),
+        ));
+    }
     if let Some(unfit) = link.rules_before_cluster().unfit_for(dialect) {
         let key = match unfit {
             Unfit::Context => "context",

@@ -272,6 +272,13 @@ impl Rules {
         self.placement == Placement::Same
     }
 
+    /// Whether the rules need a context to be told apart by: a claim on a part of the default one can't
+    /// say which names a list gives and which it takes from others.
+    #[must_use]
+    pub fn lacks_context(&self) -> bool {
+        self.placement == Placement::Same && matches!(self.naming, Naming::List(_))
+    }
+
     /// Whether subjects stand in the target under the names and contexts that they have in the source.
     #[must_use]
     pub fn keeps_names(&self) -> bool {

@@ -108,7 +108,6 @@ pub fn history(
 ) -> History {
     let claim = own_claim(state, rules, source_cluster);
     let former = state.former_scopes(&rules.name, source_cluster, &rules.scope());
-    let checkpoint = state.checkpoints.get(&scope_name(&rules.scope()));
     History {
         claimed: claim.is_some(),
         // What stands in a scope that is new to the link may have had another fence, or none.
@@ -117,11 +116,6 @@ pub fn history(
         adopted_below: claim.map_or(0, |claim| claim.adopted_below),
         began_at: claim.map_or(0, |claim| claim.began_at),
         source_claims: claims,
-        carried_out: checkpoint.is_some_and(|kept| {
-            kept.link == rules.name
-                && kept.source_cluster == source_cluster
-                && kept.definition == rules.fingerprint()
-        }),
     }
 }
 

@@ -62,6 +62,8 @@ pub struct Purged {
     pub stays: usize,
     /// The first of them.
     pub named: Vec<Left>,
+    /// The link had no claim on anything of its target, so nothing was looked at.
+    pub unclaimed: bool,
 }
 
 impl Purged {
@@ -73,7 +75,7 @@ impl Purged {
             let (key, reason) = (stay.key.to_string(), stay.reason.clone());
             Left { key, reason }
         });
-        Self { removed, stays: left.stays.len(), named: named.collect() }
+        Self { removed, stays: left.stays.len(), named: named.collect(), unclaimed: false }
     }
 }
 

@@ -88,9 +88,11 @@ fn what_someone_else_wrote_stays_with_all_that_it_refers_to() {
           :.source:dep v1: :.source:theirs v1 refers to it
           :.source:theirs v1: someone else wrote it
           CONFIG :.source:theirs: someone else wrote it
+          MODE :.source:: what the link wrote below it stays
           CONTEXT .source: still holds
         expect target
           CONTEXT .source
+          MODE :.source: READONLY
           :.source:base v1 id=1
           :.source:dep v1 id=2 refs=base:1
           :.source:theirs v1 id=9 refs=dep:1
@@ -98,6 +100,7 @@ fn what_someone_else_wrote_stays_with_all_that_it_refers_to() {
         purge
         expect target
           CONTEXT .source
+          MODE :.source: READONLY
           :.source:base v1 id=1
           :.source:dep v1 id=2 refs=base:1
           :.source:theirs v1 id=9 refs=dep:1
@@ -128,9 +131,11 @@ fn what_schemas_of_other_contexts_refer_to_stays_and_their_ids_are_theirs() {
         stays
           :.source:dep v1: :.other:theirs v1 refers to it
           :.source:used v1: :.other:theirs v1 refers to it
+          MODE :.source:: what the link wrote below it stays
           CONTEXT .source: still holds
         expect target
           CONTEXT .source
+          MODE :.source: READONLY
           orders v1 id=1 text=theirs
           :.other:theirs v1 id=2 text=theirs refs=:.source:dep:1,:.source:used:-1
           :.source:dep v1 id=1
@@ -257,6 +262,26 @@ fn a_context_that_someone_opened_to_clients_is_not_purged() {
 }
 
 #[test]
+fn a_fence_that_someone_set_again_goes_with_what_it_fences() {
+    check(
+        "
+        unsettled
+        source
+          orders v1 id=1
+        expect target
+          opened .source
+          :.source:orders v1 id=1
+        target
+          MODE :.source: READWRITE
+          MODE :.source: READONLY
+        purge
+        stays
+        expect target
+        ",
+    );
+}
+
+#[test]
 fn a_subject_that_someone_opened_to_clients_stays() {
     check(
         "
@@ -275,12 +300,46 @@ fn a_subject_that_someone_opened_to_clients_stays() {
           :.source:orders v1: opens it to clients
         stays
           :.source:orders v1: opened its subject to clients
+          MODE :.source:: what the link wrote below it stays
           MODE :.source:orders: someone else wrote it
           CONTEXT .source: still holds
         expect target
           CONTEXT .source
+          MODE :.source: READONLY
           MODE :.source:orders READWRITE
           :.source:orders v1 id=1
+        ",
+    );
+}
+
+#[test]
+fn a_subject_whose_own_fence_someone_deleted_stays_however_often_it_is_asked() {
+    check(
+        "
+        link one same subjects orders,users
+        source
+          orders v1 id=1
+          users v1 id=2
+        expect target
+          MODE orders READONLY
+          orders v1 id=1
+          MODE users READONLY
+          users v1 id=2
+        target
+          MODE orders -
+        purge
+        held
+          MODE orders: opens it to clients
+          orders v1: opens it to clients
+        stays
+          orders v1: opened its subject to clients
+        expect target
+          orders v1 id=1
+        purge
+        stays
+          orders v1: opened its subject to clients
+        expect target
+          orders v1 id=1
         ",
     );
 }

@@ -170,6 +170,7 @@ fn what_only_a_deleted_subject_shares_is_free_and_so_is_what_is_not_chosen() {
 fn a_second_subject_that_comes_later_is_set_aside_and_comes_in_when_the_first_goes() {
     check(
         "
+        only live
         link into .source renames (eu|us)-(.*)=$2
         source
           eu-orders v1 id=5
@@ -190,13 +191,6 @@ fn a_second_subject_that_comes_later_is_set_aside_and_comes_in_when_the_first_go
           us-orders: it would be called :.source:orders in the target, as eu-orders is
         held
           :.source:user v1: its reference to us-orders leads to us-orders: it would be called
-        restart
-        expect target
-          opened .source
-          :.source:orders v1 id=5
-          :.source:orders v2 id=8
-        incidents
-          us-orders: as eu-orders is; give it another one
         source
           DELETE_SUBJECT us-orders 1
           DELETE_SUBJECT eu-orders 2
@@ -225,6 +219,38 @@ fn a_second_subject_that_comes_later_is_set_aside_and_comes_in_when_the_first_go
           :.source:user v1 id=9 refs=orders:2
         incidents
           eu-orders: it would be called :.source:orders in the target, as us-orders is
+        ",
+    );
+}
+
+#[test]
+fn a_start_is_refused_while_two_subjects_have_one_name_and_nothing_is_written_or_deleted() {
+    check(
+        "
+        only live
+        link into .source renames (eu|us)-(.*)=$2
+        source
+          eu-orders v1 id=5
+        expect target
+          opened .source
+          :.source:orders v1 id=5
+        source
+          us-orders v1 id=5
+          eu-orders v2 id=8
+        expect target
+          opened .source
+          :.source:orders v1 id=5
+          :.source:orders v2 id=8
+        incidents
+          us-orders: it would be called :.source:orders in the target, as eu-orders is
+        restart
+        source
+          eu-orders v3 id=9
+        expect target
+          opened .source
+          :.source:orders v1 id=5
+          :.source:orders v2 id=8
+        halt eu-orders and us-orders would both be called :.source:orders
         ",
     );
 }

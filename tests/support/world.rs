@@ -234,7 +234,7 @@ impl World {
     /// The first link, by its claim and what the target holds now.
     fn purger(&mut self) -> Purger {
         self.running[0].epoch += 1;
-        let Running { spec, purged, epoch, .. } = &self.running[0];
+        let Running { spec, epoch, .. } = &self.running[0];
         let others = self.running[1..].iter().filter(|other| other.spec.to == spec.to);
         let claimed = Claimed {
             scope: spec.rules.scope(),
@@ -242,7 +242,6 @@ impl World {
             began_at: spec.history.began_at,
             adopted_below: spec.history.adopted_below,
             fenced: spec.rules.fence != Fence::None,
-            has_begun: purged.is_some(),
             others: others
                 .map(|other| (other.spec.rules.name.clone(), other.spec.rules.scope()))
                 .collect(),
@@ -301,7 +300,6 @@ impl World {
         match begun {
             Ok(()) => {
                 running.spec.history.claimed = true;
-                running.spec.history.carried_out = true;
                 running.link.brought_up();
                 running.spec.permissions.fence_again = false;
                 (running.released, running.suspicion) = (false, None);

@@ -140,7 +140,7 @@ pub(super) async fn purge(mirror: &Mirror, link: &LinkName) -> Result<Changed, U
         }
     };
     let mut changed = changed(name, &source, word, text);
-    for field in ["removed", "stays", "stay"] {
+    for field in ["removed", "stays", "stay", "unclaimed"] {
         if let (Some(told), Some(document)) = (answer.get(field), changed.document.as_object_mut())
         {
             document.insert(field.to_owned(), told.clone());

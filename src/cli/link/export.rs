@@ -19,6 +19,9 @@ const HEAD: &str = "# Links that were made over REST, as links of a configuratio
 const ORIGIN: &str = "the links";
 /// What a file can't say.
 const PAUSED: &str = "it was paused when this was written: from a file it runs";
+/// The same of one that is taken away.
+const PURGING: &str =
+    "it was being purged when this was written: from a file it copies all of it again";
 
 /// Writes links as a part of a file, and as a document.
 pub(super) async fn export(
@@ -38,8 +41,10 @@ pub(super) async fn export(
         let (mut remarks, keys) = keys_from(&described, &source, &target).map_err(|reason| {
             NoAnswer::refused(format!("{name} from {source} can't be written: {reason}"))
         })?;
-        if field("state") == "paused" {
-            remarks.push(PAUSED.to_owned());
+        match field("state").as_str() {
+            "paused" => remarks.push(PAUSED.to_owned()),
+            "purging" => remarks.push(PURGING.to_owned()),
+            _ => {}
         }
         written.push((remarks, keys));
     }

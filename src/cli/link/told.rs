@@ -120,7 +120,7 @@ fn set_aside(document: &Value) -> String {
 
 /// Whether a link that is asked about stands still until someone acts.
 pub(super) fn stands_still(answer: &Value) -> bool {
-    ["paused", "halted", "unknown"].contains(&text_of(answer.get("state")).as_str())
+    ["paused", "halted", "purging", "unknown"].contains(&text_of(answer.get("state")).as_str())
 }
 
 /// What became of waiting for a link.
@@ -134,6 +134,7 @@ pub(super) fn waited(name: &str, answer: &Value) -> String {
             ("paused", _) => {
                 format!("paused; schema-mirror link resume {name} has it go on")
             }
+            ("purging", _) => "taken away, and its copy with it".to_owned(),
             ("unknown", reason) => format!("not run by this mirror: {}", visible(&reason)),
             (state, reason) => format!("{state}: {}", visible(&reason)),
         };

@@ -411,11 +411,7 @@ fn delete(key: &Key, reason: &'static str) -> Write {
 }
 
 /// Whether two versions mean the same; the source's references in the spelling they get.
-pub(super) fn same(
-    held: &VersionView,
-    wanted: &VersionView,
-    references: Option<&[String]>,
-) -> bool {
+fn same(held: &VersionView, wanted: &VersionView, references: Option<&[String]>) -> bool {
     held.id == wanted.id
         && held.deleted == wanted.deleted
         && held.content.text == wanted.content.text

@@ -93,7 +93,6 @@ pub struct SourceClaim {
 
 /// What was known about the link before this start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub struct History {
     /// The link's claim on its scope was there: this is not its first start.
     pub claimed: bool,
@@ -108,8 +107,6 @@ pub struct History {
     pub former: Vec<Scope>,
     /// Claims of other links on parts of our source.
     pub source_claims: Vec<SourceClaim>,
-    /// The link's checkpoint says that this definition was carried out before.
-    pub carried_out: bool,
 }
 
 /// What an operator allowed for this start.

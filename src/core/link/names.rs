@@ -4,14 +4,12 @@
 //! never become one: while the source holds two of one name, the first of them has it, and the other
 //! is set aside.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Halt;
 use super::Link;
-use super::decide::same;
 use super::wanted::holds_own;
 use crate::core::key::Key;
 use crate::core::link::ledger::Incident;
@@ -20,8 +18,6 @@ use crate::core::link::references::Broken;
 use crate::core::naming::Naming;
 use crate::core::record::Offset;
 use crate::core::subject::Subject;
-use crate::core::view::SubjectView;
-use crate::core::view::VersionView;
 
 /// Subjects that are named when a link refuses; the rest is counted.
 const NAMED_MAX: usize = 5;
@@ -113,15 +109,12 @@ impl Link {
         all.iter().for_each(|source| self.note_name(source));
     }
 
-    /// Of subjects with one name the one that the target holds keeps it, else the one that came first;
-    /// the others are set aside. For a plan, which has to come to what was done while following.
+    /// Sets aside what has no name of its own, for a plan.
     pub(super) fn settle_names(&mut self) {
         let shared: Vec<Subject> = self.shared_names().cloned().collect();
         for target in shared {
             let mut all = self.names.of.get(&target).cloned().unwrap_or_default();
-            all.sort_by_cached_key(|source| {
-                (self.likeness(source, &target), self.first_offset(source))
-            });
+            all.sort_by_cached_key(|source| self.first_offset(source));
             self.names.of.insert(target.clone(), all.clone());
             all.iter().for_each(|source| self.set_name_aside(source));
         }
@@ -131,28 +124,6 @@ impl Link {
 
     fn shared_names(&self) -> impl Iterator<Item = &Subject> {
         self.names.of.iter().filter(|(_, all)| all.len() > 1).map(|(target, _)| target)
-    }
-
-    /// How much the target holds as this subject has it, most first, and how much it does not.
-    fn likeness(&self, source: &Subject, target: &Subject) -> (Reverse<usize>, usize) {
-        let (own, held) = (self.source().subject(source), self.target.subject(target));
-        let versions = |of: Option<&SubjectView>| of.map_or(0, |held| held.versions().len());
-        let is_same = |held: &&VersionView| {
-            self.source().schema(source, held.version).is_some_and(|own| {
-                same(held, own, self.respelled(source, own.content.references()).as_deref())
-            })
-        };
-        let versions_held = held.map(SubjectView::versions).unwrap_or_default();
-        let alike = versions_held.iter().filter(is_same).count();
-        let config = |of: Option<&SubjectView>| of.is_some_and(|held| held.config.is_some());
-        let (both, one) = (config(own) && config(held), config(own) != config(held));
-        let all = versions(own).saturating_add(versions(held));
-        let other = all.saturating_sub(alike.saturating_mul(2));
-        match alike.saturating_add(usize::from(both)) {
-            // Nothing of it stands there: what came first decides.
-            0 => (Reverse(0), 0),
-            alike => (Reverse(alike), other.saturating_add(usize::from(one))),
-        }
     }
 
     fn first_offset(&self, source: &Subject) -> Offset {
@@ -238,15 +209,12 @@ impl Link {
         Some(Broken { reason, until: WaitFor::Subject(means.clone()) })
     }
 
-    /// Refuses a definition that was never carried out while the source holds subjects to which it
-    /// gives one name. One that comes later is set aside.
+    /// Refuses to begin while the source holds subjects to which the definition gives one name: nothing
+    /// tells whose history stands in the target. One that comes while the link follows is set aside.
     ///
     /// # Errors
     /// [`Halt::SharedNames`], before anything is written.
     pub fn check_names(&self) -> Result<(), Halt> {
-        if self.history.carried_out {
-            return Ok(());
-        }
         let mut named = Vec::new();
         let mut count: usize = 0;
         for target in self.shared_names() {

@@ -44,18 +44,16 @@ const WHY: &str = "the link is purged";
 pub struct Claimed {
     /// The part.
     pub scope: Scope,
-    /// Parts that the link had under former definitions: what it left there goes, too.
+    /// Parts that the link had under former definitions: what it left there stays.
     pub former: Vec<Scope>,
     /// The link, as it is claimed, began at this target offset. What it wrote since goes wherever it
     /// stands: a reference may have brought it in.
     pub began_at: Offset,
     /// Records below this target offset were adopted.
     pub adopted_below: Offset,
-    /// A fence stands on the part: one that is missing was taken away by someone, unless the purge has
-    /// begun.
+    /// A fence stands on the part: where one is missing above something of the link, someone took it
+    /// away.
     pub fenced: bool,
-    /// An earlier life of the purge may have taken something away.
-    pub has_begun: bool,
     /// Other links of the target, by name, with what is theirs.
     pub others: Vec<(String, Scope)>,
 }
@@ -87,7 +85,6 @@ pub struct Purger {
     scope: ScopeFilter,
     former: Vec<ScopeFilter>,
     others: Vec<(String, ScopeFilter)>,
-    has_begun: bool,
 }
 
 impl Purger {
@@ -102,8 +99,7 @@ impl Purger {
         let former = claimed.former.iter().map(Scope::filter).collect();
         let others =
             claimed.others.iter().map(|(link, scope)| (link.clone(), scope.filter())).collect();
-        let has_begun = claimed.has_begun;
-        Self { link, claimed, scope, former, others, has_begun }
+        Self { link, claimed, scope, former, others }
     }
 
     /// Takes a record of the target, deciding nothing.
@@ -140,13 +136,14 @@ impl Purger {
         }
         for (context, view) in self.link.target.contexts() {
             let own = Subject::of_context(context);
-            if !self.scope.contains(&own) {
+            // Where the link fences subjects, the context above them has no fence of its own.
+            if !self.scope.contains(&own) || self.link.fences_subjects(context) {
                 continue;
             }
             let mode = self.link.target.subject(&own).and_then(|held| held.mode);
             let lifted = match mode {
                 Some(held) => !held.mode.fences() && !held.stamp.origin.is_link(),
-                None => !self.has_begun && view.subjects().any(|(_, held)| self.link.wrote(held)),
+                None => view.subjects().any(|(_, held)| self.link.wrote(held)),
             };
             if lifted {
                 return Err(Halt::FenceLifted { on: Halt::place_of(context) });
@@ -175,6 +172,7 @@ impl Purger {
             self.draft(key, held.stamp.origin, held.stamp.offset, &mut draft);
         }
         self.keep_what_stays_needs(&mut draft);
+        self.keep_fences(&mut draft);
         for (context, view) in self.link.target.contexts() {
             self.draft_context(context, view, &mut draft);
         }
@@ -188,7 +186,6 @@ impl Purger {
 
     /// Takes a removal into the view of the target when it is sent.
     pub fn take_away(&mut self, key: &Key) -> Write {
-        self.has_begun = true;
         let mut write = Write::new(key, Change::Delete, WHY);
         self.link.sent(&mut write);
         write
@@ -228,15 +225,19 @@ impl Purger {
     fn draft(&self, key: Key, origin: Origin, offset: Offset, draft: &mut Draft) {
         let is_written = origin.is_link();
         if !is_in(&self.scope, &key) {
-            let is_left = offset >= self.claimed.began_at
-                || self.former.iter().any(|former| is_in(former, &key));
-            if !is_written || !is_left {
+            let was_its_own = self.former.iter().any(|former| is_in(former, &key));
+            if !is_written || (offset < self.claimed.began_at && !was_its_own) {
+                return;
+            }
+            if was_its_own {
+                let reason = "the link left it there under a former definition";
+                draft.stays.insert(key, reason.to_owned());
                 return;
             }
         }
         let reason = if let Some(link) = self.owner(&key) {
             format!("it belongs to link {link} now")
-        } else if !is_written {
+        } else if !is_written && !self.is_fence_set_again(&key, offset) {
             self.foreign(origin, offset)
         } else if !self.link.dialect().reads(&key) {
             "the target's registry reads no records of this kind, not even their deletion"
@@ -259,6 +260,15 @@ impl Purger {
         other.map(|(link, _)| link.as_str())
     }
 
+    /// A fence is the link's whoever set it again (rulings 12), but for one that stood there before.
+    fn is_fence_set_again(&self, key: &Key, offset: Offset) -> bool {
+        let Key::Mode(subject) = key else { return false };
+        let mode = self.link.target.subject(subject).and_then(|held| held.mode);
+        self.claimed.fenced
+            && offset >= self.claimed.adopted_below
+            && mode.is_some_and(|held| held.mode.fences())
+    }
+
     fn foreign(&self, origin: Origin, offset: Offset) -> String {
         let reason = match origin {
             _ if offset < self.claimed.adopted_below => "the link adopted it and did not write it",
@@ -270,24 +280,21 @@ impl Purger {
         reason.to_owned()
     }
 
-    /// Whether someone opened the key's subject to clients below the fence, or a context that the link
-    /// left before (rulings 13): what they use there stays.
+    /// Whether someone opened the key's subject to clients below the fence (rulings 13): what they use
+    /// there stays.
     fn is_open(&self, key: &Key) -> bool {
         let Some(subject) = key.subject().filter(|_| self.claimed.fenced) else { return false };
         let opens = |subject: &Subject| {
             let mode = self.link.target.subject(subject).and_then(|held| held.mode);
             mode.is_some_and(|held| !held.mode.fences() && !held.stamp.origin.is_link())
         };
-        let context = Subject::of_context(&subject.context);
-        let was_whole = self.former.iter().any(|former| former.contains(&context));
-        if opens(subject) || (was_whole && opens(&context)) {
+        if opens(subject) {
             return true;
         }
-        // A subject gets its own fence before its first schema.
+        // A subject gets its own fence before its first schema, and a purge takes it behind the last.
         let held = self.link.target.subject(subject).filter(|held| held.mode.is_none());
         held.is_some_and(|held| {
-            !self.has_begun
-                && !subject.is_context()
+            !subject.is_context()
                 && !self.link.knows_no_fence()
                 && self.link.fences_subjects(&subject.context)
                 && self.link.wrote(held)
@@ -326,6 +333,26 @@ impl Purger {
                 return;
             }
         }
+    }
+
+    /// A fence stays while anything of the link stays below it. So where one is missing above something
+    /// of the link, at the next look or in the next life, it was not the purge that took it.
+    fn keep_fences(&self, draft: &mut Draft) {
+        let own = draft.stays.keys().filter(|key| self.is_written(key)).filter_map(Key::subject);
+        let fenced: BTreeSet<Subject> = own
+            .flat_map(|subject| [Subject::of_context(&subject.context), subject.clone()])
+            .collect();
+        for subject in fenced {
+            let reason = "what the link wrote below it stays".to_owned();
+            draft.keep(&Key::Mode(subject), reason);
+        }
+    }
+
+    /// Whether a version is the link's own by its newest record.
+    fn is_written(&self, key: &Key) -> bool {
+        let Key::Schema(subject, version) = key else { return false };
+        let shown = self.link.target.schema(subject, *version);
+        shown.is_some_and(|held| held.origin.is_link())
     }
 
     /// What a version refers to among the keys that go.

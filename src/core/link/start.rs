@@ -203,7 +203,6 @@ impl Link {
         let steered = self.permissions.steered;
         self.permissions = Permissions { steered, ..Permissions::default() };
         self.history.claimed = true;
-        self.history.carried_out = true;
         self.history.unfenced = false;
     }
 

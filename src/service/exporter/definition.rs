@@ -232,6 +232,11 @@ impl Exporter {
             target_dialect: target.dialect,
             delete_limit: DeleteLimit::default(),
         };
+        if rules.lacks_context() {
+            let wrong = "mirror.subject_renames of the config renames into a context only: give contextType \
+                         CUSTOM or AUTO, or subjectRenameFormat";
+            return Err(Refused::Config(wrong.to_owned()));
+        }
         if let Some(unfit) = rules.unfit_for(target.dialect) {
             return Err(Refused::Config(format!(
                 "the target's registry can't hold that: {}; {}",

@@ -188,7 +188,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         };
         let reason = match status.phase.reason() {
             "" if status.phase == Phase::Standby => {
-                "until another process does not write its scope"
+                "another process has its part of the target: it takes that away, or still writes there"
             }
             reason => reason,
         };

@@ -21,6 +21,7 @@ use crate::core::link::purge::Purge;
 use crate::core::link::purge::Purger;
 use crate::core::record::Offset;
 use crate::core::record::Outgoing;
+use crate::service::definition::ContextNamedBy;
 use crate::service::ground::missing;
 use crate::service::ground::read_to_end;
 use crate::service::ground::replaced;
@@ -45,11 +46,11 @@ use crate::service::status::Phase;
 
 /// The source is asked who it is, to tell the link's claim from one of the same name. It may be away.
 const SOURCE_ASKED_FOR: Duration = Duration::from_secs(3);
-/// The target is read again for what came while the rest went. More often than this someone writes there
-/// all the time.
-const LOOKS_MAX: usize = 10;
-/// Removals between two reports of how far it is.
-const SHOWN_EVERY: usize = 200;
+/// Looks that find no less to take away than the look before. After so many someone writes there all
+/// the time.
+const LOOKS_MAX: u32 = 10;
+/// Removals between two looks at what others write meanwhile.
+const LOOK_AGAIN_AFTER: usize = 1_000;
 
 /// A link that is being purged, as the writer of its scope.
 struct Purging<C: Cluster, K: Clock> {
@@ -85,7 +86,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         let purged = match begun {
             Some(purging) => purging.live(shutdown).await?,
             // What has no claim wrote nothing: the claim comes before the first record.
-            None => Purged::default(),
+            None => Purged { unclaimed: true, ..Purged::default() },
         };
         self.status.send_modify(|status| status.purged = Some(Arc::new(purged)));
         Ok(())
@@ -107,10 +108,11 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         Pipeline::<C::Appender, C::Lease, K>::become_writer(&mut lease, &self.clock, None).await?;
         // Whoever held the lease before may have got further, or to the end.
         let state = read_state(&self.target, &definition.state_topic).await?;
-        let claim = self.claim_to_purge(&state, source.as_deref())?;
-        let Some(claim) = claim.filter(|claim| claim.scope == found.scope) else {
-            return Ok(None);
-        };
+        let Some(claim) = self.claim_to_purge(&state, source.as_deref())? else { return Ok(None) };
+        if claim.scope != found.scope {
+            // It moved meanwhile: the next life looks for its lease.
+            return Err(Stop::LeaseLost);
+        }
         let name = &definition.rules.name;
         let outgrown = state.outgrown(name, &claim.source_cluster, &claim.scope).cloned();
         let outgrown: Vec<Claim> = outgrown.collect();
@@ -158,7 +160,8 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
     /// The claim under which the link wrote last. One of its name that reads another cluster is another
     /// link's.
     fn claim_to_purge(&self, state: &State, source: Option<&str>) -> Result<Option<Claim>, Stop> {
-        let rules = &self.definition.rules;
+        let definition = &self.definition;
+        let rules = &definition.rules;
         let named: Vec<&Claim> =
             state.claims.values().filter(|claim| claim.link == rules.name).collect();
         let is_own = |claim: &&&Claim| source.is_none_or(|source| claim.source_cluster == source);
@@ -180,6 +183,17 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
                  not tell which one it is: purge it when the source is back, or delete it without its copy",
                 last.source_cluster, other.source_cluster
             ))),
+            // What fences it, and who owns what, is told by the definition that wrote it.
+            (Some(last), _, _)
+                if definition.context == ContextNamedBy::Configuration
+                    && last.scope != rules.scope() =>
+            {
+                Err(Stop::Halt(format!(
+                    "{name} was given another definition than the one that wrote {}, and never went on with \
+                     it: resume it once before, or delete it without its copy",
+                    last.scope
+                )))
+            }
             (Some(last), _, _) => Ok(Some((*last).clone())),
         }
     }
@@ -222,7 +236,6 @@ fn claimed(claim: &Claim, outgrown: &[Claim], state: &State) -> Claimed {
         began_at: claim.began_at,
         adopted_below: claim.adopted_below,
         fenced: claim.fenced,
-        has_begun: claim.purge.is_some(),
         others: others.map(|other| (other.link.clone(), other.scope.clone())).collect(),
     }
 }
@@ -275,14 +288,19 @@ impl<C: Cluster, K: Clock> Purging<C, K> {
                 removed
             }
         };
-        for _ in 0..LOOKS_MAX {
+        let mut in_vain: u32 = 0;
+        while in_vain < LOOKS_MAX {
             if purge.removals.is_empty() {
                 self.give_back().await?;
                 return Ok(Purged::of(removed, &purge));
             }
+            let before = purge.removals.len();
             self.take_away(&purge).await?;
+            // Others may write meanwhile, and whoever opens a context fails over to it.
             self.read_on().await?;
+            self.purger.check_fences().map_err(|halt| self.worker.halted(&halt))?;
             purge = self.purger.plan();
+            in_vain = in_vain.saturating_add(u32::from(purge.removals.len() >= before));
         }
         Err(Stop::Fault(Fault {
             operation: "purge",
@@ -293,20 +311,18 @@ impl<C: Cluster, K: Clock> Purging<C, K> {
         }))
     }
 
+    /// Takes the first of it away.
     async fn take_away(&mut self, purge: &Purge) -> Result<(), Stop> {
-        for removals in purge.removals.chunks(SHOWN_EVERY) {
-            let wall_ms = self.worker.clock.wall_ms();
-            for removal in removals {
-                let write = self.purger.take_away(&removal.key);
-                let made = self.purger.outgoing(&write, wall_ms, self.pipeline.room());
-                for record in made.map_err(Stop::Halt)? {
-                    self.pipeline.stage(record, &mut self.counts).await?;
-                }
-                self.worker.status.borrow().journal.note(&write, wall_ms);
+        let wall_ms = self.worker.clock.wall_ms();
+        for removal in purge.removals.iter().take(LOOK_AGAIN_AFTER) {
+            let write = self.purger.take_away(&removal.key);
+            let made = self.purger.outgoing(&write, wall_ms, self.pipeline.room());
+            for record in made.map_err(Stop::Halt)? {
+                self.pipeline.stage(record, &mut self.counts).await?;
             }
-            self.pipeline.flush(&mut self.counts).await?;
-            self.show();
+            self.worker.status.borrow().journal.note(&write, wall_ms);
         }
+        self.pipeline.flush(&mut self.counts).await?;
         self.drain().await?;
         self.show();
         Ok(())

@@ -50,6 +50,13 @@ async fn a_list_that_is_none_is_refused_and_so_is_one_beside_a_format() {
         assert_eq!((status, &answer["error_code"]), (409, &json!(40951)), "{answer}");
         assert!(answer["message"].as_str().unwrap().contains(said), "{said}: {answer}");
     }
+    let mut body = link("x");
+    body["config"] = config(r#"[{"match":"a","replace":"b"}]"#);
+    body["contextType"] = json!("NONE");
+    body.as_object_mut().unwrap().remove("context");
+    let (status, answer) = process.ask("POST", "", body).await;
+    assert_eq!((status, &answer["error_code"]), (409, &json!(40951)), "{answer}");
+    assert!(answer["message"].as_str().unwrap().contains("into a context only"), "{answer}");
     assert_eq!(process.get("").await.1, json!([]));
     process.end().await;
 }
