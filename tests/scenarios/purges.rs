@@ -265,6 +265,7 @@ fn a_context_that_someone_opened_to_clients_is_not_purged() {
 fn a_fence_that_someone_set_again_goes_with_what_it_fences() {
     check(
         "
+        only reconcile
         unsettled
         source
           orders v1 id=1
