@@ -21,10 +21,8 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::output::output_within;
+use crate::{output::output_within, wait::wait_for};
 
-/// Between two looks at a fact that is waited for.
-const POLL_PAUSE: Duration = Duration::from_millis(50);
 /// Below the ports that the system hands out by itself. A client that tries again and again to
 /// reach a broker that is down could be given one of those as its own end, connect to itself,
 /// and keep the broker from coming back.
@@ -64,16 +62,9 @@ appender.out.layout.pattern=%d %p %m (%c{1})%n%throwable
 ";
 
 /// Asks until a fact is there. A limit that passes fails the test and names what was missing.
-#[expect(clippy::disallowed_methods, reason = "the one wait of these tests, and it has a limit")]
-pub(crate) fn poll_until<T>(limit: Duration, what: &str, mut fact: impl FnMut() -> Option<T>) -> T {
-    let started = Instant::now();
-    loop {
-        if let Some(found) = fact() {
-            return found;
-        }
-        assert!(started.elapsed() < limit, "not within {} s: {what}", limit.as_secs());
-        thread::sleep(POLL_PAUSE);
-    }
+#[track_caller]
+pub(crate) fn poll_until<T>(limit: Duration, what: &str, fact: impl FnMut() -> Option<T>) -> T {
+    wait_for(limit, fact).unwrap_or_else(|| panic!("not within {} s: {what}", limit.as_secs()))
 }
 
 /// Lets time pass up to a moment that was drawn from a seed. No fact is waited for with it.
