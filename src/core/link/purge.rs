@@ -20,7 +20,6 @@ use super::Write;
 use super::order::deletion_rank;
 use super::plan::Planned;
 use super::plan::PlannedKind;
-use crate::core::dialect::Concluded;
 use crate::core::key::Key;
 use crate::core::key::Version;
 use crate::core::record::Offset;
@@ -117,12 +116,6 @@ impl Purger {
     /// The target's log was read to here.
     pub fn read_to(&mut self, next: Offset) {
         self.link.target_read_to(next);
-    }
-
-    /// Whose log the target is, and why.
-    #[must_use]
-    pub fn target_dialect(&self) -> Concluded {
-        self.link.target_dialect()
     }
 
     /// Whether nobody opened a whole context of the link to clients: that is a fail-over by hand, and
