@@ -156,6 +156,7 @@ mod simulation {
         let [first, again] = cost::backfilled_twice(false);
         let [firsts, agains] = cost::backfilled_twice(true);
         println!("one link: {first:?}, then {again:?}; parts: {firsts:?}, then {agains:?}");
+        assert_eq!(firsts.source, first.source, "their values too");
         assert_eq!(agains.source, again.source, "with nothing to do");
         assert_eq!(agains.target, firsts.written, "with nothing to do the target is read once");
     }

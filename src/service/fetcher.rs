@@ -23,7 +23,7 @@ pub struct Fetcher<C: Cluster> {
 }
 
 /// A gap up to this many offsets is read through; a longer one is jumped over.
-const READ_THROUGH_MAX: Offset = 2_000;
+pub(super) const READ_THROUGH_MAX: Offset = 2_000;
 
 impl<C: Cluster> Fetcher<C> {
     /// A fetcher that has read nothing yet.

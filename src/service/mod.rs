@@ -29,4 +29,5 @@ pub mod status;
 mod stream;
 pub mod supervisor;
 pub mod target;
+mod values;
 pub mod worker;

@@ -27,8 +27,9 @@ use crate::service::round::Shared;
 use crate::service::round::wait_for;
 use crate::service::sight::Sight;
 use crate::service::stream::Stream;
+use crate::service::values::ValueReading;
 
-/// How long the first round waits for all links of the process.
+/// How long the first round waits for the next of the process's links.
 const FIRST_ROUND_WAIT: Duration = Duration::from_secs(5);
 /// The same for later rounds: what ends the lives of several links ends them at about one time.
 const LATER_ROUND_WAIT: Duration = Duration::from_secs(1);
@@ -43,24 +44,33 @@ pub(super) struct Begun {
 
 /// Where links ask to read a source together.
 #[derive(Debug, Clone)]
-pub struct Reading(Arc<Entrance<Lens, Begun>>);
+pub struct Reading {
+    rounds: Arc<Entrance<Lens, Begun>>,
+    values: ValueReading,
+}
 
 impl Reading {
     /// Prepares rounds of reading a topic.
     pub(super) fn prepare<C: Cluster, K: Clock>(cluster: C, topic: String, clock: K) -> Self {
         let (entrance, joins) = round::entrance();
+        let values = ValueReading::prepare(cluster.clone(), topic.clone(), clock.clone());
         tokio::spawn(hold_rounds(cluster, topic, clock, joins));
-        Self(Arc::new(entrance))
+        Self { rounds: Arc::new(entrance), values }
     }
 
     /// A link's life has begun that will read.
     pub(super) fn come(&self) -> Coming {
-        self.0.come()
+        self.rounds.come()
     }
 
     /// Whether no second link is on its way.
     pub(super) fn is_alone(&self) -> bool {
-        self.0.is_alone()
+        self.rounds.is_alone()
+    }
+
+    /// Where values are asked for that links write.
+    pub(super) fn values(&self) -> &ValueReading {
+        &self.values
     }
 
     /// Asks for a place in the next round. Reading begins with it.
@@ -71,7 +81,7 @@ impl Reading {
         lens: Lens,
         coming: Coming,
     ) -> Stream<C> {
-        Stream::in_round(cluster, topic, self.0.ask(lens, coming).await)
+        Stream::in_round(cluster, topic, self.rounds.ask(lens, coming).await)
     }
 }
 

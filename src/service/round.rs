@@ -26,6 +26,9 @@ const WAITING_RUNS_MAX: usize = 4_096;
 const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Links that may ask to join at once.
 const JOINS_MAX: usize = 1024;
+/// A round begins no later than this after the first has come: a process with hundreds of links takes
+/// its time until all have formed their groups.
+const GATHERED_WITHIN: Duration = Duration::from_secs(20);
 /// Whether others are still on their way is looked at so often: a life that ends on it says nothing.
 const LOOK_FOR_COMING_EVERY: Duration = Duration::from_millis(100);
 
@@ -118,23 +121,27 @@ impl<A, B> Entrance<A, B> {
 }
 
 impl<A, B> Joins<A, B> {
-    /// Collects the links of a round: until no more are on their way, or some time after the first.
+    /// Collects the links of a round: until no more are on their way, or none has come for some time.
     pub(super) async fn gather<K: Clock>(
         &mut self,
         wait: Duration,
         clock: &K,
     ) -> Option<Vec<(A, oneshot::Sender<Option<B>>)>> {
         let mut joins = vec![arrived(self.joined.recv().await?)];
-        let deadline = clock.monotonic().saturating_add(wait);
+        let last = clock.monotonic().saturating_add(GATHERED_WITHIN);
+        let mut deadline = clock.monotonic().saturating_add(wait);
         while self.coming.load(Ordering::Acquire) > 0 {
-            let rest = deadline.saturating_sub(clock.monotonic());
+            let rest = deadline.min(last).saturating_sub(clock.monotonic());
             if rest.is_zero() {
                 break;
             }
             tokio::select! {
                 biased;
                 join = self.joined.recv() => match join {
-                    Some(join) => joins.push(arrived(join)),
+                    Some(join) => {
+                        joins.push(arrived(join));
+                        deadline = clock.monotonic().saturating_add(wait);
+                    }
                     None => break,
                 },
                 () = clock.sleep(rest.min(LOOK_FOR_COMING_EVERY)) => {}

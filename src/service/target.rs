@@ -27,7 +27,7 @@ use crate::service::round::Place;
 use crate::service::round::Run;
 use crate::service::round::wait_for;
 
-/// How long a round waits for links that are on their way: what begins their lives begins them at about
+/// How long a round waits for the next link that is on its way: what begins their lives begins them at about
 /// one time, and until their groups have formed nothing is held up by it.
 const ROUND_WAIT: Duration = Duration::from_secs(3);
 

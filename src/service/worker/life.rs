@@ -54,6 +54,7 @@ use crate::service::state::scope_name;
 use crate::service::status::Counts;
 use crate::service::status::Phase;
 use crate::service::stream::Stream;
+use crate::service::values::Values;
 
 /// A one-shot run waits so long to become the writer: a session time-out (6 s), the group's first
 /// rebalance (3 s by default), and some room.
@@ -107,6 +108,10 @@ pub(super) struct Life<C: Cluster, K: Clock> {
     /// The target as it is read together with other links.
     pub(super) target: Option<Stream<C>>,
     pub(super) fetcher: Fetcher<C>,
+    /// Its way to a reading of values together with other links, until it knows what it lacks.
+    pub(super) coming_to_values: Option<Coming>,
+    /// What it is given so of the values that it puts.
+    pub(super) values: Values,
     /// What the pipeline writes with once both logs are followed; a backfill never does.
     pub(super) live_appender: Option<C::Appender>,
     /// What became of an end of the source that was seen too early.
@@ -189,6 +194,8 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         let record_limit = appender.record_limit();
         Ok(Box::new(Life {
             fetcher: Fetcher::new(self.source.clone(), &definition.source_topic),
+            coming_to_values: None,
+            values: Values::default(),
             pipeline: Pipeline::new(appender, lease, self.clock.clone(), self.rate.clone()),
             source,
             target,

@@ -18,6 +18,7 @@ use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 use crate::service::round::Run;
 use crate::service::status::Phase;
+use crate::service::values::Values;
 
 /// Whether the brake holds deletes up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     /// Records behind where the reading stops are given back.
     pub(super) async fn fold(&mut self, mut end: Offset) -> Result<(Offset, Ahead), Stop> {
         self.worker.enter(Phase::ReadingSource);
+        self.coming_to_values = Some(self.worker.reading.values().come());
         self.begin_reading().await?;
         let mut ahead = Vec::new();
         let mut next = 0;
@@ -264,6 +266,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
 
     /// The same for what is put: what the source has deleted meanwhile is under the brake.
     async fn put_in_order(&mut self, planned: Vec<Planned>) -> Result<(), Stop> {
+        self.values = self.values_of(&planned).await?;
         self.look_at_the_clock();
         for planned in planned {
             let pace = Pace::Live(self.worker.clock.monotonic());
@@ -273,7 +276,18 @@ impl<C: Cluster, K: Clock> Life<C, K> {
                 Err(halt) => return Err(self.halt(halt).await),
             }
         }
+        self.values = Values::default();
         self.flush().await
+    }
+
+    /// The values of what is put, read together with other links that lack some of the same source.
+    async fn values_of(&mut self, puts: &[Planned]) -> Result<Values, Stop> {
+        let Some(coming) = self.coming_to_values.take() else { return Ok(Values::default()) };
+        tokio::select! {
+            biased;
+            values = self.worker.reading.values().join(puts, coming) => Ok(values),
+            stop = self.pipeline.lease_ends() => Err(stop),
+        }
     }
 
     /// Decides the planned keys again, one by one: what was sent before counts already.
