@@ -1,4 +1,4 @@
-//! A hundred links from one source: what they read they share.
+//! Many links from one source: what they read they share.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,13 +14,11 @@ use crate::process::new_folder;
 use crate::samples::median;
 use crate::samples::spread;
 
-const LINKS: usize = 100;
-
-/// Backfills a source through one link, and through a hundred that take a hundredth each; then
-/// both again, with nothing to do.
-pub(crate) fn measure(stage: &Stage<'_>, meter: &Meter, rounds: usize) {
+/// Backfills a source through one link, and through many that take a part of it each; then both
+/// again, with nothing to do.
+pub(crate) fn measure(stage: &Stage<'_>, meter: &Meter, links_max: usize, rounds: usize) {
     let folder = new_folder("links");
-    println!("\n{LINKS} links from one source, each with its own part of it, beside one link");
+    println!("\n{links_max} links from one source, each with its own part of it, beside one link");
     let mut first = [Vec::new(), Vec::new()];
     let mut again = [Vec::new(), Vec::new()];
     let mut memory = [Vec::new(), Vec::new()];
@@ -28,7 +26,7 @@ pub(crate) fn measure(stage: &Stage<'_>, meter: &Meter, rounds: usize) {
     // A broker counts what it hands out of a topic from the first time on.
     stage.source.read_all(stage.topic);
     for round in 0..rounds {
-        for (place, links) in [1, LINKS].into_iter().enumerate() {
+        for (place, links) in [1, links_max].into_iter().enumerate() {
             let name = format!("links-{links}-{round}");
             stage.target.create_topic(&name, 1, &COMPACTED);
             let path = folder.path().join(format!("{name}.yaml"));
@@ -45,7 +43,7 @@ pub(crate) fn measure(stage: &Stage<'_>, meter: &Meter, rounds: usize) {
     for (what, [one, many]) in [("first copy", first), ("nothing to do", again)] {
         let ratios: Vec<f64> = many.iter().zip(&one).map(|(many, one)| many / one).collect();
         println!(
-            "{what:<14} one link {} s of CPU, {LINKS} links {} s: {} times",
+            "{what:<14} one link {} s of CPU, {links_max} links {} s: {} times",
             spread(&one),
             spread(&many),
             spread(&ratios),
@@ -53,14 +51,14 @@ pub(crate) fn measure(stage: &Stage<'_>, meter: &Meter, rounds: usize) {
     }
     let [one, many] = read;
     println!(
-        "source read    one link {:.1} MB, {LINKS} links {:.1} MB: {:.2} times",
+        "source read    one link {:.1} MB, {links_max} links {:.1} MB: {:.2} times",
         median(&one),
         median(&many),
         median(&many) / median(&one)
     );
     let [one, many] = memory;
     println!(
-        "resident       one link {:.0} MB, {LINKS} links {:.0} MB",
+        "resident       one link {:.0} MB, {links_max} links {:.0} MB",
         median(&one),
         median(&many)
     );
@@ -92,7 +90,6 @@ links:
 ",
         topic = stage.topic,
     );
-    // The numbers of the teams end in all pairs of digits.
     let patterns = |link: usize| match links {
         1 => "team-*".to_owned(),
         _ => format!("/team-{link}\\\\..*/"),

@@ -4,7 +4,8 @@
 //! `cargo bench --features real-kafka --bench copy` plays every scene and needs Java 17 and Maven, as
 //! the tests on real brokers do. Behind `--`: words choose scenes (`copy live rate grow away links
 //! instructions`; the last needs valgrind and is played only when it is named), `--versions 20000`
-//! copies less, `--rounds 9` more often, `--without-mirror-maker` leaves the slow peer out.
+//! copies less, `--links 300` sets how many share a source, `--rounds 9` copies more often,
+//! `--without-mirror-maker` leaves the slow peer out.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that fails says where")]
 #![expect(clippy::panic, reason = "as above")]
 #![expect(clippy::print_stdout, reason = "its answer")]
@@ -52,6 +53,8 @@ use crate::versions::fill;
 const VERSIONS: usize = 100_000;
 /// Each way is measured so often, in turn; medians count.
 const ROUNDS: usize = 5;
+/// Links from one source, beside one.
+const LINKS: usize = 100;
 /// What is copied from.
 pub(crate) const SOURCE_TOPIC: &str = "_schemas";
 pub(crate) const COMPACTED: [(&str, &str); 1] = [("cleanup.policy", "compact")];
@@ -93,7 +96,7 @@ fn main() {
             "live" => live::measure(&stage, peer),
             "rate" => live::measure_rate(&stage),
             "away" => away::measure(&stage, rounds),
-            "links" => links::measure(&stage, &meter, rounds),
+            "links" => links::measure(&stage, &meter, number_behind("--links", LINKS), rounds),
             "grow" => grow::measure(&stage),
             _ => instructions::measure(&stage),
         }

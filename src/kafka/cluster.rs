@@ -29,6 +29,7 @@ use crate::kafka::limits;
 use crate::kafka::log;
 use crate::kafka::log::KafkaLog;
 use crate::kafka::member::SharesAnew;
+use crate::kafka::membership::members_of;
 use crate::kafka::native::describe_topic;
 use crate::kafka::native::group_rights;
 use crate::kafka::reading::ReadingConsumer;
@@ -41,6 +42,7 @@ use crate::kafka::scan;
 use crate::kafka::settings::ANSWER_WITHIN;
 use crate::kafka::settings::ClusterSettings;
 use crate::kafka::settings::Secrets;
+use crate::kafka::together::Together;
 use crate::kafka::tokens::Logins;
 use crate::kafka::tokens::Signer;
 use crate::service::ports::Clock;
@@ -88,6 +90,10 @@ struct Inner {
     /// Topics of which the log says already that their settings are not told.
     untold: Mutex<BTreeSet<String>>,
     shares_anew: Arc<SharesAnew>,
+    /// What links that begin together all ask.
+    asked_facts: Together<ClusterFacts>,
+    asked_topics: Together<Option<TopicFacts>>,
+    asked_records: Together<Vec<Record>>,
 }
 
 impl fmt::Debug for KafkaCluster {
@@ -135,6 +141,9 @@ impl KafkaCluster {
             administrator: Mutex::default(),
             untold: Mutex::default(),
             shares_anew: Arc::default(),
+            asked_facts: Together::default(),
+            asked_topics: Together::default(),
+            asked_records: Together::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -361,19 +370,7 @@ impl Inner {
 
     fn members(&self, group: &str) -> Result<Vec<String>, Fault> {
         let place = Place::group(&self.name, group);
-        let prober = self.prober(&place)?;
-        let listed = prober.fetch_group_list(Some(group), ANSWER_WITHIN);
-        serve(&prober);
-        let listed = listed.map_err(|error| place.fault_from(&error, prober.context()))?;
-        let members = listed.groups().iter().filter(|known| known.name() == group);
-        Ok(members
-            .flat_map(|known| known.members())
-            .map(|member| {
-                // Kafka's brokers write a slash before the address.
-                let host = member.client_host().trim_start_matches('/');
-                format!("{} at {host}", member.client_id())
-            })
-            .collect())
+        members_of(&*self.prober(&place)?, group, &place)
     }
 }
 
@@ -431,12 +428,13 @@ impl Cluster for KafkaCluster {
     }
 
     async fn facts(&self) -> Result<ClusterFacts, Fault> {
-        blocking(&self.inner, Inner::facts).await
+        self.inner.asked_facts.ask("", || blocking(&self.inner, Inner::facts)).await
     }
 
     async fn topic(&self, name: &str) -> Result<Option<TopicFacts>, Fault> {
-        let name = name.to_owned();
-        blocking(&self.inner, move |inner| inner.topic(&name)).await
+        let asked = name.to_owned();
+        let seek = || blocking(&self.inner, move |inner| inner.topic(&asked));
+        self.inner.asked_topics.ask(name, seek).await
     }
 
     async fn create_topic(&self, spec: &TopicSpec) -> Result<Creation, Fault> {
@@ -466,8 +464,9 @@ impl Cluster for KafkaCluster {
     }
 
     async fn read_all(&self, topic: &str) -> Result<Vec<Record>, Fault> {
-        let topic = topic.to_owned();
-        blocking(&self.inner, move |inner| inner.read_all(&topic)).await
+        let asked = topic.to_owned();
+        let seek = || blocking(&self.inner, move |inner| inner.read_all(&asked));
+        self.inner.asked_records.ask(topic, seek).await
     }
 
     async fn append_to(&self, topic: &str, partition: i32) -> Result<KafkaAppender, Fault> {

@@ -17,6 +17,7 @@
 //! - `ending`: clients that end behind the back of whoever drops them;
 //! - `context`: what librdkafka says unasked, as log lines without secrets;
 //! - `native`: what the Rust client does not have: a topic's id, rights, a client's token;
+//! - `together`: one answer for all links that ask the same at about one time;
 //! - `tokens`: tokens that we sign ourselves, given to all clients of a cluster;
 //! - `login`: logins by IAM, as properties ask for them;
 //! - `iam`: such tokens for Amazon MSK, in builds with the feature `msk-iam`;
@@ -45,6 +46,7 @@ mod native;
 mod reading;
 mod scan;
 mod settings;
+mod together;
 mod tokens;
 
 pub use appender::KafkaAppender;
