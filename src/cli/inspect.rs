@@ -3,8 +3,8 @@
 use crate::cli::args;
 use crate::cli::args::Output;
 use crate::cli::exit;
+use crate::cli::links::Clusters;
 use crate::cli::links::Unusable;
-use crate::cli::links::cluster;
 use crate::cli::links::property_defects;
 use crate::cli::output;
 use crate::cli::output::counted;
@@ -62,7 +62,7 @@ pub(super) async fn run(
     let bootstrap = config.bootstrap_servers.join(",");
     // What a fault calls it: there is no other name for it here.
     config.name.clone_from(&bootstrap);
-    let cluster = cluster(&config, "inspect", clock)?;
+    let cluster = Clusters::named("inspect".to_owned(), clock).get(&config)?;
     let topic = &config.schemas_topic;
     let inspected = async {
         answer_of(&cluster, clock).await?;

@@ -103,7 +103,7 @@ pub(super) fn assignments(
         };
         return Err(ConfigError { origin: from.origin(), defects: vec![defect] }.into());
     }
-    links_of(&config, names, releases, &instance_of(&config), clock)
+    links_of(&config, names, releases, &mut Clusters::of(&config, clock))
 }
 
 /// What this process is called among those that stand by for it.
@@ -221,8 +221,7 @@ pub(super) fn links_of(
     config: &Config,
     names: &[String],
     releases: Releases,
-    instance: &str,
-    clock: SystemClock,
+    clusters: &mut Clusters,
 ) -> Result<Vec<Link>, Unusable> {
     let mut links = Vec::new();
     for link in config.select(names)? {
@@ -232,9 +231,9 @@ pub(super) fn links_of(
             continue;
         };
         links.push(Assignment {
-            definition: definition(link, source, target, releases, instance),
-            source: cluster(source, instance, clock)?,
-            target: cluster(target, instance, clock)?,
+            definition: definition(link, source, target, releases, &clusters.instance),
+            source: clusters.get(source)?,
+            target: clusters.get(target)?,
             write_rate_max: target.write_rate_max.records_per_second(),
         });
     }
@@ -268,21 +267,42 @@ fn definition(
     }
 }
 
-/// A client for the cluster of the configuration, under the instance's name. Nothing is connected
-/// yet.
-pub(super) fn cluster(
-    config: &ClusterConfig,
-    instance: &str,
+/// The clusters of a configuration, under the instance's name. Each is made once: links that have the
+/// same one share its connections for questions.
+#[derive(Debug)]
+pub(super) struct Clusters {
+    instance: String,
     clock: SystemClock,
-) -> Result<KafkaCluster, Fault> {
-    KafkaCluster::new(ClusterSettings {
-        name: config.name.clone(),
-        bootstrap_servers: config.bootstrap_servers.join(","),
-        client_id: format!("{PROGRAM}-{instance}"),
-        properties: revealed(config),
-        secrets: config.kafka.values().filter_map(PropertyValue::secret).collect(),
-        clock,
-    })
+    made: BTreeMap<String, KafkaCluster>,
+}
+
+impl Clusters {
+    /// None yet, for the instance that the configuration names.
+    pub(super) fn of(config: &Config, clock: SystemClock) -> Self {
+        Self::named(instance_of(config), clock)
+    }
+
+    /// The same for an instance with this name.
+    pub(super) fn named(instance: String, clock: SystemClock) -> Self {
+        Self { instance, clock, made: BTreeMap::new() }
+    }
+
+    /// The cluster. Nothing is connected yet.
+    pub(super) fn get(&mut self, config: &ClusterConfig) -> Result<KafkaCluster, Fault> {
+        if let Some(made) = self.made.get(&config.name) {
+            return Ok(made.clone());
+        }
+        let made = KafkaCluster::new(ClusterSettings {
+            name: config.name.clone(),
+            bootstrap_servers: config.bootstrap_servers.join(","),
+            client_id: format!("{PROGRAM}-{}", self.instance),
+            properties: revealed(config),
+            secrets: config.kafka.values().filter_map(PropertyValue::secret).collect(),
+            clock: self.clock,
+        })?;
+        self.made.insert(config.name.clone(), made.clone());
+        Ok(made)
+    }
 }
 
 fn revealed(config: &ClusterConfig) -> BTreeMap<String, String> {

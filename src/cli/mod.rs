@@ -12,6 +12,7 @@ pub mod inspect;
 pub mod link;
 mod links;
 mod logging;
+mod open_files;
 mod output;
 mod patience;
 mod preflight;
@@ -53,6 +54,7 @@ where
     I::Item: Into<OsString>,
 {
     core_dump::forbid();
+    open_files::allow_all();
     let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
     let read = if exporter::is_called(&words) { parse_exporter(&words) } else { parse_args(words) };
     let args = match read {

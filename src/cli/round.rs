@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use crate::cli::args::LinkSource;
 use crate::cli::args::Releases;
+use crate::cli::links::Clusters;
 use crate::cli::links::Link;
 use crate::cli::links::Unusable;
 use crate::cli::links::check;
-use crate::cli::links::cluster;
 use crate::cli::links::instance_of;
 use crate::cli::links::links_of;
 use crate::cli::links::read;
@@ -62,12 +62,13 @@ impl Round {
         let (config, names) = read(from)?;
         check(&config, names, from)?;
         let instance = instance_of(&config);
-        let links = links_of(&config, names, releases, &instance, clock)?;
+        let mut made = Clusters::named(instance.clone(), clock);
+        let links = links_of(&config, names, releases, &mut made)?;
         // Whoever names links wants those and no others.
         let takes_more = matches!(from, LinkSource::File { names, .. } if names.is_empty());
         let (mut clusters, mut endpoints) = (BTreeMap::new(), BTreeMap::new());
         for given in clusters_of(&config, names)? {
-            let mut endpoint = endpoint(given, &instance, clock)?;
+            let mut endpoint = endpoint(given, &mut made)?;
             if !takes_more {
                 endpoint.registry_urls.clear();
             }
@@ -126,11 +127,10 @@ fn clusters_of<'a>(
 
 fn endpoint(
     given: &ClusterConfig,
-    instance: &str,
-    clock: SystemClock,
+    made: &mut Clusters,
 ) -> Result<Endpoint<KafkaCluster>, Unusable> {
     Ok(Endpoint {
-        cluster: cluster(given, instance, clock)?,
+        cluster: made.get(given)?,
         schemas_topic: given.schemas_topic.clone(),
         state_topic: given.state_topic.clone(),
         registry_urls: given.registry_urls.clone(),

@@ -67,10 +67,10 @@ const LOOK_AGAIN_AFTER_MAX: Duration = Duration::from_millis(100);
 /// How long the report of the write that ended the producer may take to come.
 const REPORTED_WITHIN: Duration = Duration::from_secs(5);
 
-/// One wait of the thread that serves delivery reports; it ends this long after its appender. Every
-/// wait spins for its last millisecond (rdkafka 0.39 waits in whole ones): with 100 ms and a hundred
-/// links that alone took two cores.
-const SERVE: Duration = Duration::from_secs(1);
+/// One wait of the thread that serves delivery reports; it ends at most this long after its appender.
+/// Every wait spins for its last millisecond (rdkafka 0.39 waits in whole ones): with 1 s a hundred
+/// links that had nothing to do took an eighth of a core for it.
+const SERVE: Duration = Duration::from_secs(4);
 
 type Writer = BaseProducer<Outbox>;
 

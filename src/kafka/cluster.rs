@@ -7,9 +7,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::Offset as KafkaOffset;
-use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
+use tokio::sync::Semaphore;
 
 use crate::core::record::Offset;
 use crate::core::record::Record;
@@ -29,17 +28,12 @@ use crate::kafka::limits;
 use crate::kafka::log;
 use crate::kafka::log::KafkaLog;
 use crate::kafka::member::SharesAnew;
-use crate::kafka::membership::members_of;
-use crate::kafka::native::describe_topic;
-use crate::kafka::native::group_rights;
 use crate::kafka::reading::ReadingConsumer;
 use crate::kafka::reading::Shape;
 use crate::kafka::reading::make_consumer;
 use crate::kafka::reading::partitions_of;
-use crate::kafka::reading::serve;
 use crate::kafka::reading::shape;
 use crate::kafka::scan;
-use crate::kafka::settings::ANSWER_WITHIN;
 use crate::kafka::settings::ClusterSettings;
 use crate::kafka::settings::Secrets;
 use crate::kafka::together::Together;
@@ -55,12 +49,11 @@ use crate::service::ports::LeaseRequest;
 use crate::service::ports::Resource;
 use crate::service::ports::Rights;
 use crate::service::ports::TopicFacts;
-use crate::service::ports::TopicSettings;
 use crate::service::ports::TopicSpec;
 
-/// A topic that every cluster with a consumer has. Metadata are asked for one topic, because all
-/// of a large cluster's are megabytes; whether it exists does not matter.
-const ANY_TOPIC: &str = "__consumer_offsets";
+/// So many clients are made at once: hundreds of links that begin together would keep each other, and
+/// the brokers, from answering in time.
+const OPENINGS_MAX: usize = 16;
 
 /// How long a topic may take from its creation until its brokers tell of it.
 const CREATED_WITHIN: Duration = Duration::from_secs(10);
@@ -78,9 +71,9 @@ pub struct KafkaCluster {
     inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(super) struct Inner {
     settings: ClusterSettings,
-    name: Arc<str>,
+    pub(super) name: Arc<str>,
     secrets: Arc<Secrets>,
     logins: Logins,
     /// The client for questions, made when the first is asked.
@@ -88,12 +81,13 @@ struct Inner {
     /// The same for requests of administration, and how many it has made.
     administrator: Mutex<Option<(Arc<Administrator>, usize)>>,
     /// Topics of which the log says already that their settings are not told.
-    untold: Mutex<BTreeSet<String>>,
+    pub(super) untold: Mutex<BTreeSet<String>>,
     shares_anew: Arc<SharesAnew>,
     /// What links that begin together all ask.
     asked_facts: Together<ClusterFacts>,
     asked_topics: Together<Option<TopicFacts>>,
     asked_records: Together<Vec<Record>>,
+    openings: Semaphore,
 }
 
 impl fmt::Debug for KafkaCluster {
@@ -144,6 +138,7 @@ impl KafkaCluster {
             asked_facts: Together::default(),
             asked_topics: Together::default(),
             asked_records: Together::default(),
+            openings: Semaphore::new(OPENINGS_MAX),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -169,7 +164,7 @@ impl Drop for Inner {
 }
 
 impl Inner {
-    fn prober(&self, place: &Place) -> Result<Arc<ReadingConsumer>, Fault> {
+    pub(super) fn prober(&self, place: &Place) -> Result<Arc<ReadingConsumer>, Fault> {
         let mut prober = lock(&self.prober);
         if let Some(made) = &*prober {
             return Ok(Arc::clone(made));
@@ -189,7 +184,7 @@ impl Inner {
         Ok(made)
     }
 
-    fn administrator(&self, place: &Place) -> Result<Arc<Administrator>, Fault> {
+    pub(super) fn administrator(&self, place: &Place) -> Result<Arc<Administrator>, Fault> {
         let mut administrator = lock(&self.administrator);
         if let Some((made, uses)) = &mut *administrator
             && *uses < ADMINISTRATOR_USES_MAX
@@ -208,103 +203,9 @@ impl Inner {
         Ok(made)
     }
 
-    fn facts(&self) -> Result<ClusterFacts, Fault> {
-        let place = Place::cluster(&self.name);
-        let prober = self.prober(&place)?;
-        let metadata = prober.fetch_metadata(Some(ANY_TOPIC), ANSWER_WITHIN);
-        serve(&prober);
-        let metadata = metadata.map_err(|error| place.fault_from(&error, prober.context()))?;
-        prober.context().forget();
-        let Some(cluster_id) = prober.client().fetch_cluster_id(ANSWER_WITHIN) else {
-            return Err(place.fault(FaultClass::Unsupported, "they do not tell their cluster's id"));
-        };
-        Ok(ClusterFacts { cluster_id, brokers: metadata.brokers().len() })
-    }
-
-    fn topic(&self, name: &str) -> Result<Option<TopicFacts>, Fault> {
-        let place = Place::describe(&self.name, name);
-        let prober = self.prober(&place)?;
-        let Some(Shape { partitions, replication, leader }) = shape(&prober, name, &place)? else {
-            return Ok(None);
-        };
-        let said = prober.context();
-        let bounds = prober.fetch_watermarks(name, 0, ANSWER_WITHIN);
-        serve(&prober);
-        let (start, end) = bounds.map_err(|error| place.fault_from(&error, said))?;
-        let described = describe_topic(prober.client(), leader, name, ANSWER_WITHIN)
-            .map_err(|code| place.fault_of(code))?;
-        let topic_id = described.and_then(|told| told.id);
-        let settings = self.settings_or_reason(name, leader)?;
-        Ok(Some(TopicFacts { topic_id, partitions, replication, start, end, settings }))
-    }
-
-    /// A topic's settings, or why they are not told, which the log says once.
-    fn settings_or_reason(
-        &self,
-        topic: &str,
-        broker: i32,
-    ) -> Result<Result<TopicSettings, String>, Fault> {
-        let place = Place::settings(&self.name, topic);
-        let asked = admin::settings(&*self.administrator(&place)?, topic, broker, &place);
-        let told = admin::or_untold(asked)?;
-        if let Err(reason) = &told
-            && lock(&self.untold).insert(topic.to_owned())
-        {
-            tracing::info!(
-                cluster = &*self.name,
-                topic,
-                reason,
-                "the topic's settings can't be read, so they are not checked"
-            );
-        }
-        Ok(told)
-    }
-
-    fn rights(&self, resource: &Resource) -> Result<Option<Rights>, Fault> {
-        let (place, told) = match resource {
-            Resource::Topic(topic) => {
-                let place = Place::describe(&self.name, topic);
-                let prober = self.prober(&place)?;
-                let Some(Shape { leader, .. }) = shape(&prober, topic, &place)? else {
-                    return Err(place.fault_of(RDKafkaErrorCode::UnknownTopicOrPartition));
-                };
-                let told = describe_topic(prober.client(), leader, topic, ANSWER_WITHIN);
-                (place, told.map(|told| told.and_then(|told| told.rights)))
-            }
-            Resource::Group(group) => {
-                let place = Place::group(&self.name, group);
-                let prober = self.prober(&place)?;
-                (place, group_rights(prober.client(), group, ANSWER_WITHIN))
-            }
-        };
-        told.map_err(|code| place.fault_of(code))
-    }
-
-    fn first_since(&self, topic: &str, time_ms: i64) -> Result<Option<Offset>, Fault> {
-        let place = Place::read(&self.name, topic);
-        let prober = self.prober(&place)?;
-        scan::first_since(&prober, topic, time_ms, &place)
-    }
-
     fn create(&self, spec: &TopicSpec, intent: Intent) -> Result<Creation, Fault> {
         let place = Place::create(&self.name, &spec.name);
         admin::create(&*self.administrator(&place)?, spec, intent, &place)
-    }
-
-    /// Whether every partition of a topic has a leader that knows it: one that was just made may not
-    /// yet, and refuses.
-    fn is_ready(&self, spec: &TopicSpec) -> Result<bool, Fault> {
-        let place = Place::create(&self.name, &spec.name);
-        let prober = self.prober(&place)?;
-        let metadata = prober.fetch_metadata(Some(&spec.name), ANSWER_WITHIN);
-        serve(&prober);
-        let metadata = metadata.map_err(|error| place.fault_from(&error, prober.context()))?;
-        let found = metadata.topics().iter().find(|topic| topic.name() == spec.name);
-        let Some(found) = found.filter(|topic| topic.error().is_none()) else { return Ok(false) };
-        let led = found.partitions().iter().filter(|partition| partition.leader() >= 0);
-        let led: Vec<i32> = led.map(|partition| partition.id()).collect();
-        let all = !led.is_empty() && led.len() == found.partitions().len();
-        Ok(all && scan::offsets(&prober, &spec.name, &led, KafkaOffset::End, &place).is_ok())
     }
 
     fn read(&self, topic: &str, partition: i32, from: Offset) -> Result<KafkaLog, Fault> {
@@ -367,11 +268,6 @@ impl Inner {
             request,
         })
     }
-
-    fn members(&self, group: &str) -> Result<Vec<String>, Fault> {
-        let place = Place::group(&self.name, group);
-        members_of(&*self.prober(&place)?, group, &place)
-    }
 }
 
 /// Does on a thread for blocking what blocks.
@@ -387,6 +283,18 @@ async fn blocking<T: Send + 'static>(
             Err(Place::cluster(&inner.name).fault(FaultClass::Permanent, cause))
         }
     }
+}
+
+/// The same for what makes a client, when it is its turn.
+async fn opened<T: Send + 'static>(
+    inner: &Arc<Inner>,
+    act: impl FnOnce(&Inner) -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    // It is never closed.
+    let turn = inner.openings.acquire().await;
+    let opened = blocking(inner, act).await;
+    drop(turn);
+    opened
 }
 
 impl Cluster for KafkaCluster {
@@ -460,7 +368,7 @@ impl Cluster for KafkaCluster {
 
     async fn read(&self, topic: &str, partition: i32, from: Offset) -> Result<KafkaLog, Fault> {
         let topic = topic.to_owned();
-        blocking(&self.inner, move |inner| inner.read(&topic, partition, from)).await
+        opened(&self.inner, move |inner| inner.read(&topic, partition, from)).await
     }
 
     async fn read_all(&self, topic: &str) -> Result<Vec<Record>, Fault> {
@@ -472,24 +380,24 @@ impl Cluster for KafkaCluster {
     async fn append_to(&self, topic: &str, partition: i32) -> Result<KafkaAppender, Fault> {
         let topic = topic.to_owned();
         let config = self.inner.settings.appender();
-        blocking(&self.inner, move |inner| inner.append_to(&topic, partition, config)).await
+        opened(&self.inner, move |inner| inner.append_to(&topic, partition, config)).await
     }
 
     async fn append_in_batches(&self, topic: &str, partition: i32) -> Result<KafkaAppender, Fault> {
         let topic = topic.to_owned();
         let config = self.inner.settings.batch_appender();
-        blocking(&self.inner, move |inner| inner.append_to(&topic, partition, config)).await
+        opened(&self.inner, move |inner| inner.append_to(&topic, partition, config)).await
     }
 
     async fn keep_in(&self, topic: &str, partition: i32) -> Result<KafkaAppender, Fault> {
         let topic = topic.to_owned();
         let config = self.inner.settings.keeper();
-        blocking(&self.inner, move |inner| inner.append_to(&topic, partition, config)).await
+        opened(&self.inner, move |inner| inner.append_to(&topic, partition, config)).await
     }
 
     async fn lease(&self, request: &LeaseRequest) -> Result<KafkaLease, Fault> {
         let request = request.clone();
-        blocking(&self.inner, move |inner| inner.lease(request)).await
+        opened(&self.inner, move |inner| inner.lease(request)).await
     }
 
     async fn members(&self, group: &str) -> Result<Vec<String>, Fault> {

@@ -3,7 +3,8 @@
 //! # Layout
 //!
 //! - `settings`: what a cluster is made from, and the librdkafka settings of each kind of client;
-//! - `cluster`: questions to a cluster, and the way to a reader, a writer, a lease;
+//! - `cluster`: the way to questions, a reader, a writer, a lease;
+//! - `questions`: what is asked of a cluster;
 //! - `admin`: requests of administration: a topic's settings, a new topic;
 //! - `log`: one partition read, on a thread of its own;
 //! - `reading`: what all that read have in common;
@@ -43,6 +44,7 @@ mod member;
 mod membership;
 mod mock;
 mod native;
+mod questions;
 mod reading;
 mod scan;
 mod settings;

@@ -10,9 +10,9 @@ use super::script::Act;
 use super::script::Side;
 use super::show;
 use crate::cli::args::Releases;
+use crate::cli::links::Clusters;
 use crate::cli::links::Link;
 use crate::cli::links::Unusable;
-use crate::cli::links::cluster;
 use crate::cli::links::links_of;
 use crate::config::Config;
 use crate::config::ConfigError;
@@ -109,11 +109,12 @@ impl World {
         let configuration =
             configuration(mocks.source.bootstrap_servers(), mocks.target.bootstrap_servers());
         let config = Config::parse("demo.yaml", &configuration, &ProcessEnvironment)?;
-        let links = links_of(&config, &[], Releases::default(), INSTANCE, clock)?;
+        let mut clusters = Clusters::named(INSTANCE.to_owned(), clock);
+        let links = links_of(&config, &[], Releases::default(), &mut clusters)?;
         let mut grounds = BTreeMap::new();
         for side in Side::BOTH {
             if let Some(named) = config.cluster(side.name()) {
-                grounds.insert(side, Ground::start(cluster(named, INSTANCE, clock)?).await?);
+                grounds.insert(side, Ground::start(clusters.get(named)?).await?);
             }
         }
         Ok(Self { grounds, fleet: None, links, configuration, clock, _mocks: mocks })

@@ -43,6 +43,7 @@ use crate::service::ports::LeaseRequest;
 use crate::service::ports::RecordLimit;
 use crate::service::preflight::examine;
 use crate::service::round::Coming;
+use crate::service::round::SLOW_LINK_WAIT;
 use crate::service::sight::Looking;
 use crate::service::state::Checkpoint;
 use crate::service::state::Claim;
@@ -72,8 +73,10 @@ const EARLY_VALID: Duration = Duration::from_secs(60);
 /// Who waits for the lease longer than a group takes to form stands by.
 const STANDS_BY_AFTER: Duration = Duration::from_secs(10);
 
-/// Nothing may come for so long from a target that is read together, then it is read alone.
-pub(super) const TOGETHER_PATIENCE: Duration = Duration::from_secs(5);
+/// Nothing may come for so long from a target that is read together, then it is read alone. A round
+/// that stands still for a slow link goes on before that: else all would leave it for the one.
+pub(super) const TOGETHER_PATIENCE: Duration = Duration::from_secs(12);
+const _: () = assert!(TOGETHER_PATIENCE.as_secs() > 2 * SLOW_LINK_WAIT.as_secs());
 
 /// The target as it was read while the group formed.
 struct Early<C: Cluster> {
@@ -186,7 +189,6 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         self.enter(Phase::ReadingTarget);
         let to = target_next..ground.target_end();
         let target_next = self.read_target(&mut link, &mut target, to).await?;
-        target.iter().for_each(Stream::stops_reading);
         let source = self.together(&link, coming, is_fresh.then_some(source)).await;
         let (now, wall_ms) = (self.clock.monotonic(), self.clock.wall_ms());
         recall_deletes(&mut link, checkpoint.as_ref(), now, wall_ms);
@@ -372,6 +374,8 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         let feed = self.target_reading.join(&definition.rules, coming).await;
         let mut target = feed.map(|feed| Stream::in_feed(self.target.clone(), topic, feed));
         let target_next = self.read_target(&mut link, &mut target, 0..ground.target_end()).await?;
+        // What others write while it waits for the lease must not make them wait for it.
+        target.iter().for_each(Stream::stops_reading);
         Ok(Early { link, target, claims, history: past, target_next })
     }
 
