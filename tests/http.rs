@@ -12,6 +12,7 @@ mod wait;
 
 #[cfg(test)]
 mod http {
+    mod acknowledge;
     mod page;
     mod tls;
 
@@ -27,6 +28,8 @@ mod http {
     use schema_mirror::api::serve;
     use schema_mirror::api::serve_cluster;
     use schema_mirror::kafka::KafkaCluster;
+    use schema_mirror::service::acknowledgements::Asked;
+    use schema_mirror::service::acknowledgements::asks;
     use schema_mirror::service::catalog::Catalogs;
     use schema_mirror::service::clock::SystemClock;
     use schema_mirror::service::exporter::Desk;
@@ -49,6 +52,8 @@ mod http {
         address: SocketAddr,
         link: watch::Sender<Status>,
         roster: watch::Sender<Roster>,
+        /// Where the link would hear what it is asked.
+        asked: Asked,
         _desk: watch::Sender<Option<Arc<Desk<KafkaCluster, SystemClock>>>>,
     }
 
@@ -72,11 +77,13 @@ mod http {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
             let (link, status) = watch::channel(Status::default());
+            let (asks, asked) = asks();
             let watched = Watched {
                 link: "to \"quote\"".to_owned(),
                 source: "a".to_owned(),
                 target: "b".to_owned(),
                 status,
+                asks,
             };
             let roster = Roster { links: vec![watched], is_complete: true };
             let (roster, seen) = watch::channel(roster);
@@ -89,7 +96,7 @@ mod http {
                 None => tokio::spawn(serve(listener, served)),
                 Some(name) => tokio::spawn(serve_cluster(listener, name.to_owned(), served)),
             };
-            Self { address, link, roster, _desk: desk }
+            Self { address, link, roster, asked, _desk: desk }
         }
 
         /// Sends bytes and takes all that comes back.
@@ -196,10 +203,11 @@ mod http {
             offset: Some(number),
             reason: "it waits".to_owned(),
             remedy: None,
+            acknowledged: None,
             subject: None,
         };
         server.link.send_modify(|status| {
-            status.held = 9;
+            (status.held, status.incidents.acknowledged) = (7, 2);
             status.set_aside = (0..5).map(held).collect();
         });
         for (path, shown, left_off) in [("", 3, 6), ("/incidents", 5, 4)] {
@@ -209,8 +217,9 @@ mod http {
             assert_eq!((code, count), (200, Some(shown)), "{body}");
             assert_eq!(
                 (&body["set_aside_left_off"], &body["held_keys"]),
-                (&left_off.into(), &9.into())
+                (&left_off.into(), &7.into())
             );
+            assert_eq!((&body["incidents"], &body["acknowledged"]), (&0.into(), &2.into()));
             assert_eq!(body["set_aside"][1]["offset"], 1);
         }
         assert_eq!(server.get("/links/other/incidents").await.0, 404);
@@ -223,7 +232,7 @@ mod http {
         server.roster.send_modify(|roster| {
             let link = "to \"quote\"".to_owned();
             let (source, target) = ("c".to_owned(), "b".to_owned());
-            roster.links.push(Watched { link, source, target, status });
+            roster.links.push(Watched { link, source, target, status, asks: asks().0 });
         });
         for path in ["/links/to%20%22quote%22", "/links/to%20%22quote%22/caught-up?offset=1"] {
             let (code, body) = server.get(path).await;
@@ -263,6 +272,16 @@ mod http {
         assert_eq!(asked("").await, (200, Some(true)));
         server.link.send_modify(|status| status.held = 1);
         assert_eq!(asked("").await, (200, Some(false)), "what is held can't be read");
+        server.link.send_modify(|status| (status.held, status.incidents.source) = (0, 1));
+        assert_eq!(asked("").await, (200, Some(false)), "nor can an incident's record");
+        server.link.send_modify(|status| {
+            (status.incidents.source, status.incidents.acknowledged) = (0, 1);
+        });
+        assert_eq!(
+            asked("").await,
+            (200, Some(true)),
+            "which holds up nobody when it is acknowledged"
+        );
         for wrong in ["?ofset=1", "?offset=x", "?offset=-1", "?offset=9999999999999999999"] {
             assert_eq!(asked(wrong).await, (400, None), "{wrong}");
         }

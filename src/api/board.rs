@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::service::acknowledgements::Asks;
 use crate::service::ports::Clock;
 use crate::service::status::Phase;
 use crate::service::status::Status;
@@ -38,7 +39,7 @@ pub(super) struct Seen {
 
 impl Seen {
     fn of(watched: &Watched) -> Self {
-        let Watched { link, source, target, status } = watched;
+        let Watched { link, source, target, status, .. } = watched;
         Self {
             link: link.clone(),
             source: source.clone(),
@@ -64,6 +65,13 @@ impl<K: Clock> Board<K> {
     /// All links now, in the order of the configuration.
     pub(super) fn links(&self) -> Vec<Seen> {
         self.roster.borrow().links.iter().map(Seen::of).collect()
+    }
+
+    /// Where a link that runs here is asked to let incidents stand.
+    pub(super) fn asks(&self, source: &str, link: &str) -> Option<Asks> {
+        let roster = self.roster.borrow();
+        let found = roster.links.iter().find(|one| one.source == source && one.link == link)?;
+        Some(found.asks.clone())
     }
 
     /// When the process started, in ms since 1970.
@@ -124,6 +132,7 @@ fn is_settled(status: &Status, now: Duration) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::acknowledgements::asks;
     use crate::service::clock::SystemClock;
 
     fn board(phases: &[Phase]) -> (Vec<watch::Sender<Status>>, Board<SystemClock>) {
@@ -139,6 +148,7 @@ mod tests {
                 source: "a".to_owned(),
                 target: "b".to_owned(),
                 status: seen,
+                asks: asks().0,
             });
         }
         let roster = Roster { links, is_complete: true };

@@ -31,8 +31,10 @@ pub(super) fn reads(request: &Request) -> bool {
     match *request.method() {
         Method::GET | Method::HEAD | Method::OPTIONS => true,
         Method::POST => {
-            let below_cluster = request.uri().path().split('/').nth(2);
-            matches!(below_cluster, Some("subjects" | "contexts" | "compatibility"))
+            // A link may have any of these names.
+            let mut steps = request.uri().path().split('/').skip(1);
+            steps.next() != Some("links")
+                && matches!(steps.next(), Some("subjects" | "contexts" | "compatibility"))
         }
         _ => false,
     }
@@ -100,6 +102,7 @@ mod tests {
             ("HEAD /links", true),
             ("POST /a/subjects/s", true),
             ("POST /a/contexts/.c/subjects/s/versions", true),
+            ("POST /links/subjects/incidents/ack", false),
             ("POST /a/exporters", false),
             ("POST /subjects/exporters", false),
             ("POST /a/%73ubjects/s", false),

@@ -35,7 +35,9 @@ pub(super) struct Counted {
     puts: u64,
     deletions: u64,
     writes_in_flight: u64,
+    /// Those that nobody has acknowledged.
     incidents: usize,
+    acknowledged: usize,
 }
 
 impl Counted {
@@ -46,7 +48,8 @@ impl Counted {
             puts: status.counts.puts,
             deletions: status.counts.deletions,
             writes_in_flight: status.writes_in_flight,
-            incidents: status.incidents.all(),
+            incidents: status.incidents.open(),
+            acknowledged: status.incidents.acknowledged,
         }
     }
 }
@@ -99,8 +102,10 @@ pub(super) struct Incidents {
     source: String,
     target: String,
     state: &'static str,
-    /// Keys that are not copied.
+    /// Keys that are not copied, and that nobody has acknowledged.
     incidents: usize,
+    /// Those that somebody has.
+    acknowledged: usize,
     /// Keys that wait for something else.
     held_keys: usize,
     set_aside: Vec<SetAside>,
@@ -138,7 +143,8 @@ pub(super) fn incidents<C: Cluster, K: Clock>(
         source,
         target,
         state,
-        incidents: status.incidents.all(),
+        incidents: status.incidents.open(),
+        acknowledged: status.incidents.acknowledged,
         held_keys: status.held,
         set_aside,
         set_aside_left_off,
@@ -148,8 +154,7 @@ pub(super) fn incidents<C: Cluster, K: Clock>(
 /// So many of the keys that are set aside, and how many more there are.
 fn set_aside(status: &Status, shown_max: usize) -> (Vec<SetAside>, usize) {
     let shown: Vec<SetAside> = status.set_aside.iter().take(shown_max).cloned().collect();
-    let all = status.incidents.all().saturating_add(status.held);
-    let left_off = all.saturating_sub(shown.len());
+    let left_off = status.keys_set_aside().saturating_sub(shown.len());
     (shown, left_off)
 }
 
@@ -166,15 +171,17 @@ pub(super) struct CaughtUp {
     /// Why it stands still or waits.
     #[serde(skip_serializing_if = "String::is_empty")]
     reason: String,
-    /// Keys that are not copied.
+    /// Keys that are not copied, and that nobody has acknowledged.
     incidents: usize,
+    /// Keys that are not copied, and that somebody lets stand: they hold up nobody.
+    acknowledged: usize,
     /// Keys that wait for something else.
     held_keys: usize,
 }
 
 /// Whether everything up to this source offset, its own record among it, can be read in the target;
 /// without one, everything that the source was seen to hold. Only a link that runs knows, and a key
-/// that is set aside can't be read there.
+/// that is set aside can't be read there; one that is acknowledged can't either, and is let stand.
 pub(super) fn caught_up<C: Cluster, K: Clock>(
     shared: &Shared<C, K>,
     named: &Named,
@@ -183,7 +190,7 @@ pub(super) fn caught_up<C: Cluster, K: Clock>(
     let Shown { seen, state, reason, .. } = shown::one(shared, named)?;
     let status = seen.status;
     let wanted = offset.map_or(status.source_end, after);
-    let set_aside = status.incidents.all().saturating_add(status.held);
+    let set_aside = status.incidents.open().saturating_add(status.held);
     Ok(CaughtUp {
         caught_up: status.phase == Phase::Running && status.done_before >= wanted && set_aside == 0,
         up_to: wanted.checked_sub(1).filter(|up_to| *up_to >= 0),
@@ -191,7 +198,8 @@ pub(super) fn caught_up<C: Cluster, K: Clock>(
         source_end: status.source_end,
         state,
         reason,
-        incidents: status.incidents.all(),
+        incidents: status.incidents.open(),
+        acknowledged: status.incidents.acknowledged,
         held_keys: status.held,
     })
 }

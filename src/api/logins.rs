@@ -57,6 +57,10 @@ pub(super) struct Logins {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct MayChange(pub(super) bool);
 
+/// The name of the login with which something is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LoggedIn(pub(super) String);
+
 /// Lets through who has logged in, and may do what is asked.
 pub(super) async fn logged_in(
     State(logins): State<Logins>,
@@ -90,6 +94,7 @@ pub(super) async fn logged_in(
         );
     }
     request.extensions_mut().insert(MayChange(login.may_change));
+    request.extensions_mut().insert(LoggedIn(login.name.clone()));
     next.run(request).await
 }
 

@@ -37,6 +37,7 @@ enum Measure {
     WriteDuration,
     WritesInFlight,
     Incidents,
+    Acknowledged,
     HeldKeys,
     DriftedKeys,
     Repairs,
@@ -66,7 +67,7 @@ const fn counter(name: &'static str, measure: Measure, help: &'static str) -> Do
 }
 
 /// Every measure of a link.
-const DOCUMENTED: [Documented; 13] = [
+const DOCUMENTED: [Documented; 14] = [
     Documented {
         label: Some("state"),
         ..gauge(
@@ -123,9 +124,14 @@ const DOCUMENTED: [Documented; 13] = [
         ..gauge(
             "schema_mirror_link_incidents",
             Measure::Incidents,
-            "Incidents that stand: keys that are not copied, by where the cause lies",
+            "Incidents that nobody has acknowledged: keys that are not copied, by where the cause lies",
         )
     },
+    gauge(
+        "schema_mirror_link_acknowledged_incidents",
+        Measure::Acknowledged,
+        "Incidents that somebody has acknowledged, and that stand all the same",
+    ),
     gauge(
         "schema_mirror_link_held_keys",
         Measure::HeldKeys,
@@ -281,11 +287,12 @@ impl Series<'_, '_> {
             }
             Measure::WritesInFlight => self.gauge("", &status.writes_in_flight),
             Measure::Incidents => {
-                let Incidents { source, target, unreadable } = status.incidents;
+                let Incidents { source, target, unreadable, .. } = status.incidents;
                 self.gauge("source", &source)?;
                 self.gauge("target", &target)?;
                 self.gauge("unreadable", &unreadable)
             }
+            Measure::Acknowledged => self.gauge("", &status.incidents.acknowledged),
             Measure::HeldKeys => self.gauge("", &status.held),
             Measure::DriftedKeys => self.gauge("", &status.drifted),
             Measure::Repairs => self.counter("", status.repairs),
@@ -332,7 +339,7 @@ mod tests {
         status.lag.saw(7, Duration::from_secs(1));
         status.latencies.add(2, Duration::from_millis(3));
         status.latencies.add(1, Duration::from_secs(60));
-        status.incidents.source = 4;
+        (status.incidents.source, status.incidents.acknowledged) = (4, 2);
         status.checkpoint_at = Some(Duration::from_secs(2));
         Seen { link: "a".into(), source: "s".into(), target: "t".into(), status }
     }
@@ -377,6 +384,7 @@ mod tests {
             r#"schema_mirror_link_write_duration_seconds_bucket{le="+Inf",link="a",source="s",target="t"} 3"#,
             r#"schema_mirror_link_write_duration_seconds_count{link="a",source="s",target="t"} 3"#,
             r#"schema_mirror_link_incidents{link="a",source="s",target="t",about="source"} 4"#,
+            r#"schema_mirror_link_acknowledged_incidents{link="a",source="s",target="t"} 2"#,
             r#"schema_mirror_link_checkpoint_age_seconds{link="a",source="s",target="t"} 3.0"#,
         ] {
             assert!(lines.iter().any(|found| found == line), "{line} in {lines:#?}");

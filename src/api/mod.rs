@@ -5,6 +5,7 @@
 //! A listener that others can reach has logins and TLS, or the word of the configuration
 //! (`http.insecure`).
 
+mod acknowledge;
 mod answer;
 mod board;
 mod exporters;

@@ -19,6 +19,7 @@ use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
+use axum::routing::post;
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper::service::service_fn;
@@ -35,6 +36,8 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::sync::watch;
 
+use super::acknowledge;
+use super::answer::Refusal;
 use super::board::Board;
 use super::exporters;
 use super::guard::same_site;
@@ -243,6 +246,8 @@ fn router<C: Cluster, K: Clock>(shared: Arc<Shared<C, K>>, logins: Logins) -> Ro
         .route("/links", get(all::<C, K>))
         .route("/links/{name}", get(one::<C, K>))
         .route("/links/{name}/incidents", get(incidents::<C, K>))
+        .route("/links/{name}/incidents/ack", post(acknowledge::acknowledge::<C, K>))
+        .route("/links/{name}/incidents/unack", post(acknowledge::withdraw::<C, K>))
         .route("/links/{name}/caught-up", get(caught_up::<C, K>))
         .route("/clusters", get(clusters::<C, K>))
         .merge(page::routes::<C, K>())
@@ -317,8 +322,8 @@ async fn incidents<C: Cluster, K: Clock>(
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct OfSource {
-    source: Option<String>,
+pub(super) struct OfSource {
+    pub(super) source: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -376,17 +381,24 @@ async fn source_end<C: Cluster, K: Clock>(
 fn of_a_link(answer: Result<impl Serialize, NotOne>) -> Response {
     match answer {
         Ok(answer) => Json(answer).into_response(),
-        Err(NotOne::None(name)) => {
-            let message = format!("no link is named {name}; GET /links lists them");
-            error(StatusCode::NOT_FOUND, &message)
+        Err(why) => not_one(why).into_response(),
+    }
+}
+
+/// That no link is meant, or more than one.
+pub(super) fn not_one(why: NotOne) -> Refusal {
+    let (status, message) = match why {
+        NotOne::None(name) => {
+            (StatusCode::NOT_FOUND, format!("no link is named {name}; GET /links lists them"))
         }
-        Err(NotOne::Several(name, sources)) => {
+        NotOne::Several(name, sources) => {
             let sources = sources.join(" and ");
             let message =
                 format!("several links are named {name}, from {sources}: say which with source");
-            error(StatusCode::CONFLICT, &message)
+            (StatusCode::CONFLICT, message)
         }
-    }
+    };
+    error(status, &message).into()
 }
 
 /// Whatever is not ours is below the name of a cluster.
@@ -398,7 +410,7 @@ async fn registry<C: Cluster, K: Clock>(
     shared.registries.answer(request, desk.as_deref()).await.unwrap_or_else(|| {
         error(
             StatusCode::NOT_FOUND,
-            "there are /, /links, /links/{name} with /incidents and /caught-up, /clusters, /metrics, /ready and \
+            "there are /, /links, /links/{name} with /incidents (and /ack and /unack below) and /caught-up, /clusters, /metrics, /ready and \
              /live, and below /{cluster} the registry of each cluster of the configuration, and \
              /exporters",
         )

@@ -63,8 +63,10 @@ pub(super) struct Closing {
     deletions: u64,
     /// Keys of the target that wait for something at the end.
     held_keys: usize,
-    /// Incidents that stand at the end.
+    /// Incidents that stand at the end, and that nobody has acknowledged.
     open_incidents: usize,
+    /// Those that somebody has.
+    acknowledged_incidents: usize,
     seconds: f64,
     /// The part of `seconds` that was spent on becoming the writer.
     join_seconds: f64,
@@ -152,7 +154,8 @@ fn closing(link: &str, status: &Status, end: Option<&End>, taken: Duration) -> C
         puts: counts.puts,
         deletions: counts.deletions,
         held_keys: status.held,
-        open_incidents: status.incidents.all(),
+        open_incidents: status.incidents.open(),
+        acknowledged_incidents: status.incidents.acknowledged,
         seconds: rounded(taken.as_secs_f64()),
         join_seconds: rounded(status.joined_after.as_secs_f64()),
         records_per_second: if working > 0.0 { (f64::from(read) / working).round() } else { 0.0 },
@@ -226,6 +229,10 @@ fn remarks(closing: &Closing) -> String {
         let incidents = counted(closing.open_incidents, "incident");
         let held = counted(closing.held_keys, "key");
         lines.push(format!("{link}: {incidents} open, {held} held"));
+    }
+    if closing.acknowledged_incidents > 0 {
+        let incidents = counted(closing.acknowledged_incidents, "incident");
+        lines.push(format!("{link}: {incidents} acknowledged, and not copied"));
     }
     lines.into_iter().map(|line| line + "\n").collect()
 }
@@ -307,6 +314,20 @@ mod tests {
         let text = table(&[closing]);
         assert!(text.contains("13 (7 deleting)"), "{text}");
         assert!(text.contains("one: 2 incidents open, 1 key held\n"), "{text}");
+    }
+
+    #[test]
+    fn incidents_that_are_acknowledged_make_no_exit_code_and_are_told() {
+        let ends = BTreeMap::from([(0, End::Done)]);
+        let closed = |open: usize| {
+            let mut status = counted_status(&[(Outcome::Incident, 3)]);
+            (status.incidents.source, status.incidents.acknowledged) = (open, 3);
+            closing("one", &status, ends.get(&0), Duration::ZERO)
+        };
+        assert_eq!(exit_code(&[closed(0)], &ends), exit::DONE);
+        assert_eq!(exit_code(&[closed(1)], &ends), exit::DIFFERENT);
+        assert_eq!(remarks(&closed(0)), "one: 3 incidents acknowledged, and not copied\n");
+        assert!(!table(&[closed(0)]).contains("schema-mirror plan"));
     }
 
     #[test]

@@ -106,6 +106,11 @@ impl Caller {
         Self { login: None, trust: Trust::of_environment(ca) }
     }
 
+    /// Whether the mirror is told who asks.
+    pub(super) fn has_login(&self) -> bool {
+        self.login.is_some()
+    }
+
     /// The mirror that the environment names.
     pub(super) fn mirror() -> Option<String> {
         ProcessEnvironment.var(MIRROR_URL).filter(|url| !url.is_empty())

@@ -138,6 +138,28 @@ fn broken_name(name: &str, width: usize) -> String {
     broken
 }
 
+/// A time in ms since 1970, to the minute: `2026-11-28 09:14 UTC`.
+#[must_use]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a day and its parts are far from an i64's ends"
+)]
+pub fn minute(at_ms: i64) -> String {
+    const DAY_MINUTES: i64 = 24 * 60;
+    let minutes = at_ms.div_euclid(60_000);
+    let (days, minute) = (minutes.div_euclid(DAY_MINUTES), minutes.rem_euclid(DAY_MINUTES));
+    // Years are counted from 1 March 0000, so that a leap day is the last of its year, in eras of 400
+    // years, which are all alike.
+    let (era, day) = ((days + 719_468).div_euclid(146_097), (days + 719_468).rem_euclid(146_097));
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (year, month) = if month < 10 { (year, month + 3) } else { (year + 1, month - 9) };
+    let (hour, minute) = (minute / 60, minute % 60);
+    format!("{:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC", era * 400 + year)
+}
+
 /// The text with everything spelled out that would move a cursor or turn the direction of writing.
 #[must_use]
 pub fn visible(text: &str) -> String {
@@ -250,6 +272,21 @@ pub fn percent(part: u64, whole: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_told_to_the_minute() {
+        for (at_ms, told) in [
+            (0, "1970-01-01 00:00 UTC"),
+            (951_782_399_999, "2000-02-28 23:59 UTC"),
+            (951_782_400_000, "2000-02-29 00:00 UTC"),
+            (1_795_857_240_000, "2026-11-28 09:14 UTC"),
+            (-1, "1969-12-31 23:59 UTC"),
+            (4_107_542_400_000, "2100-03-01 00:00 UTC"),
+        ] {
+            assert_eq!(minute(at_ms), told);
+        }
+        assert!(minute(i64::MAX).ends_with(" UTC") && minute(i64::MIN).ends_with(" UTC"));
+    }
 
     #[test]
     fn what_moves_a_cursor_or_turns_a_line_is_spelled_out() {

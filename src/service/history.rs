@@ -117,6 +117,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::acknowledgements::asks;
     use crate::service::clock::SystemClock;
     use crate::service::status::Status;
     use crate::service::supervisor::Watched;
@@ -124,7 +125,8 @@ mod tests {
     fn link(name: &str) -> (watch::Sender<Status>, Watched) {
         let (sender, status) = watch::channel(Status::default());
         let (source, target) = ("a".to_owned(), "b".to_owned());
-        (sender, Watched { link: name.to_owned(), source, target, status })
+        let asks = asks().0;
+        (sender, Watched { link: name.to_owned(), source, target, status, asks })
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Tasks around the core. This layer knows ports, not brokers.
 
+pub mod acknowledgements;
 pub mod catalog;
 pub mod clock;
 pub mod commons;

@@ -116,6 +116,7 @@ pub fn history(
         adopted_below: claim.map_or(0, |claim| claim.adopted_below),
         began_at: claim.map_or(0, |claim| claim.began_at),
         source_claims: claims,
+        acknowledged: state.acknowledged_by(&rules.name, source_cluster),
     }
 }
 

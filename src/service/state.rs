@@ -1,5 +1,5 @@
-//! What a link keeps in our own topic on the target's cluster: its claim on a scope and its
-//! checkpoint. Losing them loses evidence, never schemas.
+//! What a link keeps in our own topic on the target's cluster: its claim on a scope, its checkpoint, and
+//! the incidents that operators let stand. Losing them loses evidence, never schemas.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -8,12 +8,15 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::core::link::acknowledged::Acknowledged;
 use crate::core::link::brake::WINDOW;
 use crate::core::record::Offset;
 use crate::core::record::Outgoing;
 use crate::core::record::Record;
 use crate::core::rules::Scope;
 use crate::core::value::Digest;
+use crate::service::acknowledgements::Acknowledgements;
+use crate::service::acknowledgements::KIND as ACKNOWLEDGED;
 use crate::service::exported::Exported;
 use crate::service::ports::Appender;
 use crate::service::ports::Clock;
@@ -134,6 +137,8 @@ pub struct State {
     pub claims: BTreeMap<String, Claim>,
     /// Checkpoints by scope.
     pub checkpoints: BTreeMap<String, Checkpoint>,
+    /// Incidents that operators let stand, by scope.
+    pub acknowledged: BTreeMap<String, Acknowledgements>,
 }
 
 /// Why our topic can't be read.
@@ -187,6 +192,7 @@ impl State {
             match key.kind.as_str() {
                 "claim" => drop(self.claims.remove(&key.scope)),
                 "checkpoint" => drop(self.checkpoints.remove(&key.scope)),
+                ACKNOWLEDGED => drop(self.acknowledged.remove(&key.scope)),
                 _ => {}
             }
             return Ok(());
@@ -208,9 +214,22 @@ impl State {
                     self.checkpoints.insert(key.scope, checkpoint);
                 }
             }
+            ACKNOWLEDGED => {
+                if let Ok(acknowledged) = serde_json::from_slice(value) {
+                    self.acknowledged.insert(key.scope, acknowledged);
+                }
+            }
             _ => {}
         }
         Ok(())
+    }
+
+    /// The incidents that operators of a link let stand, whatever its scope was then.
+    #[must_use]
+    pub fn acknowledged_by(&self, link: &str, source_cluster: &str) -> Acknowledged {
+        let all = self.acknowledged.values();
+        let own = all.filter(|kept| kept.link == link && kept.source_cluster == source_cluster);
+        own.flat_map(|kept| kept.incidents.iter().cloned()).collect()
     }
 
     /// Claims of other links that share keys with this one's scope, and those of a link with this
@@ -272,6 +291,14 @@ impl Claim {
     pub fn withdrawal(&self) -> Outgoing {
         Outgoing { key: key("claim", &self.scope), ..Outgoing::default() }
     }
+
+    /// The records that take away all that is kept of the link in this scope. The claim goes last: while
+    /// it stands, what could not be taken away is known to be the link's.
+    #[must_use]
+    pub fn withdrawals(&self) -> [Outgoing; 3] {
+        let (checkpoint, scope) = (Checkpoint::withdrawal(&self.scope), &self.scope);
+        [Acknowledgements::withdrawal(scope), checkpoint, self.withdrawal()]
+    }
 }
 
 impl Checkpoint {
@@ -288,11 +315,11 @@ impl Checkpoint {
     }
 }
 
-fn put(kind: &str, scope: &Scope, value: Vec<u8>) -> Outgoing {
+pub(super) fn put(kind: &str, scope: &Scope, value: Vec<u8>) -> Outgoing {
     Outgoing { key: key(kind, scope), value: Some(value), ..Outgoing::default() }
 }
 
-fn key(kind: &str, scope: &Scope) -> Vec<u8> {
+pub(super) fn key(kind: &str, scope: &Scope) -> Vec<u8> {
     StateKey::spelled(kind, scope_name(scope))
 }
 

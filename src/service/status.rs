@@ -168,7 +168,7 @@ impl Counts {
     }
 }
 
-/// Incidents that stand, by what they are about.
+/// Incidents that stand, by what they are about, but for those that operators have acknowledged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Incidents {
     /// Keys of the source whose newest record can't be copied, and subjects that get no name of their
@@ -178,6 +178,8 @@ pub struct Incidents {
     pub target: usize,
     /// Records of the source whose key nobody can read.
     pub unreadable: usize,
+    /// Those of all three that are acknowledged.
+    pub acknowledged: usize,
 }
 
 impl Incidents {
@@ -185,8 +187,9 @@ impl Incidents {
     #[must_use]
     pub fn of(ledger: &Ledger) -> Self {
         let mut counts = Self::default();
-        for (about, _) in ledger.incidents() {
+        for (about, incident) in ledger.incidents() {
             let count = match about {
+                _ if ledger.acknowledgement(about, incident).is_some() => &mut counts.acknowledged,
                 About::Source(_) | About::Name(_) => &mut counts.source,
                 About::Target(_) => &mut counts.target,
                 About::Unreadable(_) => &mut counts.unreadable,
@@ -196,9 +199,9 @@ impl Incidents {
         counts
     }
 
-    /// All of them.
+    /// All that nobody has acknowledged.
     #[must_use]
-    pub fn all(self) -> usize {
+    pub fn open(self) -> usize {
         self.source.saturating_add(self.target).saturating_add(self.unreadable)
     }
 }
@@ -253,6 +256,13 @@ pub struct Status {
 }
 
 impl Status {
+    /// Keys that are not copied, whatever the reason.
+    #[must_use]
+    pub fn keys_set_aside(&self) -> usize {
+        let Incidents { acknowledged, .. } = self.incidents;
+        self.incidents.open().saturating_add(acknowledged).saturating_add(self.held)
+    }
+
     /// The source was seen to end here.
     pub fn saw_end(&mut self, end: Offset, now: Duration) {
         self.source_end = end;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::service::acknowledgements::Asks;
+use crate::service::acknowledgements::asks;
 use crate::service::commons::Commons;
 use crate::service::definition::ContextNamedBy;
 use crate::service::definition::LinkDefinition;
@@ -40,6 +42,8 @@ pub struct Watched {
     pub target: String,
     /// What it is doing.
     pub status: watch::Receiver<Status>,
+    /// Where it is asked to let incidents stand.
+    pub asks: Asks,
 }
 
 /// The links of a process.
@@ -73,11 +77,13 @@ impl<C: Cluster> Assignment<C> {
             begins.definition = Some(Arc::clone(&definition));
         }
         let (status, seen) = watch::channel(begins);
+        let (asks, asked) = asks();
         let watched = Watched {
             link: definition.rules.name.clone(),
             source: self.source.name().to_owned(),
             target: self.target.name().to_owned(),
             status: seen,
+            asks,
         };
         let worker = Worker {
             rate: commons.rate(self.target.name(), self.write_rate_max),
@@ -89,6 +95,7 @@ impl<C: Cluster> Assignment<C> {
             clock: clock.clone(),
             goal,
             status: Arc::new(status),
+            asked,
             once_used: Arc::default(),
         };
         (worker, watched)

@@ -153,6 +153,7 @@ async fn what_is_set_aside_is_told_with_its_reason_and_what_ends_it() {
             offset: Some(7),
             reason: "it is no JSON".to_owned(),
             remedy: Some("register it again".to_owned()),
+            acknowledged: None,
             subject: None,
         }]);
     });
@@ -161,7 +162,7 @@ async fn what_is_set_aside_is_told_with_its_reason_and_what_ends_it() {
     let expected = serde_json::json!({
         "set_aside": [{
             "word": "incident", "key": "orders v1", "offset": 7, "reason": "it is no JSON",
-            "remedy": "register it again",
+            "remedy": "register it again", "acknowledged": null,
         }],
         "left_off": 2,
     });

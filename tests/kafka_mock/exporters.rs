@@ -1,5 +1,6 @@
 //! Links that are made over REST, between two mock clusters.
 
+mod acknowledge;
 mod at_rest;
 mod page;
 mod renames;

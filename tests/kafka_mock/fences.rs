@@ -11,6 +11,7 @@ use schema_mirror::core::rules::Placement;
 use schema_mirror::core::rules::References;
 use schema_mirror::core::rules::Rules;
 use schema_mirror::core::subject::ContextName;
+use schema_mirror::service::acknowledgements::asks;
 use schema_mirror::service::exporter::ContextType;
 use schema_mirror::service::exporter::Described;
 use schema_mirror::service::exporter::FixedLink;
@@ -152,6 +153,7 @@ async fn a_link_of_the_file_says_where_its_fence_stands() {
         source: "source".to_owned(),
         target: "target".to_owned(),
         status: watch::channel(Status::default()).1,
+        asks: asks().0,
     };
     let rules = Rules {
         name: "filed".to_owned(),

@@ -53,7 +53,7 @@ pub(crate) async fn audit(play: &Play) {
 fn told_of(play: &Play, link: usize) -> Option<usize> {
     let mut statuses = play.instances.iter().map(|instance| instance.status(link));
     let running = statuses.find(|status| status.phase.word() == "running");
-    running.map(|status| status.incidents.all() + status.held)
+    running.map(|status| status.keys_set_aside())
 }
 
 fn judge(

@@ -43,8 +43,7 @@ pub(super) async fn incidents<C: Cluster, K: Clock>(
     Path(place): Place,
 ) -> Answered {
     let status = link(&shared, &place)?.status;
-    let all = status.incidents.all().saturating_add(status.held);
-    let left_off = all.saturating_sub(status.set_aside.len());
+    let left_off = status.keys_set_aside().saturating_sub(status.set_aside.len());
     told(IncidentsTold { set_aside: status.set_aside.to_vec(), left_off })
 }
 

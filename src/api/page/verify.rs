@@ -44,7 +44,9 @@ struct Verified {
     in_sync: usize,
     /// Why a start would halt before it writes anything.
     halts: Vec<String>,
+    /// Those that nobody has acknowledged.
     incidents: usize,
+    acknowledged: usize,
     held: usize,
     differences: Vec<DifferenceTold>,
     left_off: usize,
@@ -120,7 +122,8 @@ async fn compared<C: Cluster>(
     let mut found = differences(source, target, definition, &comparison).await?;
     let left_off = found.split_off(found.len().min(DIFFERENCES_TOLD_MAX)).len();
     let Comparison { link, plan, halts, source_end, target_end, .. } = comparison;
-    let incidents = link.ledger().incidents().count();
+    let incidents = link.ledger().open_incidents().count();
+    let acknowledged = link.ledger().acknowledged_incidents().count();
     let held = link.ledger().held().count();
     let equal = plan.is_empty() && incidents == 0 && held == 0 && halts.is_empty();
     Ok(Verified {
@@ -131,6 +134,7 @@ async fn compared<C: Cluster>(
         in_sync: plan.in_sync,
         halts,
         incidents,
+        acknowledged,
         held,
         differences: found.into_iter().map(DifferenceTold::from).collect(),
         left_off,

@@ -19,6 +19,10 @@ use crate::cli::output::visible;
 use crate::cli::patience::Patience;
 use crate::core::dialect::Concluded;
 use crate::core::key::Key;
+use crate::core::link::acknowledged::Acknowledgement;
+use crate::core::link::ledger::About;
+use crate::core::link::ledger::Incident;
+use crate::core::link::ledger::Ledger;
 use crate::core::link::plan::Plan;
 use crate::core::link::plan::Planned;
 use crate::core::link::plan::PlannedKind;
@@ -61,7 +65,10 @@ pub(super) struct Answer {
     differences: Vec<DifferenceShown>,
     /// Why a start would halt before it writes anything.
     halts: Vec<String>,
+    /// Those that nobody has acknowledged.
     incidents: Vec<SetAside>,
+    /// Incidents that somebody lets stand: they make no difference.
+    acknowledged: Vec<LetStand>,
     held: Vec<SetAside>,
     /// What is copied and worth knowing.
     remarks: Vec<SetAside>,
@@ -134,6 +141,17 @@ struct SetAside {
     reason: String,
     /// What ends it; null where the reason says so itself.
     remedy: Option<String>,
+}
+
+/// An incident, and who lets it stand.
+#[derive(Debug, Serialize)]
+struct LetStand {
+    #[serde(flatten)]
+    incident: SetAside,
+    by: String,
+    why: String,
+    /// When it was acknowledged, in ms since 1970.
+    at_ms: i64,
 }
 
 #[derive(Debug, Serialize)]
@@ -212,15 +230,7 @@ fn unknown(link: &Link, stop: &Stop) -> Answer {
 
 fn answer_of(link: &Link, comparison: &Comparison) -> Answer {
     let ledger = comparison.link.ledger();
-    let incidents: Vec<SetAside> = ledger
-        .incidents()
-        .map(|(about, incident)| SetAside {
-            key: visible(&incident.key),
-            offset: incident.offset,
-            reason: visible(&incident.reason),
-            remedy: about.remedy().map(str::to_owned),
-        })
-        .collect();
+    let incidents: Vec<SetAside> = ledger.open_incidents().map(incident_shown).collect();
     let held: Vec<SetAside> = ledger
         .held()
         .map(|(key, held)| SetAside {
@@ -246,6 +256,7 @@ fn answer_of(link: &Link, comparison: &Comparison) -> Answer {
         in_sync: comparison.plan.in_sync,
         halts: comparison.halts.iter().map(|halt| visible(halt)).collect(),
         incidents,
+        acknowledged: acknowledged(ledger),
         held,
         remarks: ledger
             .remarks()
@@ -269,6 +280,24 @@ fn answer_of(link: &Link, comparison: &Comparison) -> Answer {
             .collect(),
         ..Answer::default()
     }
+}
+
+fn incident_shown((about, incident): (&About, &Incident)) -> SetAside {
+    SetAside {
+        key: visible(&incident.key),
+        offset: incident.offset,
+        reason: visible(&incident.reason),
+        remedy: about.remedy().map(str::to_owned),
+    }
+}
+
+fn acknowledged(ledger: &Ledger) -> Vec<LetStand> {
+    let all = ledger.incidents().filter_map(|(about, incident)| {
+        let Acknowledgement { by, why, at_ms, .. } = ledger.acknowledgement(about, incident)?;
+        let incident = incident_shown((about, incident));
+        Some(LetStand { incident, by: visible(by), why: visible(why), at_ms: *at_ms })
+    });
+    all.collect()
 }
 
 fn totals(plan: &Plan) -> Totals {

@@ -1,9 +1,11 @@
 //! What `plan` and `verify` say to a person.
 
 use super::Answer;
+use super::LetStand;
 use super::SetAside;
 use super::Totals;
 use crate::cli::output::counted;
+use crate::cli::render::minute;
 
 /// Stands right below the answer: everything else follows from it.
 const CHOOSES_NOTHING: &str = "the filter chooses nothing in the source";
@@ -55,16 +57,26 @@ pub(in crate::cli) fn verify_text(answer: &Answer) -> String {
     }
     let ends = format!("source end {}, target end {}", answer.source_end, answer.target_end);
     let in_sync = counted(answer.in_sync, "key");
-    let mut lines = if answer.result == "equal" {
-        vec![format!("{}: equal; {in_sync}, {ends}", answer.link)]
-    } else {
-        vec![format!(
-            "{}: different; {}, {}, {} held, {in_sync} equal, {ends}",
-            answer.link,
-            counted(answer.differences.len(), "difference"),
-            counted(answer.incidents.len(), "incident"),
-            answer.held.len(),
-        )]
+    let acknowledged = answer.acknowledged.len();
+    let mut lines = match (answer.result, acknowledged) {
+        ("equal", 0) => vec![format!("{}: equal; {in_sync}, {ends}", answer.link)],
+        ("equal", _) => {
+            let but = counted(acknowledged, "acknowledged incident");
+            vec![format!("{}: equal but for {but}; {in_sync}, {ends}", answer.link)]
+        }
+        (_, _) => {
+            let besides = match acknowledged {
+                0 => String::new(),
+                some => format!(" and {some} acknowledged"),
+            };
+            vec![format!(
+                "{}: different; {}, {}{besides}, {} held, {in_sync} equal, {ends}",
+                answer.link,
+                counted(answer.differences.len(), "difference"),
+                counted(answer.incidents.len(), "incident"),
+                answer.held.len(),
+            )]
+        }
     };
     push_choice(answer, &mut lines);
     for difference in &answer.differences {
@@ -99,11 +111,15 @@ fn push_rest(answer: &Answer, lines: &mut Vec<String>) {
     for (word, list) in
         [("incident", &answer.incidents), ("held", &answer.held), ("remark", &answer.remarks)]
     {
-        for SetAside { key, offset, reason, remedy } in list {
-            let at = offset.map(|offset| format!(" (source offset {offset})")).unwrap_or_default();
-            lines.push(format!("{word:>9}  {key}{at}: {reason}"));
-            lines.extend(remedy.iter().map(|remedy| format!("           do: {remedy}")));
+        for one in list {
+            push_set_aside(word, one, lines);
+            let remedy = one.remedy.iter();
+            lines.extend(remedy.map(|remedy| format!("           do: {remedy}")));
         }
+    }
+    for LetStand { incident, by, why, at_ms } in &answer.acknowledged {
+        push_set_aside("incident", incident, lines);
+        lines.push(format!("           acknowledged by {by}, {}: {why}", minute(*at_ms)));
     }
     for level in &answer.other_levels {
         lines.push(format!(
@@ -117,6 +133,12 @@ fn push_rest(answer: &Answer, lines: &mut Vec<String>) {
     for hazard in &answer.hazards {
         lines.push(format!("   hazard  {hazard}"));
     }
+}
+
+fn push_set_aside(word: &str, one: &SetAside, lines: &mut Vec<String>) {
+    let SetAside { key, offset, reason, remedy: _ } = one;
+    let at = offset.map(|offset| format!(" (source offset {offset})")).unwrap_or_default();
+    lines.push(format!("{word:>9}  {key}{at}: {reason}"));
 }
 
 fn joined(lines: Vec<String>) -> String {
@@ -169,6 +191,31 @@ mod tests {
                 "           do: register it again",
             ],
         );
+    }
+
+    #[test]
+    fn what_is_acknowledged_makes_no_difference_and_is_told_with_who_when_and_why() {
+        let incident = SetAside {
+            key: "orders v1".to_owned(),
+            offset: Some(7),
+            reason: "its value is no JSON".to_owned(),
+            remedy: Some("register it again".to_owned()),
+        };
+        let (by, why) = ("alice".to_owned(), "nobody reads it".to_owned());
+        let acknowledged = vec![LetStand { incident, by, why, at_ms: 0 }];
+        let answer = Answer { acknowledged, in_sync: 2, ..answer("equal") };
+        check(
+            &verify_text(&answer),
+            &[
+                "one: equal but for 1 acknowledged incident; 2 keys, source end 0, target end 0",
+                " incident  orders v1 (source offset 7): its value is no JSON",
+                "           acknowledged by alice, 1970-01-01 00:00 UTC: nobody reads it",
+            ],
+        );
+        let answer = Answer { result: "different", ..answer };
+        let text = verify_text(&answer);
+        let counts = "0 differences, 0 incidents and 1 acknowledged, 0 held";
+        assert!(text.contains(counts), "{text}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `link`: what the links of a running mirror are doing, and changes to those made over REST.
 
+mod acknowledge;
 mod change;
 mod definition;
 mod export;
@@ -61,7 +62,7 @@ impl Undone {
         let asks = match verb {
             LinkVerb::List { .. }
             | LinkVerb::Show { .. }
-            | LinkVerb::Incidents { .. }
+            | LinkVerb::Incidents { verb: None, .. }
             | LinkVerb::Wait { .. } => true,
             LinkVerb::Create { .. }
             | LinkVerb::Update { .. }
@@ -69,6 +70,7 @@ impl Undone {
             | LinkVerb::Resume { .. }
             | LinkVerb::Reset { .. }
             | LinkVerb::Delete { .. }
+            | LinkVerb::Incidents { verb: Some(_), .. }
             | LinkVerb::Export { .. } => false,
         };
         match self {
@@ -204,8 +206,10 @@ async fn execute(words: &LinkWords, wanted: Output, clock: SystemClock) -> Resul
             let one = mirror.link(link, "");
             return shown(&mirror, &one, *watch, Shown { wanted, text: told::link }, clock).await;
         }
-        LinkVerb::Incidents { link, watch } => {
-            let url = mirror.link(link, "/incidents");
+        LinkVerb::Incidents { verb: Some(verb), .. } => acknowledge::turn(&mirror, verb).await?,
+        LinkVerb::Incidents { verb: None, link, watch } => {
+            let name_is_missing = || Undone::usage("NAME is missing: which link?");
+            let url = mirror.link(link.as_ref().ok_or_else(name_is_missing)?, "/incidents");
             let text = told::incidents;
             return shown(&mirror, &url, *watch, Shown { wanted, text }, clock).await;
         }

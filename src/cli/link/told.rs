@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::text_of;
 use crate::cli::output::counted;
 use crate::cli::render::Rows;
+use crate::cli::render::minute;
 use crate::cli::render::visible;
 use crate::cli::render::wrapped;
 
@@ -34,7 +35,10 @@ pub(super) fn list(document: &Value) -> String {
             field("target"),
             field("state"),
             lag,
-            field("incidents"),
+            match count(link, "acknowledged") {
+                0 => field("incidents"),
+                some => format!("{} ({some} acknowledged)", field("incidents")),
+            },
             field("held_keys"),
         ];
         table.add(columns);
@@ -76,25 +80,30 @@ pub(super) fn link(document: &Value) -> String {
 
 /// What a link does not copy.
 pub(super) fn incidents(document: &Value) -> String {
-    let count = |key: &str| {
-        let count = document.get(key).and_then(Value::as_u64).unwrap_or_default();
-        usize::try_from(count).unwrap_or(usize::MAX)
-    };
     let name = visible(&text_of(document.get("link")));
     let state = text_of(document.get("state"));
-    let head = match (count("incidents"), count("held_keys")) {
-        (0, 0) => format!("{name} ({state}): nothing is set aside\n"),
-        (incidents, held) => format!(
-            "{name} ({state}): {}, {}\n",
-            counted(incidents, "incident"),
-            counted(held, "held key")
-        ),
+    let count = |key| count(document, key);
+    let head = match (count("incidents"), count("held_keys"), count("acknowledged")) {
+        (0, 0, 0) => format!("{name} ({state}): nothing is set aside\n"),
+        (incidents, held, acknowledged) => {
+            let besides = match acknowledged {
+                0 => String::new(),
+                some => format!(", {}", counted(some, "acknowledged incident")),
+            };
+            let (incidents, held) = (counted(incidents, "incident"), counted(held, "held key"));
+            format!("{name} ({state}): {incidents}, {held}{besides}\n")
+        }
     };
     let more = match left_off(document) {
         0 => String::new(),
         more => format!("and {more} more: the log of the mirror, and verify, name them\n"),
     };
     format!("{head}{}{more}", set_aside(document))
+}
+
+fn count(document: &Value, key: &str) -> usize {
+    let count = document.get(key).and_then(Value::as_u64).unwrap_or_default();
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 fn left_off(document: &Value) -> u64 {
@@ -110,8 +119,15 @@ fn set_aside(document: &Value) -> String {
         let at = at.map(|offset| format!(" (source offset {offset})")).unwrap_or_default();
         let what = format!("{}{at}: {}", field("key"), field("reason"));
         lines.push_str(&wrapped(&format!("{:>9}  ", field("word")), INDENT, &what));
+        let let_stand = one.get("acknowledged").filter(|told| !told.is_null());
+        if let Some(told) = let_stand {
+            let at = told.get("at_ms").and_then(Value::as_i64).map(minute).unwrap_or_default();
+            let (by, why) = (text_of(told.get("by")), text_of(told.get("why")));
+            let told = format!("acknowledged by {by}, {at}: {why}");
+            lines.push_str(&wrapped(INDENT, INDENT, &told));
+        }
         let remedy = field("remedy");
-        if !remedy.is_empty() {
+        if !remedy.is_empty() && let_stand.is_none() {
             lines.push_str(&wrapped(&format!("{INDENT}do: "), INDENT, &remedy));
         }
     }
@@ -127,7 +143,11 @@ pub(super) fn stands_still(answer: &Value) -> bool {
 pub(super) fn waited(name: &str, answer: &Value) -> String {
     let field = |key: &str| word_of(answer.get(key));
     if answer.get("caught_up") == Some(&Value::Bool(true)) {
-        return format!("{name} has caught up with offset {} of its source\n", field("up_to"));
+        let but = match count(answer, "acknowledged") {
+            0 => String::new(),
+            some => format!(", but for {}", counted(some, "acknowledged incident")),
+        };
+        return format!("{name} has caught up with offset {} of its source{but}\n", field("up_to"));
     }
     if stands_still(answer) {
         let why = match (field("state").as_str(), text_of(answer.get("reason"))) {
@@ -142,12 +162,16 @@ pub(super) fn waited(name: &str, answer: &Value) -> String {
     }
     format!(
         "{name} has not caught up with offset {}: it is {}, everything before {} is in the target, {} \
-         incidents, {} held keys\n",
+         incidents, {} held keys{}\n",
         field("up_to"),
         field("state"),
         field("done_before"),
         field("incidents"),
         field("held_keys"),
+        match count(answer, "acknowledged") {
+            0 => String::new(),
+            some => format!("; {some} acknowledged"),
+        },
     )
 }
 
@@ -199,6 +223,27 @@ mod tests {
         assert!(
             told.contains("offset 9") && told.contains("before 3") && told.contains("1 incidents")
         );
+    }
+
+    #[test]
+    fn what_is_acknowledged_is_told_apart_with_who_when_and_why() {
+        let told = json!({"link": "x", "state": "running", "incidents": 0, "held_keys": 0,
+                          "acknowledged": 1, "set_aside": [
+            {"word": "incident", "key": "s v1", "offset": 12, "reason": "it is no JSON",
+             "remedy": "register it again",
+             "acknowledged": {"by": "alice", "why": "nobody reads it", "at_ms": 0}},
+        ]});
+        assert_eq!(
+            incidents(&told),
+            "x (running): 0 incidents, 0 held keys, 1 acknowledged incident\n incident  s v1 (source \
+             offset 12): it is no JSON\n           acknowledged by alice, 1970-01-01 00:00 UTC: nobody \
+             reads it\n"
+        );
+        assert!(list(&json!({"links": [told]})).contains("0 (1 acknowledged)"));
+        let answer = |caught_up: bool| json!({"caught_up": caught_up, "up_to": 9, "state": "running", "acknowledged": 1});
+        let but = "x has caught up with offset 9 of its source, but for 1 acknowledged incident\n";
+        assert_eq!(waited("x", &answer(true)), but);
+        assert!(waited("x", &answer(false)).ends_with("; 1 acknowledged\n"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use clap::ArgGroup;
 use clap::Args;
 use clap::Subcommand;
 
+use super::acknowledge::IncidentVerb;
 use crate::config::ContextChoice;
 
 const HELP: &str = "\
@@ -86,9 +87,13 @@ pub(super) enum LinkVerb {
         watch: Watch,
     },
     /// What a link does not copy: held keys and incidents, each with what to do.
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+    #[command(subcommand_value_name = "ack|unack", subcommand_help_heading = "Of incidents")]
     Incidents {
+        #[command(subcommand)]
+        verb: Option<IncidentVerb>,
         #[command(flatten)]
-        link: LinkName,
+        link: Option<LinkName>,
         #[command(flatten)]
         watch: Watch,
     },

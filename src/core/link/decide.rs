@@ -17,6 +17,11 @@ use crate::core::value::read_config;
 use crate::core::view::Origin;
 use crate::core::view::VersionView;
 
+/// Why a key that drifted is left alone where the policy says so. It is worded alike whenever that is
+/// found, or an acknowledgement would not hold.
+pub(super) const DRIFT_REPORTED: &str =
+    "the target drifted: someone else wrote it, and drift is only reported";
+
 /// A change to one key of the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {
@@ -392,10 +397,8 @@ impl Link {
         match self.rules.drift {
             DriftPolicy::Repair => repair,
             DriftPolicy::Report => {
-                let reason =
-                    "the target drifted: someone else wrote it, and drift is only reported";
-                let offset = self.source_offset(key);
-                let incident = Incident { offset, key: key.to_string(), reason: reason.to_owned() };
+                let (offset, reason) = (self.source_offset(key), DRIFT_REPORTED.to_owned());
+                let incident = Incident { offset, key: key.to_string(), reason };
                 Verdict::Incident(incident, WaitFor::Definition)
             }
         }

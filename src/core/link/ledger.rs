@@ -7,6 +7,8 @@ use crate::core::key::Key;
 use crate::core::key::KeyReading;
 use crate::core::key::read_key;
 use crate::core::link::Told;
+use crate::core::link::acknowledged::Acknowledged;
+use crate::core::link::acknowledged::Acknowledgement;
 use crate::core::record::Offset;
 use crate::core::record::Record;
 use crate::core::subject::ContextName;
@@ -126,18 +128,54 @@ pub struct Ledger {
     waiting: BTreeMap<WaitFor, BTreeSet<Key>>,
     drift: BTreeMap<Key, Drift>,
     remarks: BTreeMap<Key, String>,
+    /// What operators let stand.
+    acknowledged: Acknowledged,
     /// What was set aside since it was last asked for, for the log.
     fresh: Vec<(&'static str, String, String)>,
 }
 
+/// What an incident is called that operators let stand: no news, when a link begins anew.
+pub const ACKNOWLEDGED: &str = "acknowledged incident";
 /// So many keys set aside are kept for the log at once; the rest is counted.
 const FRESH_MAX: usize = 50;
 
 impl Ledger {
-    /// What was set aside since this was last asked: `incident` or `held`, the key, the reason. At
-    /// most a screenful.
+    /// A ledger of nothing, that knows what operators let stand.
+    pub(super) fn knowing(acknowledged: Acknowledged) -> Self {
+        Self { acknowledged, ..Self::default() }
+    }
+
+    /// From here on operators let these stand.
+    pub(super) fn acknowledge(&mut self, acknowledged: Acknowledged) {
+        self.acknowledged = acknowledged;
+    }
+
+    /// The acknowledgement that holds for an incident.
+    #[must_use]
+    pub fn acknowledgement(&self, about: &About, incident: &Incident) -> Option<&Acknowledgement> {
+        self.acknowledged.covers(about, incident)
+    }
+
+    /// The incidents that nobody has acknowledged.
+    pub fn open_incidents(&self) -> impl Iterator<Item = (&About, &Incident)> {
+        self.incidents().filter(|(about, incident)| self.acknowledgement(about, incident).is_none())
+    }
+
+    /// The incidents that operators let stand.
+    pub fn acknowledged_incidents(&self) -> impl Iterator<Item = (&About, &Incident)> {
+        self.incidents().filter(|(about, incident)| self.acknowledgement(about, incident).is_some())
+    }
+
+    /// What was set aside since this was last asked: `incident`, [`ACKNOWLEDGED`] or `held`, the key, the
+    /// reason. At most a screenful.
     pub fn take_fresh(&mut self) -> Vec<(&'static str, String, String)> {
         std::mem::take(&mut self.fresh)
+    }
+
+    fn note_incident(&mut self, about: &About, incident: &Incident) {
+        let is_let_stand = self.acknowledgement(about, incident).is_some();
+        let word = if is_let_stand { ACKNOWLEDGED } else { "incident" };
+        self.note_fresh(word, &incident.key, &incident.reason);
     }
 
     fn note_fresh(&mut self, word: &'static str, key: &str, reason: &str) {
@@ -197,17 +235,13 @@ impl Ledger {
             let incident =
                 Incident { offset: Some(record.offset), key: shown, reason: reason.clone() };
             let copied = key.as_ref().is_none_or(chosen);
+            let digest = || Digest::of(record.key.as_deref().unwrap_or_default());
+            let about = key.clone().map_or_else(|| About::Unreadable(digest()), About::Source);
             if copied {
-                self.note_fresh("incident", &incident.key, &incident.reason);
+                self.note_incident(&about, &incident);
+                self.incidents.insert(about, incident.clone());
             }
-            let Some(key) = key else {
-                let digest = Digest::of(record.key.as_deref().unwrap_or_default());
-                self.incidents.insert(About::Unreadable(digest), incident);
-                return;
-            };
-            if copied {
-                self.incidents.insert(About::Source(key.clone()), incident.clone());
-            }
+            let Some(key) = key else { return };
             self.faulty.insert(key.clone(), incident);
             return;
         }
@@ -274,11 +308,12 @@ impl Ledger {
     }
 
     pub(super) fn incident(&mut self, key: &Key, incident: Incident, until: WaitFor) {
-        if self.incidents.get(&About::Target(key.clone())) != Some(&incident) {
-            self.note_fresh("incident", &incident.key, &incident.reason);
+        let about = About::Target(key.clone());
+        if self.incidents.get(&about) != Some(&incident) {
+            self.note_incident(&about, &incident);
         }
         self.settle(key);
-        self.incidents.insert(About::Target(key.clone()), incident);
+        self.incidents.insert(about, incident);
         self.waiting.entry(until).or_default().insert(key.clone());
     }
 
@@ -290,7 +325,7 @@ impl Ledger {
             return;
         };
         if self.incidents.get(&about) != Some(&incident) {
-            self.note_fresh("incident", &incident.key, &incident.reason);
+            self.note_incident(&about, &incident);
         }
         self.incidents.insert(about, incident);
     }

@@ -3,6 +3,7 @@
 //! Level-triggered: a decision about a key looks at both views as they are, never at the record that
 //! led to it. So it does not matter how often, or after what, a key is decided.
 
+pub mod acknowledged;
 mod associations;
 mod bearing;
 pub mod brake;
@@ -24,6 +25,7 @@ mod references;
 mod source;
 mod start;
 mod tail;
+pub mod turn;
 mod wanted;
 
 use std::collections::BTreeMap;
@@ -49,6 +51,7 @@ use crate::core::entry::Entry;
 use crate::core::entry::Reader;
 use crate::core::key::Key;
 use crate::core::key::Version;
+use crate::core::link::acknowledged::Acknowledged;
 use crate::core::link::brake::Brake;
 use crate::core::link::leave::Steered;
 use crate::core::link::ledger::Ledger;
@@ -107,6 +110,8 @@ pub struct History {
     pub former: Vec<Scope>,
     /// Claims of other links on parts of our source.
     pub source_claims: Vec<SourceClaim>,
+    /// Incidents that operators let stand.
+    pub acknowledged: Acknowledged,
 }
 
 /// What an operator allowed for this start.
@@ -224,7 +229,7 @@ impl Link {
             gone: BTreeSet::new(),
             opened: BTreeSet::new(),
             target_next: 0,
-            ledger: Ledger::default(),
+            ledger: Ledger::knowing(history.acknowledged.clone()),
             names: Names::default(),
             rules,
             identity,
@@ -286,6 +291,11 @@ impl Link {
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// From here on operators let these incidents stand.
+    pub fn acknowledge(&mut self, acknowledged: Acknowledged) {
+        self.ledger.acknowledge(acknowledged);
     }
 
     /// Ids of the clusters that the copied records came through, for the link's claim.

@@ -12,6 +12,7 @@ use super::Write;
 use crate::core::key::Key;
 use crate::core::link::Outcome;
 use crate::core::link::brake::Suspicion;
+use crate::core::link::decide::DRIFT_REPORTED;
 use crate::core::link::ledger::REPAIRS_MAX;
 use crate::core::link::ledger::WaitFor;
 use crate::core::link::plan::liveness;
@@ -223,7 +224,7 @@ impl Link {
                 "someone keeps changing it in the target; it was restored three times and is left alone \
                  until the source says something new, or the link starts again"
             } else {
-                "the target drifted: someone else changed it, and drift is only reported"
+                DRIFT_REPORTED
             };
             let incident = super::ledger::Incident {
                 offset: self.source_offset(key),

@@ -15,7 +15,6 @@ use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
-use crate::service::state::Checkpoint;
 use crate::service::state::append_acked;
 use crate::service::state::group_of;
 use crate::service::state::partition_of;
@@ -56,8 +55,9 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
                 continue;
             }
             let partition = partition_of(&claim.scope);
-            self.append(target, partition, &Checkpoint::withdrawal(&claim.scope)).await?;
-            self.append(target, partition, &claim.withdrawal()).await?;
+            for record in claim.withdrawals() {
+                self.append(target, partition, &record).await?;
+            }
         }
         Ok(())
     }

@@ -77,7 +77,7 @@ impl ExporterStatus {
 
 /// What of a link that runs is not copied, if anything.
 fn set_aside(status: &Status) -> Option<String> {
-    let (incidents, held) = (status.incidents.all(), status.held);
+    let (incidents, held) = (status.incidents.open(), status.held);
     (incidents > 0 || held > 0).then(|| {
         format!("not everything is copied: {incidents} incidents, {held} held keys; the log has their reasons")
     })

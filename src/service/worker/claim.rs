@@ -23,12 +23,12 @@ use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
-use crate::service::state::Checkpoint;
 use crate::service::state::Claim;
 use crate::service::state::FORMAT;
 use crate::service::state::State;
 use crate::service::state::group_of;
 use crate::service::state::partition_of;
+use crate::service::state::scope_name;
 
 impl<C: Cluster, K: Clock> Life<C, K> {
     /// Claims the scope. Only a link that may begin does: one that is refused leaves nothing behind.
@@ -170,11 +170,16 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     async fn withdraw_outgrown(&mut self, state: &State) -> Result<(), Stop> {
         let definition = Arc::clone(&self.worker.definition);
         let rules = &definition.rules;
-        for claim in state.outgrown(&rules.name, &self.ground.source.cluster_id, &rules.scope()) {
+        let source_cluster = &self.ground.source.cluster_id.clone();
+        for claim in state.outgrown(&rules.name, source_cluster, &rules.scope()) {
+            // What stands under the former scope alone would go with it.
+            if state.acknowledged.contains_key(&scope_name(&claim.scope)) {
+                self.keep_acknowledged(&state.acknowledged_by(&rules.name, source_cluster)).await?;
+            }
             let partition = partition_of(&claim.scope);
             let target = &self.worker.target;
             let mut keeper = target.append_to(&definition.state_topic, partition).await?;
-            for record in [claim.withdrawal(), Checkpoint::withdrawal(&claim.scope)] {
+            for record in claim.withdrawals() {
                 keep(&mut keeper, record, &self.worker.clock).await?;
             }
             tracing::info!(link = %rules.name, scope = %claim.scope, "claim withdrawn");

@@ -1,6 +1,7 @@
 //! One link at work: preflight → become the writer → read the target → read the source → reconcile
 //! → follow both.
 
+mod acknowledge;
 mod at_rest;
 mod catch_up;
 mod claim;
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 
 use crate::core::link::Halt;
 use crate::core::record::Offset;
+use crate::service::acknowledgements::Asked;
 use crate::service::definition::LinkDefinition;
 use crate::service::definition::Once;
 use crate::service::pipeline::Stop;
@@ -105,6 +107,8 @@ pub struct Worker<C: Cluster, K: Clock> {
     pub goal: Goal,
     /// Where it says what it does.
     pub status: Arc<watch::Sender<Status>>,
+    /// Where it is asked to let incidents stand.
+    pub asked: Asked,
     /// What the operator allowed for one start was used: an earlier life got past its reconciling.
     pub once_used: Arc<AtomicBool>,
 }

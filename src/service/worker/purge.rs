@@ -36,7 +36,6 @@ use crate::service::ports::LeaseRequest;
 use crate::service::ports::TopicFacts;
 use crate::service::purged::Purged;
 use crate::service::purged::Removed;
-use crate::service::state::Checkpoint;
 use crate::service::state::Claim;
 use crate::service::state::State;
 use crate::service::state::group_of;
@@ -390,12 +389,14 @@ impl<C: Cluster, K: Clock> Purging<C, K> {
             let partition = partition_of(&claim.scope);
             let target = &self.worker.target;
             let mut keeper = target.keep_in(&definition.state_topic, partition).await?;
-            for record in [Checkpoint::withdrawal(&claim.scope), claim.withdrawal()] {
+            for record in claim.withdrawals() {
                 keep(&mut keeper, record, &self.worker.clock).await?;
             }
         }
-        self.keep(Checkpoint::withdrawal(&self.claim.scope)).await?;
-        self.keep(self.claim.withdrawal()).await
+        for record in self.claim.withdrawals() {
+            self.keep(record).await?;
+        }
+        Ok(())
     }
 
     /// Keeps a record in our own topic, for as long as the lease is held.

@@ -1,6 +1,5 @@
 //! Following both logs, and the ways out.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -15,11 +14,13 @@ use super::life::Life;
 use super::reconcile::Ahead;
 use super::reconcile::Deletes;
 use super::wait_for;
+use super::writing::first_of_each;
 use crate::core::link::Author;
 use crate::core::link::Pace;
 use crate::core::link::Told;
 use crate::core::record::Offset;
 use crate::core::record::Record;
+use crate::service::acknowledgements::Ask;
 use crate::service::ground::missing;
 use crate::service::ground::missing_source;
 use crate::service::ground::replaced;
@@ -33,6 +34,7 @@ use crate::service::ports::Progress;
 use crate::service::ports::TopicFacts;
 use crate::service::round::Run;
 use crate::service::status::Phase;
+use crate::service::stream::Stream;
 
 /// A checkpoint that moved is kept this often.
 pub(super) const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
@@ -49,6 +51,7 @@ enum Event {
     Source(Result<Run, Fault>),
     Target(Result<Run, Fault>),
     Writes(Result<Progress, Stop>),
+    Asked(Ask),
     Looked(Box<Looked>),
     Tick,
     Shutdown,
@@ -180,12 +183,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         ahead: Ahead,
         mut shutdown: watch::Receiver<bool>,
     ) -> Result<(), Stop> {
-        self.drain().await?;
-        self.keep_checkpoint(None).await?;
-        self.keep_claim().await?;
-        let from = self.look_at_others().await?;
-        let mut target_log = self.target_from(from).await?;
-        self.write_at_once().await?;
+        let mut target_log = self.turn_to_target().await?;
         let now = self.worker.clock.monotonic();
         let mut tail = Tail {
             next,
@@ -197,13 +195,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             looked_next: next,
             look: None,
         };
-        for (record, told) in &ahead {
-            self.take_source(record, told.as_ref()).await?;
-        }
-        tail.next = tail.next.max(self.source.read_to());
-        tail.end = tail.end.max(tail.next);
-        self.pipeline.mark(tail.next);
-        self.show(tail.next, tail.end);
+        self.take_ahead(&ahead, &mut tail).await?;
         self.tell_of_import();
         self.worker.enter(Phase::Running);
         let mut progress = self.pipeline.progress();
@@ -216,6 +208,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
                 () = wait_for(&mut shutdown) => Event::Shutdown,
                 run = target_log.next() => Event::Target(run),
                 news = self.pipeline.news(&progress) => Event::Writes(news),
+                ask = self.worker.asked.next() => Event::Asked(ask),
                 run = self.source.next(), if tail.gone_since.is_none() => Event::Source(run),
                 looked = looked(&mut tail.look) => Event::Looked(Box::new(looked)),
                 () = clock.sleep(CHECKPOINT_EVERY) => Event::Tick,
@@ -233,6 +226,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
                     progress = news?;
                     self.show_done();
                 }
+                Event::Asked(ask) => self.take_ask(ask, (tail.next, tail.end)).await?,
                 Event::Looked(looked) => {
                     let (source, target) = *looked;
                     self.check_source(source, &mut tail)?;
@@ -242,6 +236,17 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             }
             self.every_so_often(&mut tail).await?;
         }
+    }
+
+    /// Keeps what was brought up, and gives the target's log from there on.
+    async fn turn_to_target(&mut self) -> Result<Stream<C>, Stop> {
+        self.drain().await?;
+        self.keep_checkpoint(None).await?;
+        self.keep_claim().await?;
+        let from = self.look_at_others().await?;
+        let target_log = self.target_from(from).await?;
+        self.write_at_once().await?;
+        Ok(target_log)
     }
 
     /// Writes with the other appender, whose records must not overtake any of the first.
@@ -260,6 +265,18 @@ impl<C: Cluster, K: Clock> Life<C, K> {
                 "fenced with IMPORT: registrations without an id are refused, deletions and changes of settings are not"
             );
         }
+    }
+
+    /// Takes what was read ahead of where the target was brought up to.
+    async fn take_ahead(&mut self, ahead: &Ahead, tail: &mut Tail) -> Result<(), Stop> {
+        for (record, told) in ahead {
+            self.take_source(record, told.as_ref()).await?;
+        }
+        tail.next = tail.next.max(self.source.read_to());
+        tail.end = tail.end.max(tail.next);
+        self.pipeline.mark(tail.next);
+        self.show(tail.next, tail.end);
+        Ok(())
     }
 
     async fn take_run(&mut self, run: &Run, tail: &mut Tail) -> Result<(), Stop> {
@@ -474,22 +491,5 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         }
         self.pipeline.release();
         Err(Stop::Shutdown)
-    }
-}
-
-/// The first item with each key, in their order.
-fn first_of_each<T, K: Ord>(items: &[T], key: impl Fn(&T) -> &K) -> Vec<&T> {
-    let mut seen = BTreeSet::new();
-    items.iter().filter(|item| seen.insert(key(item))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_that_takes_two_writes_to_restore_is_told_once() {
-        let writes = [("v1", "delete"), ("v1", "put"), ("v2", "put")];
-        assert_eq!(first_of_each(&writes, |write| &write.0), [&writes[0], &writes[2]]);
     }
 }

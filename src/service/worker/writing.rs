@@ -1,5 +1,6 @@
 //! Turning decided writes into records on their way.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::core::link::Change;
 use crate::core::link::Halt;
 use crate::core::link::Outcome;
 use crate::core::link::Write;
+use crate::core::link::ledger::ACKNOWLEDGED;
 use crate::core::record::Offset;
 use crate::core::record::Outgoing;
 use crate::core::record::Record;
@@ -325,7 +327,11 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     pub(super) fn show(&mut self, next: Offset, end: Offset) {
         for (word, key, reason) in self.link.at().take_fresh() {
             let link = &self.worker.definition.rules.name;
-            tracing::warn!(link = %link, key = %key, reason = %reason, "{word}");
+            if word == ACKNOWLEDGED {
+                tracing::info!(link = %link, key = %key, reason = %reason, "{word}");
+            } else {
+                tracing::warn!(link = %link, key = %key, reason = %reason, "{word}");
+            }
         }
         let look = self.link.at();
         let ledger = look.ledger();
@@ -363,7 +369,7 @@ async fn is_same_source<C: Cluster, K: Clock>(
     }
 }
 
-fn size_of(record: &Outgoing) -> usize {
+pub(super) fn size_of(record: &Outgoing) -> usize {
     let headers: usize = record
         .headers
         .iter()
@@ -375,4 +381,21 @@ fn size_of(record: &Outgoing) -> usize {
         .saturating_add(record.value.as_ref().map_or(0, Vec::len))
         .saturating_add(headers)
         .saturating_add(RECORD_OVERHEAD_BYTES)
+}
+
+/// The first item with each key, in their order.
+pub(super) fn first_of_each<T, K: Ord>(items: &[T], key: impl Fn(&T) -> &K) -> Vec<&T> {
+    let mut seen = BTreeSet::new();
+    items.iter().filter(|item| seen.insert(key(item))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_takes_two_writes_to_restore_is_told_once() {
+        let writes = [("v1", "delete"), ("v1", "put"), ("v2", "put")];
+        assert_eq!(first_of_each(&writes, |write| &write.0), [&writes[0], &writes[2]]);
+    }
 }

@@ -15,7 +15,7 @@ use schema_mirror::core::rules::Rules;
 use super::*;
 use crate::output::output_within;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_schema-mirror");
+pub(super) const PROGRAM: &str = env!("CARGO_BIN_EXE_schema-mirror");
 
 /// The clusters of the process, as a file has them.
 const CLUSTERS: &str = "clusters:
@@ -25,14 +25,25 @@ const CLUSTERS: &str = "clusters:
 
 /// What a command said, and its exit code.
 #[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub(super) struct Said {
+    pub(super) code: Option<i32>,
+    pub(super) out: String,
+    pub(super) err: String,
+}
+
+impl Said {
+    /// Runs a program to its end.
+    pub(super) async fn of(mut program: Command) -> Self {
+        let run = tokio::task::spawn_blocking(move || output_within(LIMIT, &mut program));
+        let output = run.await.unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        Self { code: output.status.code(), out, err }
+    }
 }
 
 impl Process {
-    fn program(&self, words: &[&str]) -> Command {
+    pub(super) fn program(&self, words: &[&str]) -> Command {
         let mut program = Command::new(PROGRAM);
         program.args(["link", "--url", &format!("http://{}", self.address)]).args(words);
         program.env_remove("SCHEMA_MIRROR_URL").env_remove("SCHEMA_MIRROR_TOKEN");
@@ -41,23 +52,18 @@ impl Process {
 
     async fn link(&self, line: &str) -> Said {
         let words: Vec<&str> = line.split(' ').collect();
-        let mut program = self.program(&words);
-        let run = tokio::task::spawn_blocking(move || output_within(LIMIT, &mut program));
-        let output = run.await.unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let (out, err) = (text(&output.stdout), text(&output.stderr));
-        Said { code: output.status.code(), out, err }
+        Said::of(self.program(&words)).await
     }
 
     /// Says this and nothing else, and ends with this code.
     #[track_caller]
-    fn check(said: Said, code: i32, expected: &str) {
+    pub(super) fn check(said: Said, code: i32, expected: &str) {
         assert_eq!(said.code, Some(code), "{said:?}");
         let said = format!("{}{}", said.out, said.err);
         assert!(said.contains(expected), "{expected:?} in {said}");
     }
 
-    async fn check_link(&self, line: &str, code: i32, expected: &str) {
+    pub(super) async fn check_link(&self, line: &str, code: i32, expected: &str) {
         Self::check(self.link(line).await, code, expected);
     }
 

@@ -114,6 +114,11 @@ export function nowView(link) {
   ];
 }
 
+/** What of a link's incidents someone lets stand. */
+function acknowledgedWords(told) {
+  return told.acknowledged === 0 ? '' : `, ${many(told.acknowledged, 'acknowledged incident')}`;
+}
+
 export function incidentsView(link, changed) {
   const told = answerOf(path(link, 'incidents'), 2_000, changed);
   if (!told) return [h('p', { class: 'lead' }, 'Asking…')];
@@ -121,12 +126,13 @@ export function incidentsView(link, changed) {
   if (told.set_aside.length === 0) {
     return [h('section', {}, h('h2', {}, 'Nothing is set aside'), h('p', { class: 'note' }, 'Every record that the link chooses is copied, or is on its way.'))];
   }
-  return [h('section', {}, h('h2', {}, `${many(link.incidents, 'incident')}, ${many(link.held, 'held key')}`),
-    h('p', { class: 'note' }, 'They are not copied; everything else is. A held key waits for something and goes on by itself when that comes.'),
+  return [h('section', {}, h('h2', {}, `${many(link.incidents, 'incident')}, ${many(link.held, 'held key')}${acknowledgedWords(link)}`),
+    h('p', { class: 'note' }, 'They are not copied; everything else is. A held key waits for something and goes on by itself when that comes. An incident that is acknowledged stands, and counts no more.'),
     h('ul', { class: 'set-asides' }, told.set_aside.map((one) => h('li', { 'data-key': `${one.word} ${one.key} ${one.offset}` },
       h('p', { class: 'what' }, h('span', { class: `tag ${one.word}` }, one.word), h('code', {}, one.key)),
       h('p', {}, one.reason),
-      one.remedy && h('p', { class: 'remedy' }, `What to do: ${one.remedy}.`),
+      one.acknowledged && h('p', { class: 'remedy' }, `Acknowledged by ${one.acknowledged.by}, ${moment(one.acknowledged.at_ms)}: ${one.acknowledged.why}`),
+      one.remedy && !one.acknowledged && h('p', { class: 'remedy' }, `What to do: ${one.remedy}.`),
       one.offset === null ? h('p', { class: 'note' }, 'The cause stands in the target; no record of the source is behind it.')
         : h('details', { 'data-record': path(link, `record?offset=${one.offset}`) },
           h('summary', {}, `The record, at offset ${count(one.offset)} of the source`), record(path(link, `record?offset=${one.offset}`)))))),
@@ -185,12 +191,12 @@ export function verifyView(link) {
 function verdictOf(told) {
   if (told.fault) return h('p', { class: 'fault', role: 'status' }, told.fault);
   const words = {
-    equal: `Equal: ${many(told.in_sync, 'key')} of the target say what the source says.`,
+    equal: `Equal${told.acknowledged === 0 ? '' : ' but for what is acknowledged'}: ${many(told.in_sync, 'key')} of the target say what the source says.`,
     different: `Different: ${told.differences.length + told.left_off > 0 ? `${many(told.differences.length + told.left_off, 'key')} ${told.differences.length + told.left_off === 1 ? 'differs' : 'differ'}` : 'no key differs, but not everything is copied'}; ${many(told.in_sync, 'key')} are right.`,
   };
   return h('div', { class: `verified ${told.result}` },
     h('p', { class: 'answer', role: 'status' }, mark(told.result === 'equal' ? 'calm' : 'attention', 'running'), words[told.result]),
-    h('p', { class: 'note' }, `At ${moment(told.at_ms)}: source to offset ${count(told.source_end)}, target to offset ${count(told.target_end)}. ${many(told.incidents, 'incident')}, ${many(told.held, 'held key')}.`),
+    h('p', { class: 'note' }, `At ${moment(told.at_ms)}: source to offset ${count(told.source_end)}, target to offset ${count(told.target_end)}. ${many(told.incidents, 'incident')}, ${many(told.held, 'held key')}${acknowledgedWords(told)}.`),
     told.halts.map((halt) => h('p', { class: 'fault' }, `A start would halt: ${halt}`)),
     told.differences.length > 0 && h('div', { class: 'scroll' }, h('table', {},
       h('thead', {}, h('tr', {}, ['Key of the target', 'How', 'In what', 'Source offset'].map((name) => h('th', { scope: 'col' }, name)))),

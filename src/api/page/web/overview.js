@@ -55,9 +55,10 @@ function headline(link, at) {
 
 function trouble(link, at) {
   const rank = rankOf(link, at);
-  const first = link.set_aside.map((one) => h('li', {},
+  const open = link.set_aside.filter((one) => one.acknowledged === null);
+  const first = open.map((one) => h('li', {},
     h('code', {}, one.key), ' ', h('span', { class: 'reason' }, one.reason)));
-  const more = link.incidents + link.held - link.set_aside.length;
+  const more = link.incidents + link.held - open.length;
   return h('li', { class: `trouble ${rank}`, 'data-key': `${link.source}/${link.link}` },
     h('h3', {}, mark(rank, link.state), h('a', { href: linkHref(link) }, headline(link, at))),
     link.reason && h('p', { class: 'reason' }, link.reason),
