@@ -23,10 +23,10 @@ const NAMED_MAX: usize = 5;
 const USER_NAMES: [&str; 2] = ["LOGNAME", "USER"];
 
 const ACK_HELP: &str = "\
-The incidents are shown as before, with who let them stand, when and why; they are in no alert, make no
-exit code 1 of verify, plan and backfill, and hold up no `link wait`. That holds for good, wherever the
-link runs, until its record in the source, or the reason, is another one: then there is a new incident.
-Held keys are not acknowledged: they go on by themselves.
+The incidents are shown as before, with who let them stand, when and why; they are in no alert,
+make no exit code 1 of verify, plan and backfill, and hold up no `link wait`. That holds for good,
+whichever instance runs the link, until the record in the source, or the reason, is another one:
+that is a new incident. Held keys are not acknowledged: they go on by themselves.
 
 Examples:
   schema-mirror link incidents ack to-dr 'users v1' --why 'nobody reads it, see OPS-17'
@@ -39,6 +39,9 @@ Exit codes: 0 done, 1 refused, 2 nobody could tell, 64 the command line is wrong
 pub(super) enum IncidentVerb {
     /// Let incidents stand: they are shown on, and make no exit code 1 any more.
     #[command(after_long_help = ACK_HELP)]
+    #[command(
+        override_usage = "schema-mirror link incidents ack [OPTIONS] --why <TEXT> <NAME> <KEY|--all>"
+    )]
     Ack {
         #[command(flatten)]
         link: LinkName,
@@ -52,6 +55,7 @@ pub(super) enum IncidentVerb {
         by: Option<String>,
     },
     /// Have incidents count again that were let stand.
+    #[command(override_usage = "schema-mirror link incidents unack [OPTIONS] <NAME> <KEY|--all>")]
     Unack {
         #[command(flatten)]
         link: LinkName,

@@ -89,6 +89,7 @@ pub(super) enum LinkVerb {
     /// What a link does not copy: held keys and incidents, each with what to do.
     #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
     #[command(subcommand_value_name = "ack|unack", subcommand_help_heading = "Of incidents")]
+    #[command(disable_help_subcommand = true)]
     Incidents {
         #[command(subcommand)]
         verb: Option<IncidentVerb>,
