@@ -214,11 +214,30 @@ async fn pause<C: Cluster, K: Clock>(
     Ok(named(&name))
 }
 
+/// With what an exporter goes on.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Resumption {
+    /// It sets fences again that someone else lifted.
+    #[serde(default)]
+    fence_again: bool,
+}
+
 async fn resume<C: Cluster, K: Clock>(
     State(shared): Called<C, K>,
     Path((cluster, name)): Place,
+    resumption: Result<Query<Resumption>, QueryRejection>,
 ) -> Answered {
-    desk_of(&shared, &cluster)?.resume(&cluster, &name).await?;
+    let desk = desk_of(&shared, &cluster)?;
+    let Ok(Query(Resumption { fence_again })) = resumption else {
+        let message = "resume takes fenceAgain=true, fenceAgain=false, or nothing";
+        return Err(error(StatusCode::BAD_REQUEST, 400, message).into());
+    };
+    if fence_again {
+        desk.fence_again(&cluster, &name).await?;
+    } else {
+        desk.resume(&cluster, &name).await?;
+    }
     Ok(named(&name))
 }
 

@@ -15,6 +15,7 @@ use crate::core::record::Record;
 use crate::core::rules::Scope;
 use crate::core::value::Digest;
 use crate::service::exported::Exported;
+use crate::service::fence_leave::FenceLeave;
 use crate::service::ports::Appender;
 use crate::service::ports::Clock;
 use crate::service::ports::Fault;
@@ -134,6 +135,8 @@ pub struct State {
     pub claims: BTreeMap<String, Claim>,
     /// Checkpoints by scope.
     pub checkpoints: BTreeMap<String, Checkpoint>,
+    /// Leave to set fences again, by scope.
+    pub fence_leaves: BTreeMap<String, FenceLeave>,
 }
 
 /// Why our topic can't be read.
@@ -187,6 +190,7 @@ impl State {
             match key.kind.as_str() {
                 "claim" => drop(self.claims.remove(&key.scope)),
                 "checkpoint" => drop(self.checkpoints.remove(&key.scope)),
+                FenceLeave::KIND => drop(self.fence_leaves.remove(&key.scope)),
                 _ => {}
             }
             return Ok(());
@@ -208,9 +212,20 @@ impl State {
                     self.checkpoints.insert(key.scope, checkpoint);
                 }
             }
+            FenceLeave::KIND => {
+                if let Ok(leave) = serde_json::from_slice(value) {
+                    self.fence_leaves.insert(key.scope, leave);
+                }
+            }
             _ => {}
         }
         Ok(())
+    }
+
+    /// The leave that a link was given for its scope and has not used.
+    #[must_use]
+    pub fn fence_leave(&self, link: &str, scope: &Scope) -> Option<&FenceLeave> {
+        self.fence_leaves.get(&scope_name(scope)).filter(|leave| leave.link == link)
     }
 
     /// Claims of other links that share keys with this one's scope, and those of a link with this

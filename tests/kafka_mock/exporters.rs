@@ -192,7 +192,7 @@ fn reader(endpoint: &Endpoint<KafkaCluster>) -> CatalogReader {
     CatalogReader::start(source, SystemClock::start())
 }
 
-fn endpoint(name: &str, broker: &MockBroker, url: &str) -> Endpoint<KafkaCluster> {
+pub(super) fn endpoint(name: &str, broker: &MockBroker, url: &str) -> Endpoint<KafkaCluster> {
     let cluster = KafkaCluster::new(ClusterSettings {
         name: name.to_owned(),
         bootstrap_servers: broker.bootstrap_servers().to_owned(),

@@ -28,6 +28,7 @@ use crate::config::links_in;
 pub(super) enum Done {
     Pause,
     Resume,
+    FenceAgain,
     Reset,
     Delete,
 }
@@ -111,6 +112,10 @@ pub(super) async fn act(mirror: &Mirror, link: &LinkName, done: Done) -> Result<
     let (method, path, word, text) = match done {
         Done::Pause => (Method::PUT, "/pause", "paused", format!("{name} is paused")),
         Done::Resume => (Method::PUT, "/resume", "resumed", format!("{name} goes on")),
+        Done::FenceAgain => {
+            let text = format!("{name} sets its fence again and goes on");
+            (Method::PUT, "/resume?fenceAgain=true", "resumed", text)
+        }
         Done::Reset => {
             let text = format!("{name} compares everything when it goes on");
             (Method::PUT, "/reset", "reset", text)

@@ -120,6 +120,9 @@ pub(super) enum LinkVerb {
     Resume {
         #[command(flatten)]
         link: LinkName,
+        /// Set the fence again that someone else lifted, once; a link of the file takes this, too
+        #[arg(long)]
+        fence_again: bool,
     },
     /// Have a paused link compare everything when it goes on; what is right is not written again.
     Reset {

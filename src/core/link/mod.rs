@@ -3,6 +3,7 @@
 //! Level-triggered: a decision about a key looks at both views as they are, never at the record that
 //! led to it. So it does not matter how often, or after what, a key is decided.
 
+mod again;
 mod associations;
 mod bearing;
 pub mod brake;
@@ -30,6 +31,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+pub use self::again::FenceAgain;
 pub use self::bearing::Bearing;
 pub use self::bearing::Sorter;
 pub use self::decide::Change;
@@ -110,12 +112,12 @@ pub struct History {
 }
 
 /// What an operator allowed for this start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Permissions {
     /// Keys that no link wrote become the link's own.
     pub adopt: bool,
-    /// A fence that someone lifted is set again.
-    pub fence_again: bool,
+    /// Fences that someone lifted are set again.
+    pub fence_again: FenceAgain,
     /// Where more is allowed.
     pub steered: Steered,
 }
@@ -235,6 +237,11 @@ impl Link {
             plain_headers,
             at_hand: None,
         }
+    }
+
+    /// What an operator allows for this start, as it is known once the lease has begun.
+    pub fn permit(&mut self, permissions: Permissions) {
+        self.permissions = permissions;
     }
 
     /// The lease under which the link writes began.

@@ -354,7 +354,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         exporter.wanted != Wanted::Paused && !self.posts.of(&exporter.id()).is_some_and(halted)
     }
 
-    fn fixed(&self, source: &str, name: &str) -> Option<&FixedLink> {
+    pub(super) fn fixed(&self, source: &str, name: &str) -> Option<&FixedLink> {
         self.fixed.iter().find(|link| link.source == source && link.described.name == name)
     }
 
@@ -364,7 +364,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     }
 
     /// Nobody has it, or nobody can tell.
-    fn not_found(&self, name: &str) -> Refused {
+    pub(super) fn not_found(&self, name: &str) -> Refused {
         let untold = self.untold("look for exporter", name);
         untold.unwrap_or_else(|| Refused::NotFound(name.to_owned()))
     }

@@ -9,6 +9,7 @@ use super::desk::READ_BACK_WITHIN;
 use super::shelf::Kept;
 use super::shelf::Shelf;
 use crate::core::record::Outgoing;
+use crate::service::fence_leave::FenceLeave;
 use crate::service::past::read_state_if_there;
 use crate::service::pipeline::Stop;
 use crate::service::ports::Clock;
@@ -57,6 +58,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
             }
             let partition = partition_of(&claim.scope);
             self.append(target, partition, &Checkpoint::withdrawal(&claim.scope)).await?;
+            self.append(target, partition, &FenceLeave::withdrawal(&claim.scope)).await?;
             self.append(target, partition, &claim.withdrawal()).await?;
         }
         Ok(())

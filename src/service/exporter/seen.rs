@@ -14,6 +14,7 @@ use crate::core::rules::Rules;
 use crate::service::exported::Exported;
 use crate::service::status::Phase;
 use crate::service::status::Status;
+use crate::service::supervisor::Restart;
 use crate::service::supervisor::Watched;
 
 /// Where an exporter is. There is no state for a fault: what failed is paused, with its cause.
@@ -120,6 +121,8 @@ pub struct FixedLink {
     pub rules: Rules,
     /// What it is doing.
     pub watched: Watched,
+    /// Has it begin again.
+    pub restart: Restart,
 }
 
 /// What links of this process show, by their names.

@@ -22,6 +22,7 @@ use crate::core::link::purge::Purger;
 use crate::core::record::Offset;
 use crate::core::record::Outgoing;
 use crate::service::definition::ContextNamedBy;
+use crate::service::fence_leave::FenceLeave;
 use crate::service::ground::missing;
 use crate::service::ground::read_to_end;
 use crate::service::ground::replaced;
@@ -395,6 +396,7 @@ impl<C: Cluster, K: Clock> Purging<C, K> {
             }
         }
         self.keep(Checkpoint::withdrawal(&self.claim.scope)).await?;
+        self.keep(FenceLeave::withdrawal(&self.claim.scope)).await?;
         self.keep(self.claim.withdrawal()).await
     }
 

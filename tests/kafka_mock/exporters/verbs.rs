@@ -274,5 +274,7 @@ async fn a_halted_link_names_the_words_that_let_it_go_on() {
     process.check_link("wait x --now --timeout 1000m", 1, "it is halted: the scope holds").await;
     process.check_link("update x --adopt", 0, "").await;
     process.until("x", "RUNNING").await;
+    process.check_link("resume x --fence-again", 0, "x sets its fence again and goes on\n").await;
+    process.until("x", "RUNNING").await;
     process.end().await;
 }
