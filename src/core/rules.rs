@@ -40,6 +40,18 @@ pub enum Fence {
     None,
 }
 
+impl Fence {
+    /// The word for it, in a file and over REST.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Readonly => "readonly",
+            Self::Import => "import",
+            Self::None => "none",
+        }
+    }
+}
+
 /// What is done about a reference, or an alias, that the link's own filter leaves behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum References {

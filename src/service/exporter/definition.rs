@@ -34,10 +34,8 @@ pub(super) const URL_KEY: &str = "schema.registry.url";
 const OWN_KEYS: &str = "mirror.";
 /// The one that releases the brake on deletions.
 const RELEASE_KEY: &str = "allow_deletes_until";
-/// The key of ours for the fence, and its words.
+/// The key of ours for the fence.
 pub(super) const FENCE_KEY: &str = "mirror.fence";
-pub(super) const FENCES: [(&str, Fence); 3] =
-    [("readonly", Fence::Readonly), ("import", Fence::Import), ("none", Fence::None)];
 /// The key of ours for a list of rules that renames subjects, as JSON.
 pub const RENAMES_KEY: &str = "mirror.subject_renames";
 /// What is kept of a configuration besides [`URL_KEY`] and our own keys. Nothing else is: it may be a
@@ -332,7 +330,9 @@ impl Exporter {
 
     fn fence<C: Cluster>(&self, target: &Endpoint<C>) -> Result<Fence, Refused> {
         let fallback = if target.dialect.has_modes() { Fence::Readonly } else { Fence::None };
-        Ok(self.own("fence", &FENCES)?.unwrap_or(fallback))
+        let words =
+            [Fence::Readonly, Fence::Import, Fence::None].map(|fence| (fence.as_str(), fence));
+        Ok(self.own("fence", &words)?.unwrap_or(fallback))
     }
 
     /// Reads one of our own keys.

@@ -8,7 +8,6 @@ use super::Exporter;
 use super::Refused;
 use super::Wanted;
 use super::definition::FENCE_KEY;
-use super::definition::FENCES;
 use super::shelf::Kept;
 use crate::core::link::Halt;
 use crate::core::rules::Fence;
@@ -100,8 +99,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         fence: Fence,
     ) -> Result<(), Refused> {
         let Owner { name, source, .. } = owner;
-        let word =
-            FENCES.iter().find(|(_, known)| *known == fence).map_or("none", |(word, _)| word);
+        let word = fence.as_str();
         if owner.is_of_file && owner.fence != fence {
             return Err(Refused::NotPaused(format!(
                 "{name} is a link of the configuration's file: write fence: {word} for it there, then send \

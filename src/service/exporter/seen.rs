@@ -79,8 +79,13 @@ impl ExporterStatus {
 /// What of a link that runs is not copied, if anything.
 fn set_aside(status: &Status) -> Option<String> {
     let (incidents, held) = (status.incidents.all(), status.held);
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
     (incidents > 0 || held > 0).then(|| {
-        format!("not everything is copied: {incidents} incidents, {held} held keys; the log has their reasons")
+        format!(
+            "not everything is copied: {incidents} incident{}, {held} held key{}; the log has their reasons",
+            plural(incidents),
+            plural(held)
+        )
     })
 }
 
