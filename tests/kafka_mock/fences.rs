@@ -240,7 +240,7 @@ async fn a_client_s_mode_gives_way_to_the_one_that_is_asked_for_by_name() {
 }
 
 /// A link of the file as whoever looks at exporters sees it.
-fn fixed(watched: Watched, restart: Restart) -> FixedLink {
+pub(super) fn fixed(watched: Watched, restart: Restart) -> FixedLink {
     let rules = definition().rules;
     let described = Described {
         name: rules.name.clone(),

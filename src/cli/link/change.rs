@@ -125,8 +125,10 @@ pub(super) async fn act(mirror: &Mirror, link: &LinkName, done: Done) -> Result<
             (Method::DELETE, "", "deleted", text)
         }
     };
-    mirror.ask(method, &format!("{one}{path}"), None).await?;
-    Ok(changed(name, &source, word, text))
+    let answer = mirror.ask(method, &format!("{one}{path}"), None).await?;
+    // A deletion that took something else away says so.
+    let told = answer.get("message").and_then(Value::as_str).map(str::to_owned);
+    Ok(changed(name, &source, word, told.unwrap_or(text)))
 }
 
 /// Takes a link away, and its copy.

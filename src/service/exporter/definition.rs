@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::Asked;
 use super::Endpoint;
 use super::Refused;
 use crate::core::filter::SubjectFilter;
@@ -83,23 +84,6 @@ pub enum Wanted {
     Paused,
     /// It is to take away what it wrote, and then to be no more.
     Purging,
-}
-
-/// What is asked for; what is left out stays as it is, or gets its default.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Asked {
-    /// Where subjects go.
-    pub context_type: Option<ContextType>,
-    /// The context, with or without its dot.
-    pub context: Option<String>,
-    /// Which subjects.
-    pub subjects: Option<Vec<String>>,
-    /// What they are called.
-    pub subject_rename_format: Option<String>,
-    /// What keys of encryption are called.
-    pub kek_rename_format: Option<String>,
-    /// Where to, and credentials, which are not kept.
-    pub config: Option<BTreeMap<String, String>>,
 }
 
 /// An exporter as it is kept.
