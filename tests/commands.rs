@@ -140,6 +140,16 @@ links:
     }
 
     #[test]
+    fn commands_about_links_refuse_a_file_that_has_none() {
+        let folder = folder("clusters: { a: { bootstrap_servers: 'a:1' } }");
+        for command in ["verify", "plan", "backfill", "preflight"] {
+            let (code, said) = run(&folder, &[command, "--config", "mirror.yaml"]);
+            assert_eq!(code, Some(64), "{command}: {said}");
+            assert!(said.starts_with("mirror.yaml: links: "), "{command}: {said}");
+        }
+    }
+
+    #[test]
     fn properties_that_are_refused_are_named_beside_everything_else_that_is_wrong() {
         let folder = folder(
             "

@@ -31,6 +31,7 @@ mod simulation {
     mod audit;
     mod check;
     mod cost;
+    mod desks;
     mod disaster;
     mod group;
     mod leader;

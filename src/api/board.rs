@@ -48,9 +48,9 @@ impl Seen {
         }
     }
 
-    /// Whether its lag is known: whoever stands by does not read the source.
+    /// See [`Phase::knows_its_lag`].
     pub(super) fn knows_its_lag(&self) -> bool {
-        self.status.phase != Phase::Standby
+        self.status.phase.knows_its_lag()
     }
 }
 

@@ -26,6 +26,7 @@ use super::answer::error;
 use super::server::Shared;
 use crate::service::exporter::Asked;
 use crate::service::exporter::ContextType;
+use crate::service::exporter::Deleted;
 use crate::service::exporter::Desk;
 use crate::service::exporter::ExporterStatus;
 use crate::service::exporter::Refused;
@@ -154,8 +155,16 @@ async fn delete<C: Cluster, K: Clock>(
         return Err(error(StatusCode::BAD_REQUEST, 400, message).into());
     };
     if !purge {
-        desk.delete(&cluster, &name).await?;
-        return Ok(StatusCode::NO_CONTENT.into_response());
+        return Ok(match desk.delete(&cluster, &name).await? {
+            Deleted::Link => StatusCode::NO_CONTENT.into_response(),
+            Deleted::Definition => {
+                let message = format!(
+                    "the definition that was kept of {name} is deleted; the link of the configuration's file \
+                     goes on"
+                );
+                Answer(json!({ "name": name, "message": message })).into_response()
+            }
+        });
     }
     Ok(match desk.purge(&cluster, &name).await? {
         Some(purged) => Answer(purge_answer(&name, &purged)).into_response(),
@@ -214,11 +223,30 @@ async fn pause<C: Cluster, K: Clock>(
     Ok(named(&name))
 }
 
+/// With what an exporter goes on.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Resumption {
+    /// It sets fences again that someone else lifted.
+    #[serde(default)]
+    fence_again: bool,
+}
+
 async fn resume<C: Cluster, K: Clock>(
     State(shared): Called<C, K>,
     Path((cluster, name)): Place,
+    resumption: Result<Query<Resumption>, QueryRejection>,
 ) -> Answered {
-    desk_of(&shared, &cluster)?.resume(&cluster, &name).await?;
+    let desk = desk_of(&shared, &cluster)?;
+    let Ok(Query(Resumption { fence_again })) = resumption else {
+        let message = "resume takes fenceAgain=true, fenceAgain=false, or nothing";
+        return Err(error(StatusCode::BAD_REQUEST, 400, message).into());
+    };
+    if fence_again {
+        desk.fence_again(&cluster, &name).await?;
+    } else {
+        desk.resume(&cluster, &name).await?;
+    }
     Ok(named(&name))
 }
 

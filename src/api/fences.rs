@@ -44,12 +44,17 @@ pub(super) async fn set<C: Cluster, K: Clock>(
         let reason = "Cannot import since found existing subjects";
         return Some(Answer::mode_stays(reason.to_owned()));
     }
-    if let Err(refused) = desk.fence(&owner, fence).await {
+    let stands =
+        || held.ask(|catalog| asked.is_set(catalog)) && !desk.is_halted_at(&owner, &asked.context);
+    if owner.fence == fence && stands() {
+        return Some(Answer::mode_set(asked.mode));
+    }
+    if let Err(refused) = desk.fence(&owner, &asked.context, fence).await {
         return Some(refusal(&refused));
     }
     let deadline = clock.monotonic().saturating_add(SET_WITHIN);
     loop {
-        if owner.is_paused || held.ask(|catalog| asked.is_set(catalog)) {
+        if owner.is_paused || stands() {
             return Some(Answer::mode_set(asked.mode));
         }
         if clock.monotonic() >= deadline {
@@ -93,9 +98,7 @@ async fn unset<C: Cluster, K: Clock>(desk: &Desk<C, K>, owner: &Owner, mode: Mod
     let told = desk.status(source, name).await;
     let why = told.map(|status| match status.trace {
         Some(trace) => format!("{}: {trace}", status.state.word()),
-        None => {
-            format!("{}; a mode that fences and that someone else set stays", status.state.word())
-        }
+        None => status.state.word().to_owned(),
     });
     let why = why.unwrap_or_else(|refused| refused.to_string());
     format!(

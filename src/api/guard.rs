@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 
 use axum::extract::Request;
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::Method;
 use axum::http::StatusCode;
@@ -15,9 +16,34 @@ use axum::response::Response;
 
 use super::answer::error;
 
+/// How an address is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spoken {
+    /// In plain HTTP: by whoever asks, or by a proxy that ends TLS before us.
+    Plain,
+    /// Over TLS.
+    Tls,
+}
+
+impl Spoken {
+    /// The scheme in which a page of ours has come, where that is known: a proxy says what it was asked
+    /// over (`X-Forwarded-Proto`). A page of another site can't say so: its browser would ask us first
+    /// whether it may.
+    fn scheme(self, forwarded: Option<&str>) -> Option<&str> {
+        match self {
+            Self::Tls => Some("https"),
+            Self::Plain => forwarded.map(|all| all.split(',').next().unwrap_or_default().trim()),
+        }
+    }
+}
+
 /// Lets through what changes nothing, and what no other site's page has sent.
-pub(super) async fn same_site(request: Request, next: Next) -> Response {
-    if reads(&request) || !is_cross_site(request.headers()) {
+pub(super) async fn same_site(
+    State(spoken): State<Spoken>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if reads(&request) || !is_cross_site(spoken, request.headers()) {
         return next.run(request).await;
     }
     let message =
@@ -41,7 +67,7 @@ pub(super) fn reads(request: &Request) -> bool {
 }
 
 /// Browsers say where a request comes from, tools don't.
-fn is_cross_site(headers: &HeaderMap) -> bool {
+fn is_cross_site(spoken: Spoken, headers: &HeaderMap) -> bool {
     let said = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("unreadable"));
     if said("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none")) {
         return true;
@@ -50,7 +76,11 @@ fn is_cross_site(headers: &HeaderMap) -> bool {
     let host = said(HOST.as_str()).unwrap_or_default();
     // A name of someone else's can be made to mean this machine, and its page then seems to be ours.
     let is_proven = is_address(host) || headers.contains_key(AUTHORIZATION);
-    !is_proven || origin.split_once("://").is_none_or(|(_, from)| from != host)
+    let scheme = spoken.scheme(said("x-forwarded-proto"));
+    let is_ours = |(by, from): (&str, &str)| {
+        from == host && scheme.is_none_or(|scheme| scheme.eq_ignore_ascii_case(by))
+    };
+    !is_proven || !origin.split_once("://").is_some_and(is_ours)
 }
 
 /// Whether a host is an address of this machine's own, which no name server decides about.
@@ -68,12 +98,31 @@ mod tests {
 
     #[track_caller]
     fn check(given: &[(&'static str, &str)], sender: &str) {
+        check_over(Spoken::Plain, given, sender);
+    }
+
+    #[track_caller]
+    fn check_over(spoken: Spoken, given: &[(&'static str, &str)], sender: &str) {
         let mut headers = HeaderMap::new();
         for (name, value) in given {
             headers.insert(*name, value.parse().unwrap());
         }
-        let told = if is_cross_site(&headers) { "another site" } else { "ours" };
-        assert_eq!(told, sender, "{given:?}");
+        let told = if is_cross_site(spoken, &headers) { "another site" } else { "ours" };
+        assert_eq!(told, sender, "{spoken:?} {given:?}");
+    }
+
+    #[test]
+    fn a_page_that_came_in_another_scheme_is_of_another_site() {
+        let (host, proxied) = (("host", "127.0.0.1:1"), ("x-forwarded-proto", "https, http"));
+        let (plain, secure) = (("origin", "http://127.0.0.1:1"), ("origin", "https://127.0.0.1:1"));
+        check_over(Spoken::Tls, &[host, secure], "ours");
+        check_over(Spoken::Tls, &[host, plain], "another site");
+        check_over(Spoken::Tls, &[host, plain, ("x-forwarded-proto", "http")], "another site");
+        check(&[host, plain], "ours");
+        // A proxy that does not say that it was asked over TLS.
+        check(&[host, secure], "ours");
+        check(&[host, secure, proxied], "ours");
+        check(&[host, plain, proxied], "another site");
     }
 
     #[test]

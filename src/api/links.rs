@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::board::Seen;
 use super::server::Shared;
@@ -12,8 +13,11 @@ use super::shown::Named;
 use super::shown::NotOne;
 use super::shown::Shown;
 use crate::core::link::Outcome;
+use crate::core::naming::Naming;
 use crate::core::record::Offset;
 use crate::core::record::after;
+use crate::core::rules::Placement;
+use crate::core::rules::Rules;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
 use crate::service::set_aside::SetAside;
@@ -85,11 +89,45 @@ pub(super) struct LinkStatus {
     checkpoint_age_ms: Option<u64>,
 }
 
-/// A link with the first of what it sets aside.
+/// What a link is told to do, in the words of a file.
+#[derive(Debug, Serialize)]
+struct Told {
+    context: String,
+    subjects: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject_format: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject_renames: Option<Value>,
+    fence: &'static str,
+}
+
+impl Told {
+    fn of(rules: &Rules) -> Self {
+        let (subject_format, subject_renames) = match &rules.naming {
+            Naming::Format(format) => ((!format.keeps_names()).then(|| format.to_string()), None),
+            Naming::List(list) => (None, serde_json::from_str(&list.to_string()).ok()),
+        };
+        Self {
+            context: match &rules.placement {
+                Placement::Into(context) => context.to_string(),
+                Placement::Same => "none".to_owned(),
+            },
+            subjects: rules.filter.spelled(),
+            subject_format,
+            subject_renames,
+            fence: rules.fence.as_str(),
+        }
+    }
+}
+
+/// A link with what it is told to do, and the first of what it sets aside.
 #[derive(Debug, Serialize)]
 pub(super) struct LinkDetails {
     #[serde(flatten)]
     status: LinkStatus,
+    /// Nothing where it does not run here, or does not know yet which context `auto` means.
+    #[serde(flatten)]
+    told: Option<Told>,
     set_aside: Vec<SetAside>,
     /// How many more there are.
     set_aside_left_off: usize,
@@ -126,8 +164,9 @@ pub(super) fn link<C: Cluster, K: Clock>(
 ) -> Result<LinkDetails, NotOne> {
     let shown = shown::one(shared, named)?;
     let (set_aside, set_aside_left_off) = set_aside(&shown.seen.status, SET_ASIDE_FIRST_MAX);
+    let told = shown.seen.status.definition.as_ref().map(|definition| Told::of(&definition.rules));
     let status = LinkStatus::of(shown, shared.board.now());
-    Ok(LinkDetails { status, set_aside, set_aside_left_off })
+    Ok(LinkDetails { status, told, set_aside, set_aside_left_off })
 }
 
 /// What the link with this name does not copy.

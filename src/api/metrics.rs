@@ -79,14 +79,14 @@ const DOCUMENTED: [Documented; 14] = [
     gauge(
         "schema_mirror_link_lag_records",
         Measure::LagRecords,
-        "Offsets of the source that are not in the target yet, some without a record; absent while standing by",
+        "Offsets of the source that are not in the target yet, some without a record; absent while standing by or being purged",
     ),
     Documented {
         seconds: true,
         ..gauge(
             "schema_mirror_link_lag",
             Measure::LagTime,
-            "Time since the oldest source offset that is not in the target was first seen; absent while standing by",
+            "Time since the oldest source offset that is not in the target was first seen; absent while standing by or being purged",
         )
     },
     Documented {

@@ -14,7 +14,6 @@ use axum::extract::State;
 use axum::extract::rejection::QueryRejection;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::middleware::from_fn;
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::response::Response;
@@ -40,6 +39,7 @@ use super::acknowledge;
 use super::answer::Refusal;
 use super::board::Board;
 use super::exporters;
+use super::guard::Spoken;
 use super::guard::same_site;
 use super::health;
 use super::links;
@@ -143,7 +143,9 @@ async fn answer_at<C: Cluster, K: Clock>(
     let registries = Registries { catalogs, clock: clock.clone() };
     let page = Page::new();
     let (history, roster) = (page.history.clone(), board.roster());
-    let router = router(Arc::new(Shared { board, metrics, registries, page, desks }), logins);
+    let spoken = if tls.is_some() { Spoken::Tls } else { Spoken::Plain };
+    let shared = Shared { board, metrics, registries, page, desks };
+    let router = router(Arc::new(shared), logins, spoken);
     let answers = Answers { router, root: root.map(Arc::from) };
     // The page is not below the name of a cluster.
     if answers.root.is_some() {
@@ -238,7 +240,11 @@ where
     }
 }
 
-fn router<C: Cluster, K: Clock>(shared: Arc<Shared<C, K>>, logins: Logins) -> Router {
+fn router<C: Cluster, K: Clock>(
+    shared: Arc<Shared<C, K>>,
+    logins: Logins,
+    spoken: Spoken,
+) -> Router {
     Router::new()
         .route("/live", get(|| async { "live\n" }))
         .route("/ready", get(ready::<C, K>))
@@ -254,7 +260,7 @@ fn router<C: Cluster, K: Clock>(shared: Arc<Shared<C, K>>, logins: Logins) -> Ro
         .merge(exporters::routes::<C, K>())
         .fallback(registry::<C, K>)
         .method_not_allowed_fallback(other_method)
-        .layer(from_fn(same_site))
+        .layer(from_fn_with_state(spoken, same_site))
         .layer(from_fn_with_state(logins, logged_in))
         .with_state(shared)
 }

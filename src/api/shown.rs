@@ -98,7 +98,7 @@ impl Shown {
         Self { seen, state, reason: trouble, runs: false, changeable: true }
     }
 
-    /// Whether its lag is known: whoever stands by, or does not run, does not read the source.
+    /// Whether its lag is known: whoever does not run does not read the source either.
     pub(super) fn knows_its_lag(&self) -> bool {
         self.runs && self.seen.knows_its_lag()
     }

@@ -8,30 +8,42 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 use crate::api::Tls;
 use crate::cli::links::Unusable;
 use crate::config::Environment;
+use crate::config::Standing;
 use crate::config::TlsConfig;
+use crate::service::clock::SystemClock;
+use crate::service::ports::Clock;
 
 /// A certificate that listeners present. Whoever comes after a change is shown the new one.
 #[derive(Debug)]
 pub(super) struct Presented {
     certificate: TlsConfig,
     shown: watch::Sender<Arc<CertifiedKey>>,
+    /// What was said of the one that is shown.
+    told: Standing,
+    clock: SystemClock,
 }
 
 impl Presented {
     /// Begins to present it; without one nothing is encrypted.
     pub(super) fn start(
         given: Option<&TlsConfig>,
+        clock: SystemClock,
     ) -> Result<(Option<Self>, Option<Tls>), Unusable> {
         let Some(certificate) = given.cloned() else { return Ok((None, None)) };
         let (shown, identity) = watch::channel(Arc::clone(certificate.identity()));
-        Ok((Some(Self { certificate, shown }), Some(Tls::new(identity)?)))
+        let mut presented = Self { certificate, shown, told: Standing::Good, clock };
+        presented.warn();
+        Ok((Some(presented), Some(Tls::new(identity)?)))
     }
 
     /// Looks at its files again, and tells whether they have changed. What is of no use changes
     /// nothing: a certificate whose key is still to come is of none.
     pub(super) fn look(&mut self, environment: &dyn Environment) -> bool {
         match self.certificate.look(environment) {
-            None => false,
+            None => {
+                self.warn();
+                false
+            }
             Some(Ok(())) => {
                 self.show();
                 true
@@ -54,9 +66,45 @@ impl Presented {
         }
     }
 
-    fn show(&self) {
+    /// One that has expired is of no use while the old one has not.
+    fn show(&mut self) {
+        let old = self.standing(&self.shown.borrow());
+        let new = self.standing(self.certificate.identity());
+        if let Standing::Expired(since) = &new
+            && !matches!(old, Standing::Expired(_))
+        {
+            tracing::error!(
+                expired = %since.told,
+                "the certificate for HTTP changed to one that has expired; the old one stays"
+            );
+            return;
+        }
         self.shown.send_replace(Arc::clone(self.certificate.identity()));
         tracing::info!("the certificate for HTTP changed; new connections get the new one");
+        self.warn();
+    }
+
+    /// Says of the one that is presented, once, why clients refuse it.
+    fn warn(&mut self) {
+        let standing = self.standing(&self.shown.borrow());
+        if standing == self.told {
+            return;
+        }
+        match &standing {
+            Standing::Good => {}
+            Standing::Early(from) => tracing::warn!(
+                from = %from.told,
+                "the certificate for HTTP is not valid yet; clients refuse it until then"
+            ),
+            Standing::Expired(since) => {
+                tracing::warn!(expired = %since.told, "the certificate for HTTP has expired; clients refuse it");
+            }
+        }
+        self.told = standing;
+    }
+
+    fn standing(&self, identity: &CertifiedKey) -> Standing {
+        TlsConfig::standing(identity, self.clock.wall_ms())
     }
 }
 

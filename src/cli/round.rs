@@ -30,7 +30,7 @@ use crate::service::exporter::Described;
 use crate::service::exporter::Endpoint;
 use crate::service::exporter::FixedLink;
 use crate::service::exporter::RENAMES_KEY;
-use crate::service::supervisor::Watched;
+use crate::service::supervisor::Fleet;
 
 /// Links, what more can be made between which clusters, and the files that their properties name.
 #[derive(Debug)]
@@ -100,15 +100,18 @@ impl Round {
     }
 
     /// The links as whoever looks at exporters sees them.
-    pub(super) fn fixed(&self, watched: &[Watched]) -> Vec<FixedLink> {
-        let fixed = |((described, rules), watched): (&(Described, Rules), &Watched)| FixedLink {
-            source: watched.source.clone(),
-            target: watched.target.clone(),
-            described: described.clone(),
-            rules: rules.clone(),
-            watched: watched.clone(),
-        };
-        self.described.iter().zip(watched).map(fixed).collect()
+    pub(super) fn fixed(&self, fleet: &Fleet) -> Vec<FixedLink> {
+        let at_work = fleet.watched().iter().zip(fleet.restarts());
+        let fixed =
+            self.described.iter().zip(at_work).map(|(told, (watched, restart))| FixedLink {
+                source: watched.source.clone(),
+                target: watched.target.clone(),
+                described: told.0.clone(),
+                rules: told.1.clone(),
+                watched: watched.clone(),
+                restart: restart.clone(),
+            });
+        fixed.collect()
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) async fn run(
     let mut registries = Registries::new(clock);
     // Whoever is answered first finds them all.
     registries.serve(&round);
-    let (presented, tls) = Presented::start(http.tls.as_ref())?;
+    let (presented, tls) = Presented::start(http.tls.as_ref(), clock)?;
     let served = Served {
         board: board.clone(),
         desks,

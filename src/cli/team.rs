@@ -54,7 +54,7 @@ impl Team {
         tracing::info!(version = env!("CARGO_PKG_VERSION"), links = assigned.len(), "started");
         let commons = Commons::new(clock);
         let fleet = Fleet::start_after(before, assigned, &clock, Goal::Follow, &commons);
-        let fixed = round.fixed(fleet.watched());
+        let fixed = round.fixed(&fleet);
         let Round { files, endpoints, instance, .. } = round;
         let takes_more = endpoints.values().any(|endpoint| !endpoint.registry_urls.is_empty());
         let stays = takes_more || fixed.is_empty() && shown.is_served;

@@ -18,6 +18,7 @@ mod section;
 mod testing;
 mod tls;
 mod together;
+mod validity;
 mod words;
 mod written;
 
@@ -50,6 +51,7 @@ pub use secret::Secret;
 pub use secret::hide_secrets;
 pub use secret::is_secret_name;
 pub use tls::TlsConfig;
+pub use validity::Standing;
 pub use words::WriteRate;
 pub use written::LinkKeys;
 pub use written::check_links;

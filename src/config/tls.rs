@@ -21,6 +21,8 @@ use crate::config::environment::Environment;
 use crate::config::files::Digest;
 use crate::config::keys;
 use crate::config::section::Section;
+use crate::config::validity::Standing;
+use crate::config::validity::Validity;
 use crate::config::words;
 
 const CERTIFICATE: &str = "certificate";
@@ -43,6 +45,14 @@ impl TlsConfig {
     #[must_use]
     pub fn identity(&self) -> &Arc<CertifiedKey> {
         &self.identity
+    }
+
+    /// What a clock says of the server's certificate among them. Those behind it don't count: one that a
+    /// client does not need may have expired.
+    #[must_use]
+    pub fn standing(identity: &CertifiedKey, wall_ms: i64) -> Standing {
+        let validity = identity.end_entity_cert().ok().and_then(|own| Validity::of(own));
+        validity.map_or(Standing::Good, |validity| validity.at(wall_ms))
     }
 
     /// Looks at the files again: `None` where they hold what they did. A change is told once, and one

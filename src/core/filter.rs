@@ -1,15 +1,10 @@
 //! Which subjects of the source a link copies.
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
 
 use regex::Regex;
 
 use crate::core::format::SubjectFormat;
-use crate::core::naming::Naming;
-use crate::core::renames::RenameList;
-use crate::core::renames::exactly;
 use crate::core::subject::ContextName;
 use crate::core::subject::Subject;
 
@@ -139,50 +134,14 @@ impl SubjectFilter {
         self.patterns.iter().map(|pattern| pattern.spelled.clone()).collect()
     }
 
-    /// Patterns for the names that are given to what is chosen; of a list of rules for all names that
-    /// they may give.
+    /// Patterns for the names that a format gives to what is chosen.
     #[must_use]
-    pub fn renamed(&self, naming: &Naming) -> Vec<String> {
-        let list = match naming {
-            Naming::Format(format) if format.keeps_names() => return self.spelled(),
-            Naming::Format(format) => {
-                let all = self.patterns.iter();
-                return all.map(|p| p.context.spelled(&p.name.renamed(format))).collect();
-            }
-            Naming::List(list) => list,
-        };
-        let images: Vec<String> = list.images().collect();
-        let mut seen = BTreeSet::new();
-        let mut renamed = Vec::new();
-        for pattern in &self.patterns {
-            if let NameChoice::Exact(name) = &pattern.name {
-                let name = list.rename(&Arc::from(name.as_str()));
-                renamed.push(pattern.context.spelled(&exactly(&name)));
-                continue;
-            }
-            if seen.insert(pattern.context.spelled("")) {
-                renamed.extend(images.iter().map(|image| pattern.context.spelled(image)));
-            }
-            if !list.takes_all() {
-                renamed.push(pattern.spelled.clone());
-            }
+    pub fn renamed(&self, format: &SubjectFormat) -> Vec<String> {
+        if format.keeps_names() {
+            return self.spelled();
         }
-        let mut seen = BTreeSet::new();
-        renamed.retain(|pattern| seen.insert(pattern.clone()));
-        renamed
-    }
-
-    /// Whether a list of rules may give this name of the target to something that is chosen.
-    #[must_use]
-    pub fn may_give(&self, list: &RenameList, target: &Subject) -> bool {
-        let gives = |pattern: &Pattern| match &pattern.name {
-            NameChoice::Exact(name) => list.rename(&Arc::from(name.as_str())) == target.name,
-            NameChoice::All | NameChoice::Prefix(_) | NameChoice::Matching(_) => {
-                list.may_give(&target.name)
-                    || (pattern.name.covers(&target.name) && list.keeps(&target.name))
-            }
-        };
-        self.patterns.iter().any(|p| p.context.covers(&target.context) && gives(p))
+        let all = self.patterns.iter();
+        all.map(|p| p.context.spelled(&p.name.renamed(format))).collect()
     }
 
     /// Whether some subject could be chosen by both filters. May say yes where two regexes are
@@ -366,46 +325,6 @@ mod tests {
     fn a_regex_can_not_free_itself_from_matching_the_whole_name() {
         assert!(SubjectFilter::parse(&["/a)|(b/"]).is_err());
         check(&["/(a)|(b)/"], &["a", "b"], &["ab", "ac", "xb"]);
-    }
-
-    #[test]
-    fn renamed_patterns_cover_the_names_that_a_format_gives() {
-        for (pattern, format, renamed) in [
-            ("*", "dr-${subject}", "dr-*"),
-            ("*", "${subject}.dr", "/.*\\.dr/"),
-            ("orders*", "dr-${subject}", "dr-orders*"),
-            ("orders*", "${subject}-dr", "/orders.*\\-dr/"),
-            ("orders", "a-${subject}-b", "a-orders-b"),
-            (":.s:/o.|p./", "a-${subject}", ":.s:/a\\-(?:o.|p.)/"),
-            (":*:orders", "a-${subject}", ":*:a-orders"),
-            ("*", "${subject}", "*"),
-        ] {
-            let filter = SubjectFilter::parse(&[pattern]).unwrap();
-            let format = SubjectFormat::parse(format).unwrap();
-            assert_eq!(
-                filter.renamed(&Naming::Format(format.clone())),
-                [renamed],
-                "{pattern} {format}"
-            );
-            assert!(SubjectFilter::parse(&[renamed]).is_ok(), "{renamed}");
-        }
-    }
-
-    #[test]
-    fn renamed_patterns_cover_the_names_that_a_list_may_give_and_those_that_stay() {
-        for (pattern, rules, renamed) in [
-            ("*", [("a", "b"), ("(.*)", "dr-$1")], &["b", "dr-*"][..]),
-            ("*", [("p-(.*)", "a-$1-$1"), ("x", "y")], &["/a\\-(?s:.*)\\-(?s:.*)/", "y", "*"]),
-            (":.s:o*", [("(a)(b)", "$1"), ("x", "y")], &[":.s:*", ":.s:y", ":.s:o*"]),
-            ("orders", [("ord(.*)", "$1"), ("(.*)", "dr-$1")], &["ers"]),
-            (":*:o", [("x", "y"), ("z", "y")], &[":*:o"]),
-            ("a/b", [("a(.*)", "$1"), ("z", "y")], &["/(?:/b)/"]),
-        ] {
-            let filter = SubjectFilter::parse(&[pattern]).unwrap();
-            let naming = Naming::List(RenameList::parse(&rules).unwrap());
-            assert_eq!(filter.renamed(&naming), renamed, "{pattern} {naming}");
-            assert!(SubjectFilter::parse(renamed).is_ok(), "{renamed:?}");
-        }
     }
 
     #[test]

@@ -98,21 +98,6 @@ impl RenameList {
     pub fn keeps(&self, name: &Arc<str>) -> bool {
         self.rename(name) == *name
     }
-
-    /// Whether some rule may give this name: what a group matches is taken for anything.
-    pub(in crate::core) fn may_give(&self, renamed: &str) -> bool {
-        self.rules.iter().any(|rule| rule.may_give(renamed))
-    }
-
-    /// Patterns for the names that the rules may give.
-    pub(in crate::core) fn images(&self) -> impl Iterator<Item = String> {
-        self.rules.iter().map(Rule::image)
-    }
-
-    /// Whether a rule takes every name, so that none stays because no rule matches it.
-    pub(in crate::core) fn takes_all(&self) -> bool {
-        self.rules.iter().any(Rule::takes_all)
-    }
 }
 
 /// How the list is spelled where it has to be one text: as JSON, which [`pairs_of`] reads.
@@ -204,58 +189,6 @@ impl Rule {
         }
         Some(renamed)
     }
-
-    /// Whether the text between groups stands in a name, in order; `.*` for each group.
-    fn may_give(&self, renamed: &str) -> bool {
-        let [first, between @ ..] = &*self.pieces else { return false };
-        let mut rest = renamed;
-        if let Piece::Text(text) = first {
-            let Some(behind) = rest.strip_prefix(text.as_str()) else { return false };
-            rest = behind;
-        }
-        let Some((last, between)) = between.split_last() else {
-            return matches!(first, Piece::Group(_)) || rest.is_empty();
-        };
-        if let Piece::Text(text) = last {
-            let Some(before) = rest.strip_suffix(text.as_str()) else { return false };
-            rest = before;
-        }
-        between.iter().all(|piece| match piece {
-            Piece::Group(_) => true,
-            Piece::Text(text) => match rest.split_once(text.as_str()) {
-                Some((_, behind)) => {
-                    rest = behind;
-                    true
-                }
-                None => false,
-            },
-        })
-    }
-
-    /// The pattern of subjects that covers the names which the rule may give.
-    fn image(&self) -> String {
-        match &*self.pieces {
-            [Piece::Text(text)] => return exactly(text),
-            [Piece::Group(_)] => return "*".to_owned(),
-            [Piece::Text(text), Piece::Group(_)] => return format!("{text}*"),
-            _ => {}
-        }
-        const ANYTHING: &str = "(?s:.*)";
-        let mut image = String::new();
-        for piece in &self.pieces {
-            match piece {
-                Piece::Text(text) => image.push_str(&regex::escape(text)),
-                Piece::Group(_) if image.ends_with(ANYTHING) => {}
-                Piece::Group(_) => image.push_str(ANYTHING),
-            }
-        }
-        format!("/{image}/")
-    }
-
-    /// Only what everyone writes for "any name" is known for it.
-    fn takes_all(&self) -> bool {
-        matches!(self.spelled[0].as_str(), ".*" | "(.*)" | ".+" | "(.+)")
-    }
 }
 
 fn compiled(pattern: &str) -> Result<Regex, String> {
@@ -270,12 +203,6 @@ fn compiled(pattern: &str) -> Result<Regex, String> {
         let cause = drawn.rsplit_once("\nerror: ").map_or(drawn.as_str(), |(_, cause)| cause);
         format!("not a regex: {cause}")
     })
-}
-
-/// The pattern of subjects that covers this name alone.
-pub(in crate::core) fn exactly(name: &str) -> String {
-    let reads_otherwise = name.is_empty() || name.starts_with(['/', ':']) || name.contains('*');
-    if reads_otherwise { format!("/(?:{})/", regex::escape(name)) } else { name.to_owned() }
 }
 
 /// Reads what stands instead of a name.
@@ -358,9 +285,6 @@ fn unknown(group: &str, count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::filter::SubjectFilter;
-    use crate::core::subject::Subject;
-    use proptest::prelude::*;
 
     fn list(rules: &[(&str, &str)]) -> RenameList {
         RenameList::parse(rules).unwrap()
@@ -371,7 +295,6 @@ mod tests {
         let list = list(rules);
         for (name, renamed) in names {
             assert_eq!(&*list.rename(&Arc::from(*name)), *renamed, "{name} by {list}");
-            assert!(list.keeps(&Arc::from(*name)) || list.may_give(renamed), "{renamed} by {list}");
         }
     }
 
@@ -449,28 +372,6 @@ mod tests {
         ] {
             let wrong: Value = serde_json::from_str(wrong).unwrap();
             assert_eq!(pairs_of(&wrong).unwrap_err().0, place, "{wrong}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn what_a_rule_gives_lies_in_its_image(
-            pattern in "(\\(a\\*\\)|b|\\(c\\)|\\[ab\\]|\\(\\.\\*\\)){1,4}",
-            instead in "[ab]{0,2}(\\$0)?[ab/:]{1,2}(\\$1)?[ab]{0,2}",
-            name in "[abc]{1,6}"
-        ) {
-            let pattern = format!("()?{pattern}");
-            let Ok(list) = RenameList::parse(&[(&*pattern, &*instead)]) else { return Ok(()) };
-            let name: Arc<str> = Arc::from(name);
-            let renamed = list.rename(&name);
-            if !list.keeps(&name) {
-                let images: Vec<String> = list.images().collect();
-                let scope = SubjectFilter::parse(&images).unwrap();
-                let given = Subject { context: Subject::parse("a").context, name: Arc::clone(&renamed) };
-                prop_assert!(scope.selects(&given), "{:?} covers {}", images, renamed);
-                prop_assert!(list.may_give(&renamed));
-            }
-            prop_assert!(SubjectFilter::parse(&[exactly(&renamed)]).is_ok());
         }
     }
 }

@@ -40,6 +40,18 @@ pub enum Fence {
     None,
 }
 
+impl Fence {
+    /// The word for it, in a file and over REST.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Readonly => "readonly",
+            Self::Import => "import",
+            Self::None => "none",
+        }
+    }
+}
+
 /// What is done about a reference, or an alias, that the link's own filter leaves behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum References {
@@ -244,12 +256,9 @@ impl Rules {
             Placement::Same if target.is_context() => {
                 self.naming.keeps_names() && self.filter.selects(target)
             }
-            Placement::Same => match &self.naming {
-                Naming::Format(_) => {
-                    self.unplace(target).is_some_and(|source| self.filter.selects(&source))
-                }
-                Naming::List(list) => self.filter.may_give(list, target),
-            },
+            Placement::Same => {
+                self.unplace(target).is_some_and(|source| self.filter.selects(&source))
+            }
         }
     }
 
@@ -272,8 +281,8 @@ impl Rules {
         self.placement == Placement::Same
     }
 
-    /// Whether the rules need a context to be told apart by: a claim on a part of the default one can't
-    /// say which names a list gives and which it takes from others.
+    /// Whether a link can't be made of the rules: a claim on a part of the default context can't say
+    /// which names a list gives and which it takes from others, so a list needs a context.
     #[must_use]
     pub fn lacks_context(&self) -> bool {
         self.placement == Placement::Same && matches!(self.naming, Naming::List(_))
@@ -307,7 +316,14 @@ impl Rules {
                 }
                 Scope { patterns, below: None }
             }
-            Placement::Same => Scope { patterns: self.filter.renamed(&self.naming), below: None },
+            Placement::Same => {
+                let patterns = match &self.naming {
+                    Naming::Format(format) => self.filter.renamed(format),
+                    // Nobody makes such a link, see `lacks_context`.
+                    Naming::List(_) => self.filter.spelled(),
+                };
+                Scope { patterns, below: None }
+            }
         }
     }
 

@@ -1,10 +1,12 @@
 //! A link with everything it needs to run: its rules and the topics it works on.
 
+use crate::core::link::FenceAgain;
 use crate::core::link::Permissions;
 use crate::core::link::leave::Leave;
 use crate::core::link::leave::Steered;
 use crate::core::record::Offset;
 use crate::core::rules::Rules;
+use crate::service::state::State;
 
 /// Our own compacted topic on the target's cluster, where nothing else is configured.
 pub const STATE_TOPIC: &str = "_schema_mirror";
@@ -43,10 +45,18 @@ pub struct LinkDefinition {
 }
 
 impl LinkDefinition {
-    /// What an operator allows, where `once` is what is left of it for this start.
+    /// What an operator allows, where `once` is what is left of it for this start, and the state may hold
+    /// what was allowed since.
     #[must_use]
-    pub fn permissions(&self, once: Once) -> Permissions {
-        Permissions { adopt: self.adopt, fence_again: once.fence_again, steered: self.steered }
+    pub fn permissions(&self, once: Once, state: &State) -> Permissions {
+        let leave = state.fence_leave(&self.rules.name, &self.rules.scope());
+        let fence_again = match (once.fence_again, leave) {
+            (true, None) => FenceAgain::all(),
+            (true, Some(leave)) => FenceAgain { named: leave.allows().named, ..FenceAgain::all() },
+            (false, Some(leave)) => leave.allows(),
+            (false, None) => FenceAgain::default(),
+        };
+        Permissions { adopt: self.adopt, fence_again, steered: self.steered }
     }
 
     /// The words in which an operator is told what lets the link go on.

@@ -12,7 +12,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::service::ports::Clock;
-use crate::service::status::Phase;
 use crate::service::supervisor::Roster;
 
 /// Between two samples.
@@ -72,7 +71,7 @@ impl History {
         let mut before = std::mem::take(&mut *samples);
         for watched in &roster.links {
             let status = watched.status.borrow();
-            let knows_its_lag = status.phase != Phase::Standby;
+            let knows_its_lag = status.phase.knows_its_lag();
             let lag_ms = u64::try_from(status.lag.time(now).as_millis()).unwrap_or(u64::MAX);
             let sample = Sample {
                 at_ms,
@@ -119,6 +118,7 @@ mod tests {
     use super::*;
     use crate::service::acknowledgements::asks;
     use crate::service::clock::SystemClock;
+    use crate::service::status::Phase;
     use crate::service::status::Status;
     use crate::service::supervisor::Watched;
 
@@ -150,13 +150,15 @@ mod tests {
     }
 
     #[test]
-    fn whoever_stands_by_does_not_know_its_lag() {
-        let (history, clock) = (History::default(), SystemClock::start());
-        let (status, one) = link("one");
-        status.send_modify(|status| status.phase = Phase::Standby);
-        history.sample(&Roster { links: vec![one], is_complete: true }, &clock);
-        let newest = history.newest();
-        let lag = newest.first().map(|(_, sample)| (sample.lag_records, sample.lag_ms));
-        assert_eq!(lag, Some((None, None)));
+    fn whoever_stands_by_or_is_purged_does_not_know_its_lag() {
+        for phase in [Phase::Standby, Phase::Purging] {
+            let (history, clock) = (History::default(), SystemClock::start());
+            let (status, one) = link("one");
+            status.send_modify(|status| status.phase = phase);
+            history.sample(&Roster { links: vec![one], is_complete: true }, &clock);
+            let newest = history.newest();
+            let lag = newest.first().map(|(_, sample)| (sample.lag_records, sample.lag_ms));
+            assert_eq!(lag, Some((None, None)));
+        }
     }
 }

@@ -8,6 +8,7 @@ pub mod compare;
 pub mod definition;
 pub mod exported;
 pub mod exporter;
+pub mod fence_leave;
 pub mod fetcher;
 pub mod ground;
 pub mod history;

@@ -18,6 +18,7 @@ use crate::core::value::Digest;
 use crate::service::acknowledgements::Acknowledgements;
 use crate::service::acknowledgements::KIND as ACKNOWLEDGED;
 use crate::service::exported::Exported;
+use crate::service::fence_leave::FenceLeave;
 use crate::service::ports::Appender;
 use crate::service::ports::Clock;
 use crate::service::ports::Fault;
@@ -139,6 +140,8 @@ pub struct State {
     pub checkpoints: BTreeMap<String, Checkpoint>,
     /// Incidents that operators let stand, by scope.
     pub acknowledged: BTreeMap<String, Acknowledgements>,
+    /// Leave to set fences again, by scope.
+    pub fence_leaves: BTreeMap<String, FenceLeave>,
 }
 
 /// Why our topic can't be read.
@@ -193,6 +196,7 @@ impl State {
                 "claim" => drop(self.claims.remove(&key.scope)),
                 "checkpoint" => drop(self.checkpoints.remove(&key.scope)),
                 ACKNOWLEDGED => drop(self.acknowledged.remove(&key.scope)),
+                FenceLeave::KIND => drop(self.fence_leaves.remove(&key.scope)),
                 _ => {}
             }
             return Ok(());
@@ -219,6 +223,11 @@ impl State {
                     self.acknowledged.insert(key.scope, acknowledged);
                 }
             }
+            FenceLeave::KIND => {
+                if let Ok(leave) = serde_json::from_slice(value) {
+                    self.fence_leaves.insert(key.scope, leave);
+                }
+            }
             _ => {}
         }
         Ok(())
@@ -230,6 +239,12 @@ impl State {
         let all = self.acknowledged.values();
         let own = all.filter(|kept| kept.link == link && kept.source_cluster == source_cluster);
         own.flat_map(|kept| kept.incidents.iter().cloned()).collect()
+    }
+
+    /// The leave that a link was given for its scope and has not used.
+    #[must_use]
+    pub fn fence_leave(&self, link: &str, scope: &Scope) -> Option<&FenceLeave> {
+        self.fence_leaves.get(&scope_name(scope)).filter(|leave| leave.link == link)
     }
 
     /// Claims of other links that share keys with this one's scope, and those of a link with this
@@ -295,9 +310,14 @@ impl Claim {
     /// The records that take away all that is kept of the link in this scope. The claim goes last: while
     /// it stands, what could not be taken away is known to be the link's.
     #[must_use]
-    pub fn withdrawals(&self) -> [Outgoing; 3] {
-        let (checkpoint, scope) = (Checkpoint::withdrawal(&self.scope), &self.scope);
-        [Acknowledgements::withdrawal(scope), checkpoint, self.withdrawal()]
+    pub fn withdrawals(&self) -> [Outgoing; 4] {
+        let scope = &self.scope;
+        [
+            Acknowledgements::withdrawal(scope),
+            FenceLeave::withdrawal(scope),
+            Checkpoint::withdrawal(scope),
+            self.withdrawal(),
+        ]
     }
 }
 

@@ -81,6 +81,12 @@ impl Phase {
         }
     }
 
+    /// Whether its lag is known: whoever stands by, or takes its copy away, does not read the source.
+    #[must_use]
+    pub fn knows_its_lag(&self) -> bool {
+        !matches!(self, Self::Standby | Self::Purging)
+    }
+
     /// The reason for standing still, or waiting.
     #[must_use]
     pub fn reason(&self) -> &str {

@@ -17,6 +17,7 @@ use crate::service::status::Status;
 use crate::service::worker::End;
 use crate::service::worker::Goal;
 use crate::service::worker::Worker;
+use crate::service::worker::wait_for;
 
 /// A link with its clusters, before it runs.
 #[derive(Debug, Clone)]
@@ -102,11 +103,23 @@ impl<C: Cluster> Assignment<C> {
     }
 }
 
+/// Has one link of a fleet end what it does and begin again, also where it stands still.
+#[derive(Debug, Clone, Default)]
+pub struct Restart(watch::Sender<u64>);
+
+impl Restart {
+    /// Tells it so; one whose task has ended does not hear it.
+    pub fn tell(&self) {
+        self.0.send_modify(|count| *count = count.wrapping_add(1));
+    }
+}
+
 /// Links at work.
 #[derive(Debug)]
 pub struct Fleet {
     links: JoinSet<(usize, End)>,
     watched: Vec<Watched>,
+    restarts: Vec<Restart>,
     shutdowns: Vec<watch::Sender<bool>>,
 }
 
@@ -130,22 +143,31 @@ impl Fleet {
     ) -> Self {
         let mut shutdowns = Vec::new();
         let mut links = JoinSet::new();
-        let mut watched = Vec::new();
+        let (mut watched, mut restarts) = (Vec::new(), Vec::new());
         for (place, assignment) in assignments.into_iter().enumerate() {
             let past = before.iter().find(|watched| watched.is_of(&assignment));
             let (worker, seen) = assignment.man(past, clock, goal, commons);
             watched.push(seen);
             let (shutdown, told) = watch::channel(false);
             shutdowns.push(shutdown);
-            links.spawn(async move { (place, worker.run(told).await) });
+            let restart = Restart::default();
+            let again = restart.0.subscribe();
+            restarts.push(restart);
+            links.spawn(async move { (place, run(worker, again, told).await) });
         }
-        Self { links, watched, shutdowns }
+        Self { links, watched, restarts, shutdowns }
     }
 
     /// What each link is doing, in the order in which they were given.
     #[must_use]
     pub fn watched(&self) -> &[Watched] {
         &self.watched
+    }
+
+    /// What has each of them begin again, in the same order.
+    #[must_use]
+    pub fn restarts(&self) -> &[Restart] {
+        &self.restarts
     }
 
     /// Tells every link to end once what is on its way has arrived.
@@ -164,6 +186,29 @@ impl Fleet {
                     tracing::error!(reason = %panic, "a link's task ended without a word");
                 }
             }
+        }
+    }
+}
+
+/// Runs a link until it is told to end, and anew whenever it is told to begin again.
+async fn run<C: Cluster, K: Clock>(
+    worker: Worker<C, K>,
+    mut again: watch::Receiver<u64>,
+    mut shutdown: watch::Receiver<bool>,
+) -> End {
+    loop {
+        let (stop, told) = watch::channel(false);
+        let mut running = std::pin::pin!(worker.clone().run(told));
+        let begins_again = tokio::select! {
+            biased;
+            end = &mut running => return end,
+            () = wait_for(&mut shutdown) => false,
+            Ok(()) = again.changed() => true,
+        };
+        stop.send_replace(true);
+        let end = running.await;
+        if !begins_again || matches!(end, End::Panicked(_)) {
+            return end;
         }
     }
 }

@@ -9,6 +9,7 @@ use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
 
+use openssl::asn1::Asn1Time;
 use openssl::ec::EcKey;
 use openssl::nid::Nid;
 use openssl::pkey::PKey;
@@ -64,6 +65,15 @@ impl Files {
         self.write("chain.pem", &signed.certificate);
     }
 
+    /// The same, good between two days in seconds since 1970.
+    fn sign_within(&self, name: &str, seconds: [i64; 2]) {
+        let key = new_key();
+        let times = seconds.map(|second| Asn1Time::from_unix(second).unwrap());
+        self.write("chain.pem", &self.authority.certify_within(name, &key, times));
+        let key = key.private_key_to_pem_pkcs8().unwrap();
+        self.write("key.pem", &String::from_utf8(key).unwrap());
+    }
+
     fn section(&self) -> String {
         let folder = self.folder.path().display();
         format!("{{ certificate: {folder}/chain.pem, key: {folder}/key.pem }}")
@@ -89,6 +99,15 @@ impl Files {
     }
 
     fn greet(&self, address: SocketAddr, version: SslVersion) -> SslStream<std::net::TcpStream> {
+        self.try_to_greet(address, version).unwrap()
+    }
+
+    /// The same, if what is presented is good.
+    fn try_to_greet(
+        &self,
+        address: SocketAddr,
+        version: SslVersion,
+    ) -> Option<SslStream<std::net::TcpStream>> {
         let mut connector = SslConnector::builder(SslMethod::tls_client()).unwrap();
         connector.set_ca_file(self.folder.path().join("ca.pem")).unwrap();
         connector.set_min_proto_version(Some(version)).unwrap();
@@ -96,7 +115,13 @@ impl Files {
         connector.set_alpn_protos(b"\x02h2\x08http/1.1").unwrap();
         let stream = std::net::TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
-        connector.build().connect("127.0.0.1", stream).unwrap()
+        connector.build().connect("127.0.0.1", stream).ok()
+    }
+
+    /// Whose certificate is presented, if a client takes it.
+    fn presented_if_good(&self, address: SocketAddr) -> Option<String> {
+        let greeted = self.try_to_greet(address, SslVersion::TLS1_3)?;
+        Some(common_name(&greeted.ssl().peer_certificate()?))
     }
 
     /// Whose certificate is presented.
@@ -280,6 +305,35 @@ fn a_certificate_that_was_replaced_is_presented_and_one_of_no_use_leaves_the_old
     mirror.hang_up();
     mirror.says("configuration read again");
     assert!(is("three").is_some());
+}
+
+/// 2020-01-01 and the day after.
+const LONG_AGO: [i64; 2] = [1_577_836_800, 1_577_923_200];
+/// 2100-01-01 and the day after, which X.509 spells in another way.
+const FAR_AHEAD: [i64; 2] = [4_102_444_800, 4_102_531_200];
+
+#[test]
+fn a_certificate_that_has_expired_is_said_and_takes_the_place_of_no_good_one() {
+    let files = Files::new();
+    let http = format!("{{ listen: '127.0.0.1:0', tls: {} }}", files.section());
+    let clusters = "{ a: { bootstrap_servers: '127.0.0.1:9' } }";
+    let mirror = Mirror::start(&http, clusters);
+    files.sign_within("old", LONG_AGO);
+    let said = mirror.says("changed to one that has expired; the old one stays");
+    assert!(said.contains(r#""expired":"2020-01-02T00:00:00Z""#), "{said}");
+    assert_eq!(files.presented(mirror.address), "one");
+    files.sign_within("early", FAR_AHEAD);
+    let said = mirror.says("the certificate for HTTP is not valid yet");
+    assert!(said.contains(r#""from":"2100-01-01T00:00:00Z""#), "{said}");
+    drop(mirror);
+
+    files.sign_within("old", LONG_AGO);
+    let mirror = Mirror::start(&http, clusters);
+    let said = mirror.says("the certificate for HTTP has expired; clients refuse it");
+    assert!(said.contains(r#""level":"WARN""#) && said.contains("2020-01-02"), "{said}");
+    files.sign("two");
+    let is_new = || (files.presented_if_good(mirror.address)? == "two").then_some(());
+    assert!(wait_for(LIMIT, is_new).is_some(), "one that is good is taken");
 }
 
 /// Runs a command of ours; gives its exit code and all that it said.

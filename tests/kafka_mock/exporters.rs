@@ -4,6 +4,7 @@ mod acknowledge;
 mod at_rest;
 mod page;
 mod renames;
+mod shadowed;
 mod verbs;
 
 use std::collections::BTreeMap;
@@ -193,7 +194,7 @@ fn reader(endpoint: &Endpoint<KafkaCluster>) -> CatalogReader {
     CatalogReader::start(source, SystemClock::start())
 }
 
-fn endpoint(name: &str, broker: &MockBroker, url: &str) -> Endpoint<KafkaCluster> {
+pub(super) fn endpoint(name: &str, broker: &MockBroker, url: &str) -> Endpoint<KafkaCluster> {
     let cluster = KafkaCluster::new(ClusterSettings {
         name: name.to_owned(),
         bootstrap_servers: broker.bootstrap_servers().to_owned(),
@@ -397,6 +398,8 @@ async fn what_is_asked_for_wrongly_has_its_published_code_and_makes_nothing() {
         body
     };
     let url = |url: &str| json!({ "schema.registry.url": url });
+    let mut in_default = with("contextType", json!("DEFAULT"));
+    in_default["context"] = json!(".");
     let (_, unknown) = process.ask("POST", "", with("config", url("http://elsewhere:8081"))).await;
     let message = unknown["message"].as_str().unwrap();
     assert!(message.contains(SOURCE_URL) && message.contains(TARGET_URL), "{message}");
@@ -417,7 +420,9 @@ async fn what_is_asked_for_wrongly_has_its_published_code_and_makes_nothing() {
         (with("subjectRenameFormat", json!("all")), 40951),
         (with("subjects", json!(["a*b"])), 40952),
         (with("subjects", json!("a")), 40952),
-        (with("contextType", json!("DEFAULT")), 200),
+        (with("contextType", json!("DEFAULT")), 40951),
+        (with("contextType", json!("NONE")), 40951),
+        (in_default, 200),
     ] {
         let (status, answer) = process.ask("POST", "", body.clone()).await;
         if code == 200 {

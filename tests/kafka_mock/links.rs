@@ -38,7 +38,8 @@ use super::acked;
 use super::cluster;
 use super::soon;
 
-fn definition() -> LinkDefinition {
+/// A link into a context, as a file has it.
+pub(super) fn definition() -> LinkDefinition {
     LinkDefinition {
         rules: Rules {
             name: "dr".to_owned(),

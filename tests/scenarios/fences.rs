@@ -113,6 +113,61 @@ fn a_fence_that_was_deleted_halts_the_link_until_it_is_told_to_fence_again() {
 }
 
 #[test]
+fn a_fence_that_is_asked_for_by_name_is_set_whatever_mode_stands_there() {
+    for mode in ["READWRITE", "IMPORT", "-"] {
+        check(&format!(
+            "
+            source
+              orders v1 id=1
+            expect target
+              opened .source
+              :.source:orders v1 id=1
+            target
+              MODE :.source: {mode}
+            fence again .source
+            restart
+            expect target
+              opened .source
+              :.source:orders v1 id=1
+            target
+              MODE :.source: READWRITE
+            halt fence lifted
+            "
+        ));
+    }
+}
+
+#[test]
+fn leave_to_fence_again_covers_no_other_context_and_no_mode_that_came_later() {
+    check(
+        "
+        link into .source subjects :*:
+        source
+          orders v1 id=1
+          :.staging:users v1 id=2
+        target
+          MODE :.source.staging: READWRITE
+        halt context .source.staging,
+        fence again .source
+        restart
+        halt context .source.staging,
+        fence again .source.staging
+        target
+          MODE :.source.staging: READWRITE
+        restart
+        halt context .source.staging,
+        fence again .source.staging
+        restart
+        expect target
+          opened .source
+          opened .source.staging
+          :.source:orders v1 id=1
+          :.source.staging:users v1 id=2
+        ",
+    );
+}
+
+#[test]
 fn a_fence_that_stands_again_lets_the_link_go_on_after_a_restart() {
     check(
         "

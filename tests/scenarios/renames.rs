@@ -68,52 +68,18 @@ fn a_qualified_reference_is_renamed_by_its_name_and_never_by_its_context() {
 }
 
 #[test]
-fn without_a_context_a_link_owns_what_its_rules_give_and_what_none_matches() {
-    check(
-        "
-        link same renames o(.*)=dr-o$1
-        target
-          orders v1 id=9
-          CONFIG . FULL
-        source
-          orders v1 id=5
-          users v1 id=6
-          CONFIG . NONE
-        expect target
-          orders v1 id=9
-          CONFIG . FULL
-          MODE dr-orders READONLY
-          dr-orders v1 id=5
-          MODE users READONLY
-          users v1 id=6
-        restart
-        source
-          orders v1 -
-        compact source
-        restart
-        expect target
-          orders v1 id=9
-          CONFIG . FULL
-          MODE users READONLY
-          users v1 id=6
-        ",
-    );
-}
-
-#[test]
 fn a_reference_that_a_filter_leaves_behind_is_followed_under_the_name_of_its_rule() {
     check(
         "
-        link same subjects orders renames (dep)=$1-dr
+        link into .source subjects orders renames (dep)=$1-dr
         source
           dep v1 id=2
           orders v1 id=5 refs=dep:1
           other v1 id=6
         expect target
-          MODE dep-dr READONLY
-          dep-dr v1 id=2
-          MODE orders READONLY
-          orders v1 id=5 refs=dep-dr:1
+          opened .source
+          :.source:dep-dr v1 id=2
+          :.source:orders v1 id=5 refs=dep-dr:1
         ",
     );
 }
@@ -264,37 +230,33 @@ fn names_that_no_subject_can_have_are_incidents_and_nothing_stands_there() {
         ("bad-(.*)=$1", "bad-:.x:orders"),
         ("bad-(.*)=$1", "bad-:*:orders"),
     ] {
-        for link in ["into .source", "same fence none"] {
-            let opened = if link == "same fence none" { "" } else { "opened .source" };
-            let place = if link == "same fence none" { "" } else { ":.source:" };
-            check(&format!(
-                "
-                link {link} renames {rule}
-                source
-                  ok v1 id=4
-                  {name} v1 id=5
-                  CONFIG {name} FULL
-                expect target
-                  {opened}
-                  {place}ok v1 id=4
-                incidents
-                  {name}: would be called
-                restart
-                source
-                  {name} v2 id=6
-                incidents
-                  {name}: would be called
-                source
-                  CONFIG {name} -
-                  {name} v2 -
-                  {name} v1 -
-                incidents
-                expect target
-                  {opened}
-                  {place}ok v1 id=4
-                "
-            ));
-        }
+        check(&format!(
+            "
+            link into .source renames {rule}
+            source
+              ok v1 id=4
+              {name} v1 id=5
+              CONFIG {name} FULL
+            expect target
+              opened .source
+              :.source:ok v1 id=4
+            incidents
+              {name}: would be called
+            restart
+            source
+              {name} v2 id=6
+            incidents
+              {name}: would be called
+            source
+              CONFIG {name} -
+              {name} v2 -
+              {name} v1 -
+            incidents
+            expect target
+              opened .source
+              :.source:ok v1 id=4
+            "
+        ));
     }
 }
 
@@ -319,19 +281,19 @@ fn a_reference_to_a_name_that_another_subject_has_is_held() {
 fn links_face_to_face_that_rename_do_not_rename_each_others_copies() {
     check(
         "
-        link a-to-b A>B same renames (.*)=a-$1
-        link b-to-a B>A same renames (.*)=b-$1
+        link a-to-b A>B into .a subjects :*: renames (.*)=a-$1
+        link b-to-a B>A into .b subjects :*: renames (.*)=b-$1
         A
           orders v1 id=5
         B
           users v1 id=6
         expect A
+          opened .b
+          :.b:b-users v1 id=6
           orders v1 id=5
-          MODE b-users READONLY
-          b-users v1 id=6
         expect B
-          MODE a-orders READONLY
-          a-orders v1 id=5
+          opened .a
+          :.a:a-orders v1 id=5
           users v1 id=6
         ",
     );

@@ -233,6 +233,9 @@ impl SimLog {
             let gone = self.fault("no broker is up", FaultClass::Transient);
             return self.was_up.then_some(Err(gone));
         }
+        if world.reading_refused && self.topic == SCHEMAS {
+            return Some(Err(self.fault("not permitted", FaultClass::NotPermitted)));
+        }
         if world.strikes(Chaos::ReaderFault, 2) {
             return Some(Err(self.fault("disconnected", FaultClass::Transient)));
         }

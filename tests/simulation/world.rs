@@ -190,6 +190,8 @@ pub(crate) struct World {
     pub(crate) given: BTreeMap<(Pid, usize), usize>,
     /// What sources said below the newest checkpoint of each link.
     pub(crate) prefixes: BTreeMap<String, Prefix>,
+    /// Brokers let nobody read schemas topics.
+    pub(crate) reading_refused: bool,
     /// Planted: the ends that processes were told first.
     pub(crate) stale_ends: BTreeMap<(Pid, usize), Offset>,
     notes: Option<Vec<String>>,
@@ -226,6 +228,7 @@ impl World {
             last_write_at: Duration::ZERO,
             given: BTreeMap::new(),
             prefixes: BTreeMap::new(),
+            reading_refused: false,
             stale_ends: BTreeMap::new(),
             notes: noted.then(Vec::new),
             now: Duration::ZERO,

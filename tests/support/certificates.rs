@@ -50,7 +50,19 @@ impl Authority {
 
     /// The same for a key that is there.
     pub(crate) fn certify(&self, name: &str, key: &PKey<Private>) -> String {
+        self.certify_within(name, key, [0, 1].map(|days| Asn1Time::days_from_now(days).unwrap()))
+    }
+
+    /// The same for a time.
+    pub(crate) fn certify_within(
+        &self,
+        name: &str,
+        key: &PKey<Private>,
+        [from, until]: [Asn1Time; 2],
+    ) -> String {
         let mut builder = begun(name, key);
+        builder.set_not_before(&from).unwrap();
+        builder.set_not_after(&until).unwrap();
         builder.set_issuer_name(self.certificate.subject_name()).unwrap();
         let context = builder.x509v3_context(Some(&self.certificate), None);
         let address = SubjectAlternativeName::new().ip("127.0.0.1").build(&context).unwrap();

@@ -69,7 +69,7 @@ fn play(script: &Script, way: Way) -> World {
                 world.logs.get_mut(cluster).unwrap().compact(*expire);
             }
             Step::Released => world.release(),
-            Step::FenceAgain => world.fence_again(),
+            Step::FenceAgain(context) => world.fence_again(context.as_ref()),
             Step::Hours(hours) => world.hours += hours,
             Step::Suspect(suspicion) => world.suspect(suspicion),
             Step::Expect(cluster, lines) => {

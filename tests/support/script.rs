@@ -8,6 +8,7 @@
 //! start             links begin (default: before the first record of a source)
 //! source            …
 //! compact source | expire source | restart | released | fence again | hours 2
+//! fence again .source   the mode of that context was asked for by name
 //! expect target     its compacted state; `opened .source` stands for CONTEXT, MODE and CONFIG
 //! written           what the links appended since the last look, in order (reconciling only)
 //! incidents | held | remarks | halt …
@@ -57,7 +58,8 @@ pub(crate) enum Step {
         expire: bool,
     },
     Released,
-    FenceAgain,
+    /// Every fence that was lifted, or that of a context which is asked for by name.
+    FenceAgain(Option<ContextName>),
     Hours(u64),
     Suspect(Suspicion),
     Expect(String, Vec<String>),
@@ -114,7 +116,10 @@ impl Script {
             ("compact", _) => Step::Compact { cluster: rest.to_owned(), expire: false },
             ("expire", _) => Step::Compact { cluster: rest.to_owned(), expire: true },
             ("released", _) => Step::Released,
-            ("fence", _) => Step::FenceAgain,
+            ("fence", _) => {
+                let context = rest.strip_prefix("again ");
+                Step::FenceAgain(context.map(|name| ContextName::new(name).unwrap()))
+            }
             ("hours", _) => Step::Hours(rest.parse().unwrap()),
             ("recreated", _) => {
                 Step::Suspect(Suspicion::Recreated { was: "t1".into(), is: "t2".into() })

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use schema_mirror::core::link::Author;
 use schema_mirror::core::link::Change;
+use schema_mirror::core::link::FenceAgain;
 use schema_mirror::core::link::Halt;
 use schema_mirror::core::link::Identity;
 use schema_mirror::core::link::Link;
@@ -22,6 +23,7 @@ use schema_mirror::core::record::Outgoing;
 use schema_mirror::core::record::Record;
 use schema_mirror::core::record::Room;
 use schema_mirror::core::rules::Fence;
+use schema_mirror::core::subject::ContextName;
 
 use super::script::LinkSpec;
 use super::text;
@@ -202,9 +204,15 @@ impl World {
         }
     }
 
-    pub(crate) fn fence_again(&mut self) {
+    pub(crate) fn fence_again(&mut self, context: Option<&ContextName>) {
         for running in &mut self.running {
-            running.spec.permissions.fence_again = true;
+            let end = self.logs[&running.spec.to].next;
+            running.spec.permissions.fence_again = match context {
+                None => FenceAgain::all(),
+                Some(context) => {
+                    FenceAgain { lifted: None, named: BTreeMap::from([(context.clone(), end)]) }
+                }
+            };
         }
     }
 
@@ -301,7 +309,7 @@ impl World {
             Ok(()) => {
                 running.spec.history.claimed = true;
                 running.link.brought_up();
-                running.spec.permissions.fence_again = false;
+                running.spec.permissions.fence_again = FenceAgain::default();
                 (running.released, running.suspicion) = (false, None);
             }
             Err(halt) => running.halted = Some(halt),
@@ -451,7 +459,7 @@ impl World {
 
 fn new_link(spec: &LinkSpec, epoch: u64) -> Link {
     let (rules, history) = (spec.rules.clone(), spec.history.clone());
-    Link::new(rules, identity(spec, epoch), history, spec.permissions)
+    Link::new(rules, identity(spec, epoch), history, spec.permissions.clone())
 }
 
 fn identity(spec: &LinkSpec, epoch: u64) -> Identity {

@@ -90,8 +90,10 @@ async fn execute(words: &Words) -> Result<String, NoAnswer> {
         return Ok(purged(name, &asked(&caller, Method::DELETE, &url, None).await?));
     }
     if words.delete {
-        asked(&caller, Method::DELETE, &one, None).await?;
-        return Ok(format!("Successfully deleted exporter {name}"));
+        let answer = asked(&caller, Method::DELETE, &one, None).await?;
+        let told = answer.get("message").and_then(Value::as_str);
+        let told = told.map(|told| format!(": {told}")).unwrap_or_default();
+        return Ok(format!("Successfully deleted exporter {name}{told}"));
     }
     let (path, done) = match (words.pause, words.resume) {
         (true, _) => ("pause", "paused"),

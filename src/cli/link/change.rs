@@ -28,6 +28,7 @@ use crate::config::links_in;
 pub(super) enum Done {
     Pause,
     Resume,
+    FenceAgain,
     Reset,
     Delete,
 }
@@ -111,6 +112,10 @@ pub(super) async fn act(mirror: &Mirror, link: &LinkName, done: Done) -> Result<
     let (method, path, word, text) = match done {
         Done::Pause => (Method::PUT, "/pause", "paused", format!("{name} is paused")),
         Done::Resume => (Method::PUT, "/resume", "resumed", format!("{name} goes on")),
+        Done::FenceAgain => {
+            let text = format!("{name} sets its fence again and goes on");
+            (Method::PUT, "/resume?fenceAgain=true", "resumed", text)
+        }
         Done::Reset => {
             let text = format!("{name} compares everything when it goes on");
             (Method::PUT, "/reset", "reset", text)
@@ -120,8 +125,10 @@ pub(super) async fn act(mirror: &Mirror, link: &LinkName, done: Done) -> Result<
             (Method::DELETE, "", "deleted", text)
         }
     };
-    mirror.ask(method, &format!("{one}{path}"), None).await?;
-    Ok(changed(name, &source, word, text))
+    let answer = mirror.ask(method, &format!("{one}{path}"), None).await?;
+    // A deletion that took something else away says so.
+    let told = answer.get("message").and_then(Value::as_str).map(str::to_owned);
+    Ok(changed(name, &source, word, told.unwrap_or(text)))
 }
 
 /// Takes a link away, and its copy.

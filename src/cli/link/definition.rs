@@ -53,6 +53,7 @@ pub(super) fn keys_of(settings: &Settings) -> LinkKeys {
         ("context", context.map(|context| json!(context))),
         ("subjects", subjects),
         ("subject_format", subject_format.as_ref().map(|format| json!(format))),
+        ("subject_renames", settings.subject_renames.clone()),
         ("fence", fence.as_ref().map(|fence| json!(fence))),
         ("references", references.as_ref().map(|references| json!(references))),
         ("drift", drift.as_ref().map(|drift| json!(drift))),
@@ -94,7 +95,10 @@ pub(super) fn asked_for(keys: &LinkKeys, given: Given) -> Result<Asked, String> 
         }
     }
     for key in IN_CONFIG {
-        let value = keys.get(key).map(|value| match value {
+        let is_given = keys.contains_key(key);
+        // No rule is no list.
+        let value = keys.get(key).filter(|value| **value != json!([]));
+        let value = value.map(|value| match value {
             Value::String(word) => word.clone(),
             Value::Null
             | Value::Bool(_)
@@ -102,7 +106,7 @@ pub(super) fn asked_for(keys: &LinkKeys, given: Given) -> Result<Asked, String> 
             | Value::Array(_)
             | Value::Object(_) => value.to_string(),
         });
-        if value.is_some() || given == Given::All {
+        if is_given || given == Given::All {
             asked.config.push((format!("{OWN_KEYS}{key}"), value));
         }
     }
@@ -243,6 +247,18 @@ mod tests {
         assert!(with("config", json!({ "mirror.later": "x" })).unwrap_err().contains("later"));
         let share = json!({ "max_delete_share": 0.5 }).as_object().cloned().unwrap();
         assert!(asked_for(&share, Given::All).unwrap_err().contains("max_delete_share"));
+    }
+
+    #[test]
+    fn rules_that_rename_are_given_by_a_flag_and_taken_away_by_it() {
+        let asked = |list: Value| {
+            let settings = Settings { subject_renames: Some(list), ..Settings::default() };
+            asked_for(&keys_of(&settings), Given::Part).unwrap().config
+        };
+        let rules = r#"[{"match":"prod-(.*)","replace":"$1"}]"#;
+        let key = || "mirror.subject_renames".to_owned();
+        assert_eq!(asked(serde_json::from_str(rules).unwrap()), [(key(), Some(rules.to_owned()))]);
+        assert_eq!(asked(json!([])), [(key(), None)]);
     }
 
     #[test]

@@ -230,7 +230,10 @@ async fn execute(words: &LinkWords, wanted: Output, clock: SystemClock) -> Resul
         }
         LinkVerb::Update { link, settings } => change::update(&mirror, link, settings).await?,
         LinkVerb::Pause { link } => change::act(&mirror, link, Done::Pause).await?,
-        LinkVerb::Resume { link } => change::act(&mirror, link, Done::Resume).await?,
+        LinkVerb::Resume { link, fence_again } => {
+            let done = if *fence_again { Done::FenceAgain } else { Done::Resume };
+            change::act(&mirror, link, done).await?
+        }
         LinkVerb::Reset { link } => change::act(&mirror, link, Done::Reset).await?,
         LinkVerb::Delete { link, purge: true } => change::purge(&mirror, link).await?,
         LinkVerb::Delete { link, purge: false } => change::act(&mirror, link, Done::Delete).await?,

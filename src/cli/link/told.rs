@@ -35,7 +35,7 @@ pub(super) fn list(document: &Value) -> String {
             field("target"),
             field("state"),
             lag,
-            match count(link, "acknowledged") {
+            match count_of(link, "acknowledged") {
                 0 => field("incidents"),
                 some => format!("{} ({some} acknowledged)", field("incidents")),
             },
@@ -82,7 +82,7 @@ pub(super) fn link(document: &Value) -> String {
 pub(super) fn incidents(document: &Value) -> String {
     let name = visible(&text_of(document.get("link")));
     let state = text_of(document.get("state"));
-    let count = |key| count(document, key);
+    let count = |key| count_of(document, key);
     let head = match (count("incidents"), count("held_keys"), count("acknowledged")) {
         (0, 0, 0) => format!("{name} ({state}): nothing is set aside\n"),
         (incidents, held, acknowledged) => {
@@ -101,7 +101,7 @@ pub(super) fn incidents(document: &Value) -> String {
     format!("{head}{}{more}", set_aside(document))
 }
 
-fn count(document: &Value, key: &str) -> usize {
+fn count_of(document: &Value, key: &str) -> usize {
     let count = document.get(key).and_then(Value::as_u64).unwrap_or_default();
     usize::try_from(count).unwrap_or(usize::MAX)
 }
@@ -143,7 +143,7 @@ pub(super) fn stands_still(answer: &Value) -> bool {
 pub(super) fn waited(name: &str, answer: &Value) -> String {
     let field = |key: &str| word_of(answer.get(key));
     if answer.get("caught_up") == Some(&Value::Bool(true)) {
-        let but = match count(answer, "acknowledged") {
+        let but = match count_of(answer, "acknowledged") {
             0 => String::new(),
             some => format!(", but for {}", counted(some, "acknowledged incident")),
         };
@@ -161,14 +161,13 @@ pub(super) fn waited(name: &str, answer: &Value) -> String {
         return format!("{name} is not waited for: it is {why}\n");
     }
     format!(
-        "{name} has not caught up with offset {}: it is {}, everything before {} is in the target, {} \
-         incidents, {} held keys{}\n",
+        "{name} has not caught up with offset {}: it is {}, everything before {} is in the target, {}, {}{}\n",
         field("up_to"),
         field("state"),
         field("done_before"),
-        field("incidents"),
-        field("held_keys"),
-        match count(answer, "acknowledged") {
+        counted(count_of(answer, "incidents"), "incident"),
+        counted(count_of(answer, "held_keys"), "held key"),
+        match count_of(answer, "acknowledged") {
             0 => String::new(),
             some => format!("; {some} acknowledged"),
         },
@@ -183,6 +182,11 @@ fn word_of(value: Option<&Value>) -> String {
         Some(Value::Object(fields)) => {
             let pairs = fields.iter().map(|(key, value)| format!("{key} {}", word_of(Some(value))));
             pairs.collect::<Vec<_>>().join(", ")
+        }
+        Some(Value::Array(items)) => {
+            let separator = if items.iter().all(Value::is_string) { ", " } else { "; " };
+            let items = items.iter().map(|item| word_of(Some(item)));
+            items.collect::<Vec<_>>().join(separator)
         }
         Some(other) => other.to_string(),
     }
@@ -216,13 +220,36 @@ mod tests {
     }
 
     #[test]
+    fn a_link_is_told_with_what_it_is_to_do() {
+        let shown = link(&json!({
+            "link": "x", "context": ".source", "subjects": ["orders*", "users"],
+            "subject_renames": [{ "match": "a-(.*)", "replace": "$1" }, { "match": "b", "replace": "c" }],
+            "fence": "readonly", "lag_records": null,
+        }));
+        let fields = [
+            "context .source",
+            "subjects orders*, users",
+            "subject_renames match a-(.*), replace $1; match b, replace c",
+            "fence readonly",
+            "lag_records -",
+        ];
+        let lines: Vec<String> = shown
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        for field in fields {
+            assert!(lines.iter().any(|line| line == field), "{field} in {shown}");
+        }
+    }
+
+    #[test]
     fn who_waited_in_vain_is_told_how_far_it_is() {
         let answer = json!({"caught_up": false, "up_to": 9, "state": "running", "done_before": 3,
                             "incidents": 1, "held_keys": 0});
         let told = waited("x", &answer);
-        assert!(
-            told.contains("offset 9") && told.contains("before 3") && told.contains("1 incidents")
-        );
+        for words in ["offset 9", "before 3", "1 incident, 0 held keys\n"] {
+            assert!(told.contains(words), "{words} in {told}");
+        }
     }
 
     #[test]

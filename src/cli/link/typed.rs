@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::ArgGroup;
 use clap::Args;
 use clap::Subcommand;
+use serde_json::Value;
 
 use super::acknowledge::IncidentVerb;
 use crate::config::ContextChoice;
@@ -126,6 +127,9 @@ pub(super) enum LinkVerb {
     Resume {
         #[command(flatten)]
         link: LinkName,
+        /// Set the fence again that someone else lifted, once; a link of the file takes this, too
+        #[arg(long)]
+        fence_again: bool,
     },
     /// Have a paused link compare everything when it goes on; what is right is not written again.
     Reset {
@@ -203,6 +207,10 @@ pub(super) struct Settings {
     /// What subjects are called in the target, such as 'dr-${subject}'
     #[arg(long, value_name = "FORMAT")]
     pub(super) subject_format: Option<String>,
+    /// Rules that rename subjects, the first that matches: JSON such as
+    /// '[{"match":"prod-(.*)","replace":"$1"}]'; [] takes them away
+    #[arg(long, value_name = "JSON", value_parser = rules, conflicts_with = "subject_format")]
+    pub(super) subject_renames: Option<Value>,
     /// The mode that keeps clients of the target's registry out of what the link owns
     #[arg(long, value_parser = ["readonly", "import", "none"])]
     pub(super) fence: Option<String>,
@@ -228,10 +236,17 @@ pub(super) struct Settings {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["source", "target", "context", "subjects", "subject_format", "fence",
-            "references", "drift", "adopt", "allow_deletes_until"]
+        conflicts_with_all = ["source", "target", "context", "subjects", "subject_format",
+            "subject_renames", "fence", "references", "drift", "adopt", "allow_deletes_until"]
     )]
     pub(super) file: Option<PathBuf>,
+}
+
+/// Reads a list of rules; what they say is read by the mirror.
+fn rules(given: &str) -> Result<Value, String> {
+    let right = r#"write a list such as '[{"match":"prod-(.*)","replace":"$1"}]'"#;
+    let list: Value = serde_json::from_str(given).map_err(|fault| format!("{fault}; {right}"))?;
+    if list.is_array() { Ok(list) } else { Err(right.to_owned()) }
 }
 
 /// Reads a time with its unit.

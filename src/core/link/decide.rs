@@ -255,14 +255,20 @@ impl Link {
         origin == Origin::Ours && offset >= self.history.adopted_below
     }
 
-    /// A mode that fences is kept even where it is another one than asked for; a lifted fence halts
-    /// the link before anything is decided, see `start`.
+    /// A mode that fences is kept even where it is another one than asked for, if nobody asked for
+    /// this one by name since; a lifted fence halts the link before anything is decided, see `start`.
     fn decide_mode(&self, key: &Key, mode: Mode) -> Verdict {
         let held = key.subject().and_then(|subject| self.target.subject(subject)?.mode.as_ref());
+        let names = |offset| {
+            let context = key.context();
+            context.is_some_and(|of| self.permissions.fence_again.names(of, Some(offset)))
+        };
         match held {
             Some(held) if held.mode == mode && !self.is_marred(key) => Verdict::InSync,
             Some(held)
-                if held.mode.fences() && !self.set_itself(held.stamp.origin, held.stamp.offset) =>
+                if held.mode.fences()
+                    && !self.set_itself(held.stamp.origin, held.stamp.offset)
+                    && !names(held.stamp.offset) =>
             {
                 Verdict::InSync
             }

@@ -30,17 +30,31 @@ impl Leave<'_> {
     #[must_use]
     pub fn fence_again(self) -> String {
         match self.steered {
-            Steered::AtStart => ", or start once with --fence-again".to_owned(),
-            Steered::OverRest => format!(", then {PROGRAM} link resume {}", self.link),
+            Steered::AtStart => {
+                format!(" and start again, or have the link set it: {}", self.set_again())
+            }
+            Steered::OverRest => format!(
+                ", then {PROGRAM} link resume {}, or have the link set it: {}",
+                self.link,
+                self.set_again()
+            ),
         }
     }
 
     /// The same of one subject, which goes on by itself when its mode is back.
     #[must_use]
-    pub fn fence_subject_again(self) -> &'static str {
+    pub fn fence_subject_again(self) -> String {
+        format!(", or have the link set it: {}", self.set_again())
+    }
+
+    /// Has the link set its fence itself.
+    fn set_again(self) -> String {
+        let verb = format!("{PROGRAM} link resume {} --fence-again", self.link);
         match self.steered {
-            Steered::AtStart => ", or start once with --fence-again",
-            Steered::OverRest => "",
+            Steered::AtStart => {
+                format!("start once with --fence-again, or {verb} where it is served over HTTP")
+            }
+            Steered::OverRest => format!("{verb} (PUT …/resume?fenceAgain=true)"),
         }
     }
 
@@ -111,7 +125,7 @@ mod tests {
             let leave = Leave { steered, link: "dr" };
             [
                 leave.fence_again(),
-                leave.fence_subject_again().to_owned(),
+                leave.fence_subject_again(),
                 leave.release(54),
                 leave.adopt(),
                 leave.begin_again(),
@@ -121,11 +135,19 @@ mod tests {
             .join("\n")
         };
         let told = words(Steered::OverRest);
-        for flag in ["--fence-again", "--allow-deletes,", "start", "--to-dialect", "(--adopt)"] {
+        for flag in ["with --fence-again", "--allow-deletes,", "start", "--to-dialect", "(--adopt)"]
+        {
             assert!(!told.contains(flag), "{flag} in {told}");
             assert!(words(Steered::AtStart).to_lowercase().contains(flag), "{flag}");
         }
-        for verb in ["link resume dr", "link update dr --allow-deletes-until 54", "=54 in its"] {
+        let verbs = [
+            "link resume dr,",
+            "link resume dr --fence-again",
+            "resume?fenceAgain=true",
+            "link update dr --allow-deletes-until 54",
+            "=54 in its",
+        ];
+        for verb in verbs {
             assert!(told.contains(verb), "{verb} in {told}");
         }
     }

@@ -4,6 +4,7 @@
 //! led to it. So it does not matter how often, or after what, a key is decided.
 
 pub mod acknowledged;
+mod again;
 mod associations;
 mod bearing;
 pub mod brake;
@@ -32,6 +33,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+pub use self::again::FenceAgain;
 pub use self::bearing::Bearing;
 pub use self::bearing::Sorter;
 pub use self::decide::Change;
@@ -115,12 +117,12 @@ pub struct History {
 }
 
 /// What an operator allowed for this start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Permissions {
     /// Keys that no link wrote become the link's own.
     pub adopt: bool,
-    /// A fence that someone lifted is set again.
-    pub fence_again: bool,
+    /// Fences that someone lifted are set again.
+    pub fence_again: FenceAgain,
     /// Where more is allowed.
     pub steered: Steered,
 }
@@ -240,6 +242,11 @@ impl Link {
             plain_headers,
             at_hand: None,
         }
+    }
+
+    /// What an operator allows for this start, as it is known once the lease has begun.
+    pub fn permit(&mut self, permissions: Permissions) {
+        self.permissions = permissions;
     }
 
     /// The lease under which the link writes began.

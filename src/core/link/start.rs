@@ -85,9 +85,9 @@ impl Halt {
                 )
             }
             Self::FenceLifted { on } => format!(
-                "fence lifted: someone set another mode on {on}, or deleted it, as a fail-over by \
-                 hand does. Nothing more is written there. To go on, set its mode back to READONLY \
-                 in the target's registry{}",
+                "{}, or deleted it, as a fail-over by hand does. Nothing more is written there. To go \
+                 on, set its mode back to READONLY in the target's registry{}",
+                Self::lifted_on(on),
                 leave.fence_again()
             ),
             Self::Unfit { target, what } => format!(
@@ -127,6 +127,17 @@ impl Halt {
 }
 
 impl Halt {
+    /// Whether these are the words of a link that halted because the fence of this context was lifted.
+    #[must_use]
+    pub fn tells_of_fence(told: &str, context: &ContextName) -> bool {
+        let rest = told.strip_prefix(&Self::lifted_on(&Self::place_of(context)));
+        rest.is_some_and(|rest| rest.starts_with(','))
+    }
+
+    fn lifted_on(place: &str) -> String {
+        format!("fence lifted: someone set another mode on {place}")
+    }
+
     /// A context as a sentence names it.
     pub(super) fn place_of(context: &ContextName) -> String {
         if context.is_default() {
@@ -162,7 +173,7 @@ impl Link {
     /// # Errors
     /// [`Halt::FenceLifted`].
     pub fn check_fences(&self) -> Result<(), Halt> {
-        if self.fence() == Fence::None || self.permissions.fence_again {
+        if self.fence() == Fence::None {
             return Ok(());
         }
         for context in self.scope_contexts() {
@@ -170,7 +181,12 @@ impl Link {
                 continue;
             }
             let subject = Subject::of_context(&context);
-            let lifted = match self.target.subject(&subject).and_then(|view| view.mode.as_ref()) {
+            let held = self.target.subject(&subject).and_then(|view| view.mode.as_ref());
+            let set_at = held.map(|held| held.stamp.offset);
+            if self.permissions.fence_again.covers(&context, set_at) {
+                continue;
+            }
+            let lifted = match held {
                 Some(held) => {
                     let known = self.history.claimed || self.has_own_schemas(&context);
                     !held.mode.fences() && held.stamp.origin != Origin::Ours && known

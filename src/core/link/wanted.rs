@@ -339,9 +339,11 @@ impl Link {
             return None;
         }
         let held = self.target.subject(target)?;
+        let set_at = held.mode.map(|mode| mode.stamp.offset);
+        let is_allowed = own_fence && self.permissions.fence_again.covers_lifted(set_at);
         let reason = match held.mode {
             Some(mode) if mode.mode.fences() || mode.stamp.origin == Origin::Ours => return None,
-            Some(_) | None if own_fence && self.permissions.fence_again => return None,
+            Some(_) | None if is_allowed => return None,
             Some(mode) if own_fence => format!(
                 "someone set mode {} on {target}, which opens it to clients; set it back to \
                  READONLY to let the link write it again{}",

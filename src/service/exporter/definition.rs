@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::Asked;
 use super::Endpoint;
 use super::Refused;
 use crate::core::filter::SubjectFilter;
@@ -34,10 +35,8 @@ pub(super) const URL_KEY: &str = "schema.registry.url";
 const OWN_KEYS: &str = "mirror.";
 /// The one that releases the brake on deletions.
 const RELEASE_KEY: &str = "allow_deletes_until";
-/// The key of ours for the fence, and its words.
+/// The key of ours for the fence.
 pub(super) const FENCE_KEY: &str = "mirror.fence";
-pub(super) const FENCES: [(&str, Fence); 3] =
-    [("readonly", Fence::Readonly), ("import", Fence::Import), ("none", Fence::None)];
 /// The key of ours for a list of rules that renames subjects, as JSON.
 pub const RENAMES_KEY: &str = "mirror.subject_renames";
 /// What is kept of a configuration besides [`URL_KEY`] and our own keys. Nothing else is: it may be a
@@ -85,23 +84,6 @@ pub enum Wanted {
     Paused,
     /// It is to take away what it wrote, and then to be no more.
     Purging,
-}
-
-/// What is asked for; what is left out stays as it is, or gets its default.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Asked {
-    /// Where subjects go.
-    pub context_type: Option<ContextType>,
-    /// The context, with or without its dot.
-    pub context: Option<String>,
-    /// Which subjects.
-    pub subjects: Option<Vec<String>>,
-    /// What they are called.
-    pub subject_rename_format: Option<String>,
-    /// What keys of encryption are called.
-    pub kek_rename_format: Option<String>,
-    /// Where to, and credentials, which are not kept.
-    pub config: Option<BTreeMap<String, String>>,
 }
 
 /// An exporter as it is kept.
@@ -332,7 +314,9 @@ impl Exporter {
 
     fn fence<C: Cluster>(&self, target: &Endpoint<C>) -> Result<Fence, Refused> {
         let fallback = if target.dialect.has_modes() { Fence::Readonly } else { Fence::None };
-        Ok(self.own("fence", &FENCES)?.unwrap_or(fallback))
+        let words =
+            [Fence::Readonly, Fence::Import, Fence::None].map(|fence| (fence.as_str(), fence));
+        Ok(self.own("fence", &words)?.unwrap_or(fallback))
     }
 
     /// Reads one of our own keys.

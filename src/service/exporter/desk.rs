@@ -9,6 +9,7 @@ use tokio::sync::MutexGuard;
 
 use super::Asked;
 use super::Crew;
+use super::Deleted;
 use super::Described;
 use super::Endpoint;
 use super::Endpoints;
@@ -209,6 +210,8 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
                 "exporter {name} exists: a link of the file has the name"
             )));
         }
+        asked.refuse_idle_context()?;
+        asked.warn_of_no_subjects(source, name);
         let exporter = Exporter::new(source, name, asked);
         let (target, endpoint) = self.check(&exporter)?;
         self.prepare(endpoint).await?;
@@ -248,6 +251,8 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         let _one_at_a_time = self.enter().await;
         let Kept { exporter, target: before } = self.changeable(source, name)?;
         self.refuse_purging(&exporter)?;
+        asked.refuse_idle_context()?;
+        asked.warn_of_no_subjects(source, name);
         let changed = exporter.changed(asked);
         let (target, endpoint) = self.check(&changed)?;
         self.refuse_clash(target, &changed)?;
@@ -315,8 +320,11 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     ///
     /// # Errors
     /// There is none, it is not paused, or it can't be taken away.
-    pub async fn delete(&self, source: &str, name: &str) -> Result<(), Refused> {
+    pub async fn delete(&self, source: &str, name: &str) -> Result<Deleted, Refused> {
         let _one_at_a_time = self.enter().await;
+        if self.is_shadowed(source, name) {
+            return self.delete_shadowed(source, name).await;
+        }
         let first = self.changeable(source, name)?;
         let all = self.shelf.find(source, name);
         if all.len() == 1 {
@@ -328,7 +336,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
             self.take_away(&kept.target, &kept.exporter).await?;
         }
         tracing::info!(link = name, source, "link deleted; what it copied stays");
-        Ok(())
+        Ok(Deleted::Link)
     }
 
     /// Takes the turn to change something, by what clusters have told.
@@ -354,7 +362,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         exporter.wanted != Wanted::Paused && !self.posts.of(&exporter.id()).is_some_and(halted)
     }
 
-    fn fixed(&self, source: &str, name: &str) -> Option<&FixedLink> {
+    pub(super) fn fixed(&self, source: &str, name: &str) -> Option<&FixedLink> {
         self.fixed.iter().find(|link| link.source == source && link.described.name == name)
     }
 
@@ -364,7 +372,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     }
 
     /// Nobody has it, or nobody can tell.
-    fn not_found(&self, name: &str) -> Refused {
+    pub(super) fn not_found(&self, name: &str) -> Refused {
         let untold = self.untold("look for exporter", name);
         untold.unwrap_or_else(|| Refused::NotFound(name.to_owned()))
     }
@@ -473,7 +481,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         .await
     }
 
-    async fn take_away(&self, target: &str, exporter: &Exporter) -> Result<(), Refused> {
+    pub(super) async fn take_away(&self, target: &str, exporter: &Exporter) -> Result<(), Refused> {
         let Exporter { source, name, .. } = exporter;
         let endpoint = self.target(target)?;
         self.append(endpoint, PARTITION, &Kept::withdrawal(exporter)).await?;

@@ -4,15 +4,18 @@ use super::Asked;
 use super::ContextType;
 use super::Desk;
 use super::Endpoint;
+use super::Exporter;
 use super::Refused;
 use super::Wanted;
 use super::definition::FENCE_KEY;
-use super::definition::FENCES;
 use super::shelf::Kept;
+use crate::core::link::Halt;
 use crate::core::rules::Fence;
 use crate::core::rules::Rules;
+use crate::core::rules::Scope;
 use crate::core::subject::ContextName;
 use crate::core::subject::Subject;
+use crate::service::fence_leave::FenceLeave;
 use crate::service::past::read_state_if_there;
 use crate::service::pipeline::Stop;
 use crate::service::ports::Clock;
@@ -20,6 +23,8 @@ use crate::service::ports::Cluster;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
 use crate::service::state::State;
+use crate::service::state::partition_of;
+use crate::service::status::Phase;
 
 /// The link that owns a context of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +33,12 @@ pub struct Owner {
     pub name: String,
     /// The cluster that it reads.
     pub source: String,
+    /// The cluster that it writes.
+    pub target: String,
     /// The fence that it is told to keep.
     pub fence: Fence,
+    /// All that it owns in its target.
+    pub scope: Scope,
     /// Whether its definition stands in the configuration's file.
     pub is_of_file: bool,
     /// Whether someone paused it: it sets nothing then.
@@ -52,22 +61,24 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         let Some(endpoint) = endpoint else { return Ok(None) };
         let mut claimed = None;
         for (owner, context_type, rules) in self.links_to(target) {
-            let owns = match context_type {
+            match context_type {
                 ContextType::Custom | ContextType::None | ContextType::Default => {
-                    rules.owns_context(context)
+                    if rules.owns_context(context) {
+                        return Ok(Some(owner));
+                    }
                 }
                 ContextType::Auto => {
                     let state = match claimed.take() {
                         Some(state) => state,
-                        None => claims_of(endpoint).await?,
+                        None => state_of(endpoint).await?,
                     };
                     let state = claimed.insert(state);
-                    let own = state.claims.values().filter(|claim| claim.link == owner.name);
-                    own.into_iter().any(|claim| claim.scope.contains(&Subject::of_context(context)))
+                    let meant = Subject::of_context(context);
+                    let own = scopes_of(state, &owner.name).find(|own| own.contains(&meant));
+                    if let Some(scope) = own.cloned() {
+                        return Ok(Some(Owner { scope, ..owner }));
+                    }
                 }
-            };
-            if owns {
-                return Ok(Some(owner));
             }
         }
         match self.untold("look for the link of", &format!("context {context}")) {
@@ -76,33 +87,106 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         }
     }
 
-    /// Has a link keep this fence, in its definition and so for good.
+    /// Has a link keep this fence, in its definition and so for good, and set it on the context whatever
+    /// mode stands there: whoever asks for it by name tells the link to (rulings 13).
     ///
     /// # Errors
-    /// It stands in the file, is gone, or can't be kept.
-    pub async fn fence(&self, owner: &Owner, fence: Fence) -> Result<(), Refused> {
+    /// Another one stands in the file; or the link is gone, or can't be told.
+    pub async fn fence(
+        &self,
+        owner: &Owner,
+        context: &ContextName,
+        fence: Fence,
+    ) -> Result<(), Refused> {
         let Owner { name, source, .. } = owner;
-        let word =
-            FENCES.iter().find(|(_, known)| *known == fence).map_or("none", |(word, _)| word);
-        if owner.is_of_file {
-            if owner.fence == fence {
-                return Ok(());
-            }
+        let word = fence.as_str();
+        if owner.is_of_file && owner.fence != fence {
             return Err(Refused::NotPaused(format!(
                 "{name} is a link of the configuration's file: write fence: {word} for it there, then send \
                  SIGHUP to the process"
             )));
         }
         let _one_at_a_time = self.enter().await;
-        let Kept { exporter, target } = self.kept(source, name)?;
-        self.refuse_purging(&exporter)?;
-        let mut config = exporter.config.clone();
-        config.insert(FENCE_KEY.to_owned(), word.to_owned());
-        if config == exporter.config {
+        let endpoint = self.target_of(owner)?;
+        if let Some(fixed) = self.fixed(source, name) {
+            self.give_leave(endpoint, owner, Some(context)).await?;
+            fixed.restart.tell();
             return Ok(());
         }
+        let Kept { exporter, target } = self.kept(source, name)?;
+        self.refuse_purging(&exporter)?;
+        self.give_leave(endpoint, owner, Some(context)).await?;
+        let mut config = exporter.config.clone();
+        config.insert(FENCE_KEY.to_owned(), word.to_owned());
         let fenced = exporter.changed(Asked { config: Some(config), ..Asked::default() });
         self.keep(self.target(&target)?, &fenced).await
+    }
+
+    /// Has a link set every fence again that was lifted, once, and go on.
+    ///
+    /// # Errors
+    /// It has no fence, is gone, is being purged, or can't be told.
+    pub async fn fence_again(&self, source: &str, name: &str) -> Result<(), Refused> {
+        let _one_at_a_time = self.enter().await;
+        let all = self.endpoints.keys().flat_map(|target| self.links_to(target));
+        let mut own = all.filter(|(owner, ..)| owner.source == source && owner.name == name);
+        let Some((mut owner, context_type, _)) = own.next() else {
+            return Err(self.not_found(name));
+        };
+        if owner.fence == Fence::None {
+            return Err(Refused::Config(format!("{name} has no fence that it could set")));
+        }
+        let endpoint = self.target_of(&owner)?;
+        if context_type == ContextType::Auto {
+            let state = state_of(endpoint).await?;
+            // Before its first start it has nothing to set again.
+            let claimed = scopes_of(&state, name).next();
+            owner.scope = claimed.cloned().unwrap_or(owner.scope);
+        }
+        if let Some(fixed) = self.fixed(source, name) {
+            self.give_leave(endpoint, &owner, None).await?;
+            fixed.restart.tell();
+            return Ok(());
+        }
+        let Kept { exporter, target } = self.kept(source, name)?;
+        self.refuse_purging(&exporter)?;
+        self.give_leave(endpoint, &owner, None).await?;
+        let resumed = Exporter { wanted: Wanted::Running, reset: false, ..exporter.next() };
+        self.keep(self.target(&target)?, &resumed).await
+    }
+
+    /// Whether a link stands still because the fence of this context was lifted.
+    #[must_use]
+    pub fn is_halted_at(&self, owner: &Owner, context: &ContextName) -> bool {
+        let watched = match self.fixed(&owner.source, &owner.name) {
+            Some(fixed) => Some(fixed.watched.clone()),
+            None => self.posts.of(&(owner.source.clone(), owner.name.clone())),
+        };
+        watched.is_some_and(|watched| {
+            let phase = &watched.status.borrow().phase;
+            matches!(phase, Phase::Halted(reason) if Halt::tells_of_fence(reason, context))
+        })
+    }
+
+    /// Keeps leave for the modes that stand in the target now.
+    async fn give_leave(
+        &self,
+        target: &Endpoint<C>,
+        owner: &Owner,
+        context: Option<&ContextName>,
+    ) -> Result<(), Refused> {
+        let Owner { name, scope, .. } = owner;
+        let held = target.cluster.topic(&target.schemas_topic).await?;
+        let end = held.map_or(0, |facts| facts.end);
+        let state = state_of(target).await?;
+        let leave = FenceLeave::new(name, scope, context, end).and(state.fence_leave(name, scope));
+        self.append(target, partition_of(scope), &leave.record()).await
+    }
+
+    /// The cluster that a link writes.
+    fn target_of(&self, owner: &Owner) -> Result<&Endpoint<C>, Refused> {
+        let unknown = || Refused::Config(format!("no cluster is named {}", owner.target));
+        self.endpoints.get(&owner.target).ok_or_else(unknown)
     }
 
     /// The links that write to a cluster, with what they own there.
@@ -111,7 +195,9 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
             let owner = Owner {
                 name: link.described.name.clone(),
                 source: link.source.clone(),
+                target: link.target.clone(),
                 fence: link.rules.fence,
+                scope: link.rules.scope(),
                 is_of_file: true,
                 is_paused: false,
             };
@@ -120,12 +206,14 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         let kept = self.shelf.all().into_iter().filter(|kept| kept.target == target);
         let kept = kept.filter_map(|Kept { exporter, target }| {
             let ends = self.endpoints.get(&exporter.source).zip(self.endpoints.get(&target));
-            let (source, target) = ends?;
-            let rules = exporter.link(source, target, &self.instance).ok()?.rules;
+            let (source, target_end) = ends?;
+            let rules = exporter.link(source, target_end, &self.instance).ok()?.rules;
             let owner = Owner {
                 name: exporter.name,
                 source: exporter.source,
+                target,
                 fence: rules.fence,
+                scope: rules.scope(),
                 is_of_file: false,
                 is_paused: exporter.wanted != Wanted::Running,
             };
@@ -135,7 +223,12 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
     }
 }
 
-async fn claims_of<C: Cluster>(target: &Endpoint<C>) -> Result<State, Refused> {
+/// What a link claims.
+fn scopes_of<'a>(state: &'a State, link: &'a str) -> impl Iterator<Item = &'a Scope> {
+    state.claims.values().filter(move |claim| claim.link == link).map(|claim| &claim.scope)
+}
+
+async fn state_of<C: Cluster>(target: &Endpoint<C>) -> Result<State, Refused> {
     match read_state_if_there(&target.cluster, &target.state_topic).await {
         Ok(state) => Ok(state),
         Err(Stop::Fault(fault)) => Err(fault.into()),

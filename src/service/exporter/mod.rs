@@ -4,6 +4,7 @@
 //! Schema Linking calls such a link an exporter of its source; so does everything here that speaks its
 //! language.
 
+mod asked;
 mod clash;
 mod crew;
 mod definition;
@@ -15,10 +16,11 @@ mod purge;
 mod refused;
 mod resting;
 mod seen;
+mod shadowed;
 mod shelf;
 
+pub use self::asked::Asked;
 pub use self::crew::Crew;
-pub use self::definition::Asked;
 pub use self::definition::ContextType;
 pub use self::definition::Exporter;
 pub use self::definition::RENAMES_KEY;
@@ -33,3 +35,4 @@ pub use self::seen::Described;
 pub use self::seen::ExporterState;
 pub use self::seen::ExporterStatus;
 pub use self::seen::FixedLink;
+pub use self::shadowed::Deleted;

@@ -14,6 +14,7 @@ use crate::core::rules::Rules;
 use crate::service::exported::Exported;
 use crate::service::status::Phase;
 use crate::service::status::Status;
+use crate::service::supervisor::Restart;
 use crate::service::supervisor::Watched;
 
 /// Where an exporter is. There is no state for a fault: what failed is paused, with its cause.
@@ -78,8 +79,13 @@ impl ExporterStatus {
 /// What of a link that runs is not copied, if anything.
 fn set_aside(status: &Status) -> Option<String> {
     let (incidents, held) = (status.incidents.open(), status.held);
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
     (incidents > 0 || held > 0).then(|| {
-        format!("not everything is copied: {incidents} incidents, {held} held keys; the log has their reasons")
+        format!(
+            "not everything is copied: {incidents} incident{}, {held} held key{}; the log has their reasons",
+            plural(incidents),
+            plural(held)
+        )
     })
 }
 
@@ -120,6 +126,8 @@ pub struct FixedLink {
     pub rules: Rules,
     /// What it is doing.
     pub watched: Watched,
+    /// Has it begin again.
+    pub restart: Restart,
 }
 
 /// What links of this process show, by their names.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::Goal;
 use super::Worker;
@@ -14,6 +15,7 @@ use crate::core::link::History;
 use crate::core::record::Offset;
 use crate::core::rules::Fence;
 use crate::service::definition::LinkDefinition;
+use crate::service::fence_leave::FenceLeave;
 use crate::service::ground::Ground;
 use crate::service::past::own_claim;
 use crate::service::past::read_state;
@@ -65,6 +67,17 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         }
         self.folded = Some(self.fold(source_end).await?);
         self.link.at().admit().map_err(|halt| self.worker.halted(&halt))
+    }
+
+    /// The target is what the source says: what an operator allowed for once is used up.
+    pub(super) async fn brought_up(&mut self) -> Result<(), Stop> {
+        self.link.at().brought_up();
+        self.worker.once_used.store(true, Ordering::Release);
+        if std::mem::take(&mut self.has_fence_leave) {
+            let scope = self.worker.definition.rules.scope();
+            self.keep(FenceLeave::withdrawal(&scope)).await?;
+        }
+        Ok(())
     }
 
     fn refuse_rivals(&self, state: &State) -> Result<(), Stop> {

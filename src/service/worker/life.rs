@@ -128,6 +128,8 @@ pub(super) struct Life<C: Cluster, K: Clock> {
     pub(super) checkpoint: Option<Checkpoint>,
     /// Our own topic as it was read when the lease had begun, until the scope is claimed.
     pub(super) state: State,
+    /// It holds leave to set fences again.
+    pub(super) has_fence_leave: bool,
     pub(super) counts: Counts,
     pub(super) exports: Exports,
     /// The target's log was read to here.
@@ -186,6 +188,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             self.read_early(&ground, &state, self.target_reading.come()).await?
         };
         let Early { mut link, mut target, target_next, .. } = early;
+        link.permit(definition.permissions(self.once(), &state));
         self.enter(Phase::ReadingTarget);
         let to = target_next..ground.target_end();
         let target_next = self.read_target(&mut link, &mut target, to).await?;
@@ -207,6 +210,9 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             claim: unmade_claim(&definition, &ground, &past),
             folded: None,
             checkpoint,
+            has_fence_leave: state
+                .fence_leaves
+                .contains_key(&scope_name(&definition.rules.scope())),
             state,
             counts: self.status.borrow().counts.written_only(),
             exports: Exports::default(),
@@ -368,7 +374,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             source_cluster: ground.source.cluster_id.clone(),
             target_cluster: ground.target.cluster_id.clone(),
         };
-        let permissions = definition.permissions(self.once());
+        let permissions = definition.permissions(self.once(), state);
         let mut link = Link::new(definition.rules.clone(), identity, past.clone(), permissions);
         let topic = &definition.target_topic;
         let feed = self.target_reading.join(&definition.rules, coming).await;

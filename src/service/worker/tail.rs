@@ -1,6 +1,5 @@
 //! Following both logs, and the ways out.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -99,9 +98,8 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             brought = self.bring_up(end) => brought?,
             () = wait_for(&mut signal) => return self.leave().await,
         };
-        self.link.at().brought_up();
+        self.brought_up().await?;
         self.say_dialects();
-        self.worker.once_used.store(true, Ordering::Release);
         if self.worker.goal == Goal::Backfill {
             return self.finish(next, end).await;
         }

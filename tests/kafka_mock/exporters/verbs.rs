@@ -86,14 +86,19 @@ async fn a_link_is_made_changed_paused_reset_and_deleted_with_the_words_of_a_fil
     process.check_link(line, 0, "x is made: it copies source to target\n").await;
     process.check_link(line, 1, "exporter x exists already; error code: 40960\n").await;
     process.status_until("x", |status| status["offset"] == 0).await;
-    let line = "update x --subjects orders,users --drift report";
-    process.check_link(line, 0, "x is changed\n").await;
+    let (_, shown) = process.at("GET", "/links/x", Value::Null).await;
+    let told = ["context", "subjects", "fence"].map(|field| &shown[field]);
+    assert_eq!(told, [&json!(".source"), &json!(["orders"]), &json!("import")]);
+    let rules = r#"[{"match":"a-(.*)","replace":"$1"}]"#;
+    let line = format!("update x --subjects orders,users --drift report --subject-renames {rules}");
+    process.check_link(&line, 0, "x is changed\n").await;
     let (_, described) = process.get("/x").await;
     let expected = json!({
         "name": "x", "contextType": "CUSTOM", "context": ".source",
         "subjects": ["orders", "users"],
         "config": {
-            "schema.registry.url": TARGET_URL, "mirror.fence": "import", "mirror.drift": "report"
+            "schema.registry.url": TARGET_URL, "mirror.fence": "import", "mirror.drift": "report",
+            "mirror.subject_renames": rules,
         },
     });
     assert_eq!(described, expected, "what was not given stays");
@@ -279,6 +284,8 @@ async fn a_halted_link_names_the_words_that_let_it_go_on() {
     assert!(trace(&halted).contains(words), "{halted}");
     process.check_link("wait x --now --timeout 1000m", 1, "it is halted: the scope holds").await;
     process.check_link("update x --adopt", 0, "").await;
+    process.until("x", "RUNNING").await;
+    process.check_link("resume x --fence-again", 0, "x sets its fence again and goes on\n").await;
     process.until("x", "RUNNING").await;
     process.end().await;
 }

@@ -97,7 +97,7 @@ export function nowView(link) {
   const at = now();
   const facts = [
     ['Source', `read to offset ${count(link.source_next)} of ${count(link.source_end)}`],
-    ['In the target', link.lag_records === null ? 'whoever writes knows; this instance stands by' : `everything before offset ${count(link.done_before)}`],
+    ['In the target', link.state === 'purging' ? 'its copy is being taken away' : link.lag_records === null ? 'whoever writes knows; this instance stands by' : `everything before offset ${count(link.done_before)}`],
     ['Lag', link.lag_records === null ? 'not known here' : `${many(link.lag_records, 'offset')}, ${lagWords(link, at)}`],
     ['Writes', `${count(link.puts)} puts, ${count(link.deletions)} deletions; ${count(link.writes_in_flight)} on their way`],
     ['Records of the source', Object.entries(link.records).map(([outcome, number]) => `${count(number)} ${OUTCOMES[outcome] ?? outcome}`).join(', ')],
