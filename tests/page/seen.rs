@@ -151,6 +151,34 @@ fn a_halted_link_comes_first_with_its_reason_and_an_admin_pauses_and_resumes_ano
 }
 
 #[test]
+fn an_incident_that_is_acknowledged_makes_no_link_look_amiss_and_is_told_with_who_and_why() {
+    let world = World::start(
+        "[{ name: us-to-eu, source: us-east, target: eu-west, context: .us }]",
+        |mocks| {
+            let two = [
+                version("orders-value", 1, 1, r#""string""#),
+                version("users-value", 1, 1, r#""int""#),
+            ];
+            register(&mocks.source, two);
+        },
+    );
+    let browser = Chromium::open(&world.url(""), DESK);
+    browser.reads(".wrong", "us-to-eu copies all but 1 key");
+    let body = json!({ "key": "users-value v1", "why": "nobody reads it", "by": "alice" });
+    let path = "/links/us-to-eu/incidents/ack";
+    assert_eq!(ask(&world, "POST", path, &body.to_string()), "200");
+    browser.reads("#verdict", "The link is following");
+    browser.go(&world.url("#/us-east/us-to-eu/incidents"));
+    browser.reads("main", "0 incidents, 0 held keys, 1 acknowledged incident");
+    let told = browser.reads(".set-asides", "Acknowledged by alice, ");
+    assert!(told.contains(": nobody reads it") && !told.contains("What to do"), "{told}");
+    browser.go(&world.url("#/us-east/us-to-eu/verify"));
+    browser.click("[data-act=verify]");
+    browser.reads(".verified", "Equal but for what is acknowledged: ");
+    no_faults(&browser);
+}
+
+#[test]
 fn over_tls_a_reader_sees_live_what_an_admin_changes_each_by_name_and_secret() {
     let logins = "[{ name: eve, role: read, secret: eves-long-secret }, \
                    { name: bob, role: admin, secret: bobs-long-secret }]";
