@@ -2,7 +2,7 @@
 
 /// Done; the two sides are equal.
 pub const DONE: u8 = 0;
-/// There are differences or incidents.
+/// There are differences, or incidents that nobody has acknowledged.
 pub const DIFFERENT: u8 = 1;
 /// It could not be told: a cluster is unreachable, something is not permitted, or another instance
 /// is the writer.

@@ -320,7 +320,26 @@ fn host_name(environment: &dyn Environment) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::right_for;
+    use super::*;
+
+    #[test]
+    fn links_between_the_same_clusters_share_their_clients_for_questions() {
+        let text = r#"
+clusters:
+  here: { bootstrap_servers: "127.0.0.1:1" }
+  there: { bootstrap_servers: "127.0.0.1:2" }
+links:
+  - { name: a, source: here, target: there, context: .a, subjects: ["a*"] }
+  - { name: b, source: here, target: there, context: .b, subjects: ["b*"] }
+  - { name: back, source: there, target: here, context: .there }
+"#;
+        let config = Config::parse("links.yaml", text, &ProcessEnvironment).unwrap();
+        let mut clusters = Clusters::of(&config, SystemClock::start());
+        let links = links_of(&config, &[], Releases::default(), &mut clusters).unwrap();
+        let [a, b, back] = links.as_slice() else { panic!("three links: {links:?}") };
+        assert!(a.source.is_one_with(&b.source) && a.target.is_one_with(&b.target));
+        assert!(a.source.is_one_with(&back.target) && !a.source.is_one_with(&a.target));
+    }
 
     #[test]
     fn a_login_that_this_build_lacks_is_refused_with_the_feature_that_has_it() {

@@ -28,7 +28,7 @@ For good, with a file:
 
 Exit codes:
    0  done; equal
-   1  there are differences or incidents; or what inspect was to show is not there
+   1  there are differences or incidents that nobody acknowledged; or what inspect was to show is not there
    2  could not tell: a cluster is unreachable, or something is not permitted
   64  the command line or the configuration is wrong
   70  our own fault";

@@ -51,9 +51,11 @@ use crate::service::ports::Rights;
 use crate::service::ports::TopicFacts;
 use crate::service::ports::TopicSpec;
 
-/// So many clients are made at once: hundreds of links that begin together would keep each other, and
-/// the brokers, from answering in time.
+/// So many clients that write, or are members of groups, are made at once: hundreds of links that begin
+/// together would keep each other, and the brokers, from answering in time.
 const OPENINGS_MAX: usize = 16;
+/// How long a turn is waited for. A few hundred links take 10 s on a small machine.
+const OPENED_WITHIN: Duration = Duration::from_secs(60);
 
 /// How long a topic may take from its creation until its brokers tell of it.
 const CREATED_WITHIN: Duration = Duration::from_secs(10);
@@ -87,7 +89,7 @@ pub(super) struct Inner {
     asked_facts: Together<ClusterFacts>,
     asked_topics: Together<Option<TopicFacts>>,
     asked_records: Together<Vec<Record>>,
-    openings: Semaphore,
+    openings: Arc<Semaphore>,
 }
 
 impl fmt::Debug for KafkaCluster {
@@ -138,7 +140,7 @@ impl KafkaCluster {
             asked_facts: Together::default(),
             asked_topics: Together::default(),
             asked_records: Together::default(),
-            openings: Semaphore::new(OPENINGS_MAX),
+            openings: Arc::new(Semaphore::new(OPENINGS_MAX)),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -152,6 +154,14 @@ impl KafkaCluster {
     pub fn try_out(&self) -> Result<(), Fault> {
         let Inner { settings, name, secrets, .. } = &*self.inner;
         make_consumer(&settings.prober(), &Place::cluster(name), secrets).map(end_behind)
+    }
+}
+
+#[cfg(test)]
+impl KafkaCluster {
+    /// Whether both share their connections.
+    pub(crate) fn is_one_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 }
 
@@ -285,16 +295,27 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-/// The same for what makes a client, when it is its turn.
+/// The same for what makes a client that writes or is a member of a group, when it is its turn.
 async fn opened<T: Send + 'static>(
     inner: &Arc<Inner>,
     act: impl FnOnce(&Inner) -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
-    // It is never closed.
-    let turn = inner.openings.acquire().await;
-    let opened = blocking(inner, act).await;
-    drop(turn);
-    opened
+    let turn = Arc::clone(&inner.openings).acquire_owned();
+    let clock = inner.settings.clock;
+    let turn = tokio::select! {
+        biased;
+        turn = turn => turn,
+        () = clock.sleep(OPENED_WITHIN) => {
+            let cause = format!("{OPENINGS_MAX} clients were being made for {} s", OPENED_WITHIN.as_secs());
+            return Err(Place::cluster(&inner.name).fault(FaultClass::Transient, cause));
+        }
+    };
+    blocking(inner, move |inner| {
+        // It is never closed. Whoever asked may be gone, and the client is still being made.
+        let _turn = turn;
+        act(inner)
+    })
+    .await
 }
 
 impl Cluster for KafkaCluster {
@@ -368,7 +389,7 @@ impl Cluster for KafkaCluster {
 
     async fn read(&self, topic: &str, partition: i32, from: Offset) -> Result<KafkaLog, Fault> {
         let topic = topic.to_owned();
-        opened(&self.inner, move |inner| inner.read(&topic, partition, from)).await
+        blocking(&self.inner, move |inner| inner.read(&topic, partition, from)).await
     }
 
     async fn read_all(&self, topic: &str) -> Result<Vec<Record>, Fault> {

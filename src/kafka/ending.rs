@@ -1,6 +1,6 @@
 //! Clients that end behind the back of whoever drops them.
 //!
-//! A client waits for its threads, which look up every 100 ms, or every second where it writes; nothing
+//! A client waits for its threads, which look up every 100 ms, or every four seconds where it writes; nothing
 //! depends on when it is gone.
 
 /// Drops a client on a thread of its own.

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
 use crate::kafka::errors::lock;
@@ -24,13 +25,19 @@ impl<T> Default for Together<T> {
 struct Question<T> {
     /// How often it was asked.
     asked: AtomicU64,
+    /// How many wait for an answer.
+    waiting: AtomicUsize,
     /// The last answer, for as long as someone waits who may take it. Who holds this seeks one.
     last: tokio::sync::Mutex<Option<Answer<T>>>,
 }
 
 impl<T> Default for Question<T> {
     fn default() -> Self {
-        Self { asked: AtomicU64::new(0), last: tokio::sync::Mutex::default() }
+        Self {
+            asked: AtomicU64::new(0),
+            waiting: AtomicUsize::new(0),
+            last: tokio::sync::Mutex::default(),
+        }
     }
 }
 
@@ -63,20 +70,40 @@ impl<T: Clone> Together<T> {
         F: Future<Output = Result<T, Fault>>,
     {
         let question = Arc::clone(lock(&self.0).entry(about.to_owned()).or_default());
+        let _waiting = Waiting::begin(&question);
         let number = question.asked.fetch_add(1, Ordering::AcqRel).saturating_add(1);
         let mut last = question.last.lock().await;
-        if let Some(answer) = last.take_if(|answer| answer.serves(number)) {
-            let told = answer.told.clone();
-            // Who asked last needs it last, or nearly so.
-            *last = (number < answer.asked).then_some(answer);
-            return told;
+        if let Some(answer) = &*last
+            && answer.serves(number)
+        {
+            return answer.told.clone();
         }
         let asked_before = question.asked.load(Ordering::Acquire);
         let told = seek().await;
         let asked = question.asked.load(Ordering::Acquire);
-        let answer = Answer { asked, asked_before, told: told.clone() };
-        *last = (number < asked).then_some(answer);
+        *last = Some(Answer { asked, asked_before, told: told.clone() });
         told
+    }
+}
+
+/// Someone who waits for an answer. With the last of them it is let go of.
+struct Waiting<'a, T>(&'a Question<T>);
+
+impl<'a, T> Waiting<'a, T> {
+    fn begin(question: &'a Question<T>) -> Self {
+        question.waiting.fetch_add(1, Ordering::AcqRel);
+        Self(question)
+    }
+}
+
+impl<T> Drop for Waiting<'_, T> {
+    fn drop(&mut self) {
+        // Who holds the answer meanwhile waits too, and lets it go later.
+        if self.0.waiting.fetch_sub(1, Ordering::AcqRel) == 1
+            && let Ok(mut last) = self.0.last.try_lock()
+        {
+            *last = None;
+        }
     }
 }
 

@@ -93,7 +93,7 @@ pub async fn compare<C: Cluster>(
         source_cluster: ground.source.cluster_id.clone(),
         target_cluster: ground.target.cluster_id.clone(),
     };
-    let permissions = definition.permissions(definition.once, &state);
+    let permissions = definition.permissions(definition.once, &state, wall_ms);
     let mut link = Link::new(rules.clone(), identity, past, permissions);
     let mut changed = Vec::new();
     let target_end = read(target, &definition.target_topic, ground.target_end(), |record| {

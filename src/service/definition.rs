@@ -46,10 +46,10 @@ pub struct LinkDefinition {
 
 impl LinkDefinition {
     /// What an operator allows, where `once` is what is left of it for this start, and the state may hold
-    /// what was allowed since.
+    /// what was allowed since; the time is in ms since 1970.
     #[must_use]
-    pub fn permissions(&self, once: Once, state: &State) -> Permissions {
-        let leave = state.fence_leave(&self.rules.name, &self.rules.scope());
+    pub fn permissions(&self, once: Once, state: &State, wall_ms: i64) -> Permissions {
+        let leave = state.fence_leave(&self.rules.name, &self.rules.scope(), wall_ms);
         let fence_again = match (once.fence_again, leave) {
             (true, None) => FenceAgain::all(),
             (true, Some(leave)) => FenceAgain { named: leave.allows().named, ..FenceAgain::all() },

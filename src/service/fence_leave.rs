@@ -15,6 +15,10 @@ use crate::service::state::FORMAT;
 use crate::service::state::StateKey;
 use crate::service::state::scope_name;
 
+/// Leave counts for so long: a link that goes on later, as after a pause, is told anew. In that time a
+/// fence that was lifted by deleting its mode, which leaves no offset to compare, is set again.
+const VALID_MS: i64 = 10 * 60 * 1_000;
+
 /// Leave for one scope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FenceLeave {
@@ -24,6 +28,8 @@ pub struct FenceLeave {
     pub link: String,
     /// What it owns.
     pub scope: Scope,
+    /// When it was given, in ms since 1970, by the clock of whoever took it.
+    pub at_ms: i64,
     /// It holds for every fence that was lifted before this target offset.
     #[serde(default)]
     pub lifted: Option<Offset>,
@@ -36,14 +42,20 @@ impl FenceLeave {
     /// What such records are called in our topic.
     pub(super) const KIND: &str = "fence_leave";
 
-    /// Leave for one context, or for every fence that was lifted where none is named, while the target
-    /// ends at this offset.
+    /// Leave that is given now for one context, or for every fence that was lifted where none is named,
+    /// while the target ends at this offset.
     #[must_use]
-    pub fn new(link: &str, scope: &Scope, context: Option<&ContextName>, end: Offset) -> Self {
+    pub fn new(
+        (link, scope): (&str, &Scope),
+        context: Option<&ContextName>,
+        end: Offset,
+        at_ms: i64,
+    ) -> Self {
         Self {
             format: FORMAT,
             link: link.to_owned(),
             scope: scope.clone(),
+            at_ms,
             lifted: context.is_none().then_some(end),
             contexts: context.iter().map(|context| (context.to_string(), end)).collect(),
         }
@@ -59,6 +71,12 @@ impl FenceLeave {
             }
         }
         self
+    }
+
+    /// Whether it counts at this time: within minutes of it, since clocks differ.
+    #[must_use]
+    pub fn is_valid(&self, wall_ms: i64) -> bool {
+        wall_ms.abs_diff(self.at_ms) <= VALID_MS.unsigned_abs()
     }
 
     /// What the link may do.
@@ -95,14 +113,24 @@ mod tests {
     #[test]
     fn a_leave_is_kept_until_it_is_taken_away_and_adds_up() {
         let context = ContextName::new("dr").unwrap();
-        let named = FenceLeave::new("x", &scope(), Some(&context), 7);
-        let all = FenceLeave::new("x", &scope(), None, 9).and(Some(&named));
+        let named = FenceLeave::new(("x", &scope()), Some(&context), 7, 0);
+        let all = FenceLeave::new(("x", &scope()), None, 9, 5).and(Some(&named));
         let state = State::fold(&[stored(named.record()), stored(all.record())]).unwrap();
-        let held = state.fence_leave("x", &scope()).unwrap().allows();
+        let held = state.fence_leave("x", &scope(), 6).unwrap().allows();
         let both = FenceAgain { lifted: Some(9), named: BTreeMap::from([(context, 7)]) };
         assert_eq!(held, both);
-        assert_eq!(state.fence_leave("y", &scope()), None, "it was given to another link");
+        assert_eq!(state.fence_leave("y", &scope(), 6), None, "it was given to another link");
         let gone = [stored(all.record()), stored(FenceLeave::withdrawal(&scope()))];
         assert_eq!(State::fold(&gone).unwrap(), State::default());
+    }
+
+    #[test]
+    fn a_leave_that_was_never_used_covers_no_fence_that_is_lifted_later() {
+        let leave = FenceLeave::new(("x", &scope()), None, 9, 1_000_000);
+        let state = State::fold(&[stored(leave.record())]).unwrap();
+        let holds = |wall_ms| state.fence_leave("x", &scope(), wall_ms).is_some();
+        assert!(holds(1_000_000) && holds(1_600_000));
+        assert!(holds(900_000), "another host's clock is behind");
+        assert!(!holds(1_600_001));
     }
 }

@@ -31,7 +31,7 @@ use crate::service::values::ValueReading;
 
 /// How long the first round waits for the next of the process's links.
 const FIRST_ROUND_WAIT: Duration = Duration::from_secs(5);
-/// The same for later rounds: what ends the lives of several links ends them at about one time.
+/// The same for later rounds, which also begin at last when links keep coming: what ends the lives of several links ends them at about one time.
 const LATER_ROUND_WAIT: Duration = Duration::from_secs(1);
 
 /// A round that began.

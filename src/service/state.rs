@@ -241,10 +241,11 @@ impl State {
         own.flat_map(|kept| kept.incidents.iter().cloned()).collect()
     }
 
-    /// The leave that a link was given for its scope and has not used.
+    /// The leave that a link was given for its scope, has not used, and that counts at this time.
     #[must_use]
-    pub fn fence_leave(&self, link: &str, scope: &Scope) -> Option<&FenceLeave> {
-        self.fence_leaves.get(&scope_name(scope)).filter(|leave| leave.link == link)
+    pub fn fence_leave(&self, link: &str, scope: &Scope, wall_ms: i64) -> Option<&FenceLeave> {
+        let leave = self.fence_leaves.get(&scope_name(scope))?;
+        (leave.link == link && leave.is_valid(wall_ms)).then_some(leave)
     }
 
     /// Claims of other links that share keys with this one's scope, and those of a link with this

@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::core::key::Key;
 use crate::core::link::plan::Planned;
 use crate::core::record::Offset;
@@ -15,6 +17,7 @@ use crate::service::fetcher::READ_THROUGH_MAX;
 use crate::service::ports::Batch;
 use crate::service::ports::Clock;
 use crate::service::ports::Cluster;
+use crate::service::ports::Fault;
 use crate::service::ports::Log;
 use crate::service::round;
 use crate::service::round::Coming;
@@ -53,17 +56,19 @@ impl ValueReading {
         if wanted.is_empty() {
             return Values::default();
         }
-        let feed = match self.0.ask(wanted, coming).await {
+        let feed = match self.0.ask(wanted.clone(), coming).await {
             Some(begun) => begun.await.ok().flatten(),
             None => None,
         };
-        Values { feed, ..Values::default() }
+        Values { wanted: wanted.into(), feed, ..Values::default() }
     }
 }
 
 /// What comes to a link of the values that are read together.
 #[derive(Debug, Default)]
 pub(super) struct Values {
+    /// What was asked for and not taken yet, in ascending order.
+    wanted: VecDeque<Offset>,
     feed: Option<Feed>,
     records: VecDeque<Record>,
     /// Everything that was wanted before this offset was given.
@@ -71,9 +76,11 @@ pub(super) struct Values {
 }
 
 impl Values {
-    /// The record at an offset, if it is among those that are read together; to be asked for in
-    /// ascending order. Safe to cancel.
+    /// The record at an offset, if it is among those that are read together; these are to be asked for in
+    /// ascending order. Another one is not waited for, and passes none by. Safe to cancel.
     pub(super) async fn take(&mut self, offset: Offset) -> Option<Record> {
+        self.wanted.binary_search(&offset).ok()?;
+        while self.wanted.pop_front_if(|wanted| *wanted < offset).is_some() {}
         loop {
             while self.records.pop_front_if(|record| record.offset < offset).is_some() {}
             if let Some(record) = self.records.pop_front_if(|record| record.offset == offset) {
@@ -126,18 +133,25 @@ struct Member {
 async fn read<C: Cluster, K: Clock>(cluster: C, topic: String, clock: K, members: Vec<Member>) {
     let mut round = Round { members };
     let Some(mut next) = round.first_wanted() else { return };
-    let Ok(mut log) = cluster.read(&topic, 0, next).await else { return };
+    let told = |fault: &Fault| tracing::debug!("values are not read together: {fault}");
+    let mut log = match cluster.read(&topic, 0, next).await {
+        Ok(log) => log,
+        Err(fault) => return told(&fault),
+    };
     while let Some(wanted) = round.first_wanted() {
         let is_far = wanted.saturating_sub(next) > READ_THROUGH_MAX;
-        if is_far && log.seek(wanted).await.is_err() {
-            return;
+        if is_far && let Err(fault) = log.seek(wanted).await {
+            return told(&fault);
         }
         let batch = tokio::select! {
             biased;
             () = round.all_gone() => return,
             batch = log.next() => batch,
         };
-        let Ok(batch) = batch else { return };
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(fault) => return told(&fault),
+        };
         // Nothing lies behind an end but what was cut off, or came after this end was seen.
         let ends = batch.at_end;
         next = batch.next;
@@ -170,10 +184,12 @@ impl Round {
     fn hand_out(&mut self, batch: &Batch) {
         let Batch { next, at_end, .. } = *batch;
         self.members.retain_mut(|member| {
+            let before = member.wanted.len();
             let records = member.take(batch);
-            if records.is_empty() {
+            if member.wanted.len() == before {
                 return true;
             }
+            // What is in the log no more is told by how far this was read.
             let has_room = member.place.put(Ok(Run::untold(Batch { records, next, at_end })));
             has_room && !member.wanted.is_empty()
         });
@@ -186,10 +202,17 @@ impl Member {
         let mut taken = Vec::new();
         while let Some(wanted) = self.wanted.pop_front_if(|wanted| *wanted < batch.next) {
             let found = batch.records.binary_search_by_key(&wanted, |record| record.offset);
-            taken.extend(found.ok().and_then(|place| batch.records.get(place)).cloned());
+            taken.extend(found.ok().and_then(|place| batch.records.get(place)).map(apart));
         }
         taken
     }
+}
+
+/// A record without the block that it was read in, which it would keep for as long as it waits.
+fn apart(record: &Record) -> Record {
+    let copied = |bytes: &Option<Bytes>| bytes.as_deref().map(Bytes::copy_from_slice);
+    let (key, value) = (copied(&record.key), copied(&record.value));
+    Record { key, value, headers: record.headers.clone(), ..*record }
 }
 
 /// The longest part of a sequence that ascends, in its order. A plan keeps the log's order but where
@@ -230,7 +253,7 @@ mod tests {
     fn member(wanted: &[Offset]) -> (Member, Values) {
         let (place, feed) = round::place();
         let member = Member { wanted: wanted.iter().copied().collect(), place };
-        (member, Values { feed: Some(feed), ..Values::default() })
+        (member, Values { wanted: wanted.to_vec().into(), feed: Some(feed), ..Values::default() })
     }
 
     async fn taken(values: &mut Values, offset: Offset) -> Option<Offset> {
@@ -255,6 +278,26 @@ mod tests {
         assert_eq!(taken(&mut of_a, 11).await, None, "the round has ended");
         assert_eq!(taken(&mut of_b, 4).await, Some(4), "what was passed by is let go of");
         assert_eq!(taken(&mut of_b, 5).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_was_not_asked_for_is_not_waited_for_and_passes_nothing_by() {
+        let (member, mut values) = member(&[1, 2, 3, 91]);
+        let mut round = Round { members: vec![member] };
+        round.hand_out(&batch(&[0, 1, 2, 3], 4));
+        assert_eq!(taken(&mut values, 1).await, Some(1));
+        assert_eq!(taken(&mut values, 90).await, None, "it has to stand before its turn");
+        assert_eq!(taken(&mut values, 2).await, Some(2));
+        assert_eq!(taken(&mut values, 3).await, Some(3));
+    }
+
+    #[tokio::test]
+    async fn what_compaction_took_is_not_waited_for_though_others_read_on() {
+        let ((a, mut of_a), (b, _of_b)) = (member(&[1, 9]), member(&[2, 90]));
+        let mut round = Round { members: vec![a, b] };
+        round.hand_out(&batch(&[1, 2], 10));
+        assert_eq!(taken(&mut of_a, 9).await, None);
+        assert_eq!(round.first_wanted(), Some(90));
     }
 
     #[test]

@@ -37,7 +37,8 @@ pub struct Acknowledged(BTreeMap<(Option<Offset>, String), Acknowledgement>);
 
 impl Acknowledged {
     /// The acknowledgement that holds for an incident. It is for the same key, the same record of the
-    /// source and the same reason: where one of them is another, there is a new incident, which counts.
+    /// source or of whoever wrote into the target, and the same reason: where one of them is another, there
+    /// is a new incident, which counts.
     #[must_use]
     pub fn covers(&self, about: &About, incident: &Incident) -> Option<&Acknowledgement> {
         // Nearly always nothing stands at the offset, and no mark is made.
@@ -94,9 +95,11 @@ pub(super) fn mark(about: &About, incident: &Incident) -> String {
         }
         About::Unreadable(digest) => ("unreadable", format!("{digest:?}").into_bytes()),
     };
-    let offset = incident.offset.map(|offset| offset.to_string()).unwrap_or_default();
+    let written = |offset: Option<Offset>| offset.map(|at| at.to_string()).unwrap_or_default();
+    let (offset, target) = (written(incident.offset), written(incident.target_offset));
     // JSON escapes a zero byte, and only the last part may hold one.
-    let parts = [word.as_bytes(), &key, offset.as_bytes(), incident.reason.as_bytes()];
+    let parts =
+        [word.as_bytes(), &key, offset.as_bytes(), target.as_bytes(), incident.reason.as_bytes()];
     format!("{:?}", Digest::of(&parts.join(&0)))
 }
 
@@ -114,7 +117,7 @@ mod tests {
     }
 
     fn incident(key: &str, offset: Option<Offset>, reason: &str) -> Incident {
-        Incident { offset, key: key.to_owned(), reason: reason.to_owned() }
+        Incident::of_source(offset, key.to_owned(), reason.to_owned())
     }
 
     fn acknowledgement(about: &About, incident: &Incident) -> Acknowledged {
@@ -150,19 +153,32 @@ mod tests {
         let what = incident("a v1", Some(1), "its value can't be read");
         let marks = [
             mark(&About::Source(key("a")), &what),
-            mark(&About::Target(key(":.c:a")), &Incident { offset: None, ..what.clone() }),
+            mark(
+                &About::Target(key(":.c:a")),
+                &Incident { offset: None, target_offset: Some(12), ..what.clone() },
+            ),
             mark(&About::Name(Subject::parse("a")), &what),
             mark(&About::Unreadable(Digest::of(b"a")), &what),
         ];
         assert_eq!(marks, GOLDEN_MARKS);
     }
 
+    #[test]
+    fn what_another_one_writes_in_its_place_is_another_incident() {
+        let about = About::Target(key(":.c:a"));
+        let first = Incident { target_offset: Some(12), ..incident("a v1", None, "someone else") };
+        let kept = acknowledgement(&about, &first);
+        assert!(kept.covers(&about, &first).is_some());
+        let next = Incident { target_offset: Some(40), ..first };
+        assert!(kept.covers(&about, &next).is_none());
+    }
+
     /// Half of the SHA-256 of the parts with zero bytes between them, reckoned elsewhere.
     const GOLDEN_MARKS: [&str; 4] = [
-        "e0238f3b2759df2277fb0ab73cc944d3",
-        "745f05b772a927783788cc48c0171328",
-        "619ac5cf2f636647d920e29ea37e4052",
-        "f1818fd74920639c13aee6ca095380c3",
+        "f3ffbb337c693022092f857867cceb25",
+        "373de5bff1444cf3c02fd768d086b18e",
+        "3e5345e879a1283f614fe86eff2a8cdb",
+        "2eb41e35dcfb37b4e32b5c1a0baeb522",
     ];
 
     proptest! {

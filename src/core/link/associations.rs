@@ -100,7 +100,7 @@ impl Link {
              that association there, then start again"
         );
         let offset = Some(behind.stamp.offset);
-        let incident = Incident { offset, key: key.to_string(), reason };
+        let incident = Incident::of_source(offset, key.to_string(), reason);
         Verdict::Incident(incident, WaitFor::Definition)
     }
 }

@@ -156,7 +156,7 @@ impl Link {
             other.version,
             self.or_elsewhere()
         );
-        let incident = Incident { offset: self.source_offset(key), key: key.to_string(), reason };
+        let incident = Incident::of_source(self.source_offset(key), key.to_string(), reason);
         Some(match key {
             Key::Schema(..) | Key::Config(_) | Key::Association(_) => {
                 Verdict::Incident(incident, WaitFor::Definition)
@@ -246,7 +246,8 @@ impl Link {
             "someone else wrote it into the link's scope; it is not in the source, and stays. \
              To take it out, {how}"
         );
-        let incident = Incident { offset: None, key: key.to_string(), reason };
+        let target_offset = self.target_offset(key);
+        let incident = Incident { offset: None, target_offset, key: key.to_string(), reason };
         Verdict::Incident(incident, WaitFor::Definition)
     }
 
@@ -386,13 +387,23 @@ impl Link {
             wanted.id,
             self.or_elsewhere()
         );
-        let incident = Incident { offset: Some(wanted.offset), key: key.to_string(), reason };
+        let incident = Incident::of_source(Some(wanted.offset), key.to_string(), reason);
         Verdict::Incident(incident, WaitFor::Id(context, wanted.id))
     }
 
     /// What an operator can do besides, where the target's registry has contexts.
     fn or_elsewhere(&self) -> &'static str {
         if self.dialect().has_contexts() { ", or copy into a context of its own" } else { "" }
+    }
+
+    /// The incident of a key that someone else changed and that is not restored.
+    pub(super) fn drift_reported(&self, key: &Key) -> Incident {
+        Incident {
+            offset: self.source_offset(key),
+            target_offset: self.target_offset(key),
+            key: key.to_string(),
+            reason: DRIFT_REPORTED.to_owned(),
+        }
     }
 
     /// A key that someone else wrote last differs: restored or reported, as the policy says.
@@ -402,11 +413,7 @@ impl Link {
         }
         match self.rules.drift {
             DriftPolicy::Repair => repair,
-            DriftPolicy::Report => {
-                let (offset, reason) = (self.source_offset(key), DRIFT_REPORTED.to_owned());
-                let incident = Incident { offset, key: key.to_string(), reason };
-                Verdict::Incident(incident, WaitFor::Definition)
-            }
+            DriftPolicy::Report => Verdict::Incident(self.drift_reported(key), WaitFor::Definition),
         }
     }
 }

@@ -39,7 +39,7 @@ impl Link {
     pub fn set_aside(&mut self, write: &Write, reason: String) {
         self.not_sent(&write.key);
         let offset = self.source_offset(&write.key);
-        let incident = Incident { offset, key: write.key.to_string(), reason };
+        let incident = Incident::of_source(offset, write.key.to_string(), reason);
         let source = match &write.key {
             Key::Schema(subject, version) => {
                 self.unplace(subject).map(|source| Key::Schema(source, *version))

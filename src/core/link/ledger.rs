@@ -52,10 +52,20 @@ impl About {
 pub struct Incident {
     /// The source record's offset; `None` where the cause stands in the target alone.
     pub offset: Option<Offset>,
+    /// Where in the target's log the cause stands, if someone else wrote it there.
+    pub target_offset: Option<Offset>,
     /// The key, for people.
     pub key: String,
     /// Why, and what to do.
     pub reason: String,
+}
+
+impl Incident {
+    /// One whose cause is not a record that someone else wrote into the target.
+    #[must_use]
+    pub fn of_source(offset: Option<Offset>, key: String, reason: String) -> Self {
+        Self { offset, target_offset: None, key, reason }
+    }
 }
 
 /// What a key waits for.
@@ -232,8 +242,7 @@ impl Ledger {
     ) {
         if let Applied::Refused(key, reason) = &told.applied {
             let shown = key.as_ref().map_or_else(|| preview(record.key.as_deref()), Key::to_string);
-            let incident =
-                Incident { offset: Some(record.offset), key: shown, reason: reason.clone() };
+            let incident = Incident::of_source(Some(record.offset), shown, reason.clone());
             let copied = key.as_ref().is_none_or(chosen);
             let digest = || Digest::of(record.key.as_deref().unwrap_or_default());
             let about = key.clone().map_or_else(|| About::Unreadable(digest()), About::Source);
@@ -438,7 +447,7 @@ fn preview(key: Option<&[u8]>) -> String {
 
 /// Text without control characters. Quotes stay as they are: it is most often JSON that someone
 /// looks for.
-fn on_one_line(text: impl Iterator<Item = char>) -> String {
+pub fn on_one_line(text: impl Iterator<Item = char>) -> String {
     let mut shown = String::new();
     for c in text {
         if c.is_control() {

@@ -157,11 +157,8 @@ impl Link {
     /// Sets a subject aside that has no name of its own, or takes that back.
     fn set_name_aside(&mut self, source: &Subject) {
         let reason = self.nameless(source).filter(|_| self.asks_for_a_name(source));
-        let incident = reason.map(|reason| Incident {
-            offset: self.offsets(source).max(),
-            key: source.to_string(),
-            reason,
-        });
+        let offset = self.offsets(source).max();
+        let incident = reason.map(|reason| Incident::of_source(offset, source.to_string(), reason));
         self.ledger.name_incident(source, incident);
     }
 

@@ -24,6 +24,7 @@ use crate::core::value::SchemaValue;
 use crate::core::value::edited;
 use crate::core::value::read_association;
 use crate::core::value::read_config;
+use crate::core::value::read_schema;
 use crate::core::value::resubjected;
 use crate::core::view::Origin;
 use crate::core::view::Stamp;
@@ -153,6 +154,23 @@ impl Link {
         }
     }
 
+    /// Whether a record that was read again by its offset is the one from which a write was decided. A
+    /// topic that was deleted and created again holds others at its offsets.
+    #[must_use]
+    pub fn was_decided_from(&self, write: &Write, record: &Record) -> bool {
+        let Change::Schema { held, .. } = &write.change else { return true };
+        let Some(KeyReading::Known(Key::Schema(subject, version))) =
+            record.key.as_deref().map(read_key)
+        else {
+            return false;
+        };
+        let said = record.value.as_deref().map(|value| read_schema(value, &subject, version.get()));
+        let is_same = said.is_some_and(|said| {
+            said.is_ok_and(|said| said.id == held.id && said.content.text == held.content.text)
+        });
+        is_same && self.is_placed_at(record, &write.key)
+    }
+
     /// Whether this key of the target is where the source's record belongs.
     fn is_placed_at(&self, record: &Record, target: &Key) -> bool {
         let Some(KeyReading::Known(source)) = record.key.as_deref().map(read_key) else {
@@ -271,4 +289,54 @@ fn context_value(key: &Key) -> Vec<u8> {
     push_jackson_string(&mut out, key.context().map_or("", |context| context.as_str()));
     out.push(b'}');
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::key::Version;
+    use crate::core::link::History;
+    use crate::core::link::Permissions;
+
+    fn record(offset: i64, subject: &str, id: i32, schema: &str) -> Record {
+        let key = format!(r#"{{"keytype":"SCHEMA","subject":"{subject}","version":1,"magic":1}}"#);
+        let value = serde_json::json!({
+            "subject": subject, "version": 1, "id": id, "schema": schema, "deleted": false,
+        });
+        Record {
+            offset,
+            key: Some(key.into()),
+            value: Some(value.to_string().into()),
+            ..Record::default()
+        }
+    }
+
+    #[test]
+    fn what_another_topic_holds_at_the_offset_is_not_what_was_decided_from() {
+        let identity = Identity {
+            writer: "host".to_owned(),
+            epoch: 1,
+            source_cluster: "source".to_owned(),
+            target_cluster: "target".to_owned(),
+        };
+        let rules = Rules::of_test(".dr", &["*"]);
+        let mut link = Link::new(rules, identity, History::default(), Permissions::default());
+        let decided = record(7, "a", 3, "\"int\"");
+        link.fold_source(&decided);
+        let key = Key::Schema(Subject::parse(":.dr:a"), Version::new(1).unwrap());
+        let writes = link.decide_again(vec![key]);
+        let write = writes.iter().find(|write| matches!(write.change, Change::Schema { .. }));
+        let write = write.expect("it is put");
+        assert!(link.was_decided_from(write, &decided));
+        let others = [
+            record(7, "b", 3, "\"int\""),
+            record(7, "a", 4, "\"int\""),
+            record(7, "a", 3, "\"long\""),
+            Record { value: None, ..decided.clone() },
+            Record { key: None, ..decided },
+        ];
+        for other in others {
+            assert!(!link.was_decided_from(write, &other), "{other:?}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use super::Write;
 use crate::core::key::Key;
 use crate::core::link::Outcome;
 use crate::core::link::brake::Suspicion;
-use crate::core::link::decide::DRIFT_REPORTED;
+use crate::core::link::ledger::Incident;
 use crate::core::link::ledger::REPAIRS_MAX;
 use crate::core::link::ledger::WaitFor;
 use crate::core::link::plan::liveness;
@@ -220,16 +220,14 @@ impl Link {
         let drift = self.ledger.drifted(key);
         let given_up = drift.repaired >= REPAIRS_MAX;
         if given_up || self.rules.drift == DriftPolicy::Report {
-            let reason = if given_up {
-                "someone keeps changing it in the target; it was restored three times and is left alone \
-                 until the source says something new, or the link starts again"
+            let incident = if given_up {
+                let reason = "someone keeps changing it in the target; it was restored three times and \
+                              is left alone until the source says something new, or the link starts \
+                              again";
+                let offset = self.source_offset(key);
+                Incident::of_source(offset, key.to_string(), reason.to_owned())
             } else {
-                DRIFT_REPORTED
-            };
-            let incident = super::ledger::Incident {
-                offset: self.source_offset(key),
-                key: key.to_string(),
-                reason: reason.to_owned(),
+                self.drift_reported(key)
             };
             self.ledger.incident(key, incident, WaitFor::Definition);
             return Vec::new();

@@ -208,7 +208,7 @@ mod tests {
     }
 
     fn incident(key: &str, offset: Option<Offset>, reason: &str) -> Incident {
-        Incident { offset, key: key.to_owned(), reason: reason.to_owned() }
+        Incident::of_source(offset, key.to_owned(), reason.to_owned())
     }
 
     /// Keys of the target that can't be brought to what the source says, each at its offset.

@@ -11,6 +11,7 @@ use super::definition::FENCE_KEY;
 use super::shelf::Kept;
 use crate::core::link::Halt;
 use crate::core::rules::Fence;
+use crate::core::rules::Placement;
 use crate::core::rules::Rules;
 use crate::core::rules::Scope;
 use crate::core::subject::ContextName;
@@ -75,7 +76,8 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
                     let state = claimed.insert(state);
                     let meant = Subject::of_context(context);
                     let own = scopes_of(state, &owner.name).find(|own| own.contains(&meant));
-                    if let Some(scope) = own.cloned() {
+                    if let Some(claimed) = own {
+                        let scope = scope_as_claimed(rules, claimed);
                         return Ok(Some(Owner { scope, ..owner }));
                     }
                 }
@@ -130,7 +132,7 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         let _one_at_a_time = self.enter().await;
         let all = self.endpoints.keys().flat_map(|target| self.links_to(target));
         let mut own = all.filter(|(owner, ..)| owner.source == source && owner.name == name);
-        let Some((mut owner, context_type, _)) = own.next() else {
+        let Some((mut owner, context_type, rules)) = own.next() else {
             return Err(self.not_found(name));
         };
         if owner.fence == Fence::None {
@@ -140,8 +142,9 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         if context_type == ContextType::Auto {
             let state = state_of(endpoint).await?;
             // Before its first start it has nothing to set again.
-            let claimed = scopes_of(&state, name).next();
-            owner.scope = claimed.cloned().unwrap_or(owner.scope);
+            if let Some(claimed) = scopes_of(&state, name).next() {
+                owner.scope = scope_as_claimed(rules, claimed);
+            }
         }
         if let Some(fixed) = self.fixed(source, name) {
             self.give_leave(endpoint, &owner, None).await?;
@@ -179,7 +182,9 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
         let held = target.cluster.topic(&target.schemas_topic).await?;
         let end = held.map_or(0, |facts| facts.end);
         let state = state_of(target).await?;
-        let leave = FenceLeave::new(name, scope, context, end).and(state.fence_leave(name, scope));
+        let at_ms = self.clock.wall_ms();
+        let leave = FenceLeave::new((name, scope), context, end, at_ms);
+        let leave = leave.and(state.fence_leave(name, scope, at_ms));
         self.append(target, partition_of(scope), &leave.record()).await
     }
 
@@ -204,6 +209,9 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
             (owner, link.described.context_type, link.rules.clone())
         });
         let kept = self.shelf.all().into_iter().filter(|kept| kept.target == target);
+        // A link of the file runs in its place.
+        let kept = kept
+            .filter(|Kept { exporter, .. }| self.fixed(&exporter.source, &exporter.name).is_none());
         let kept = kept.filter_map(|Kept { exporter, target }| {
             let ends = self.endpoints.get(&exporter.source).zip(self.endpoints.get(&target));
             let (source, target_end) = ends?;
@@ -226,6 +234,16 @@ impl<C: Cluster, K: Clock> Desk<C, K> {
 /// What a link claims.
 fn scopes_of<'a>(state: &'a State, link: &'a str) -> impl Iterator<Item = &'a Scope> {
     state.claims.values().filter(move |claim| claim.link == link).map(|claim| &claim.scope)
+}
+
+/// What AUTO means for a link that has started before: the context of its first claim, and what the link
+/// is told to own there now.
+fn scope_as_claimed(rules: Rules, claimed: &Scope) -> Scope {
+    let first = claimed.patterns.first().map(|pattern| Subject::parse(pattern).context);
+    match first.filter(|context| !context.is_default()) {
+        Some(context) => Rules { placement: Placement::Into(context), ..rules }.scope(),
+        None => claimed.clone(),
+    }
 }
 
 async fn state_of<C: Cluster>(target: &Endpoint<C>) -> Result<State, Refused> {

@@ -1,8 +1,9 @@
-//! A link that follows is asked to let incidents stand, or to count them again. It keeps that itself: it
-//! alone writes what is kept of its scope.
+//! A link that follows is asked to let incidents stand, or to count them again. It keeps that itself, under
+//! its lease.
 
 use super::life::Life;
 use crate::core::link::acknowledged::Acknowledged;
+use crate::core::link::ledger::on_one_line;
 use crate::core::link::turn::NotTurned;
 use crate::core::link::turn::Turn;
 use crate::core::link::turn::Turned;
@@ -47,7 +48,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             Turn::Withdraw => "acknowledgement withdrawn",
         };
         for key in &keys {
-            tracing::info!(link = %link, key = %key, "{done}");
+            tracing::info!(link = %link, key = %on_one_line(key.chars()), "{done}");
         }
         self.link.at().acknowledge(kept);
         self.show(next, end);

@@ -127,6 +127,8 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             }
             if !told {
                 told = true;
+                // Others are not to wait for it.
+                self.coming_to_values = None;
                 let link = &self.worker.definition.rules.name;
                 tracing::warn!(link = %link, reason = %fault, "standby");
             }

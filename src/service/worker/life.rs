@@ -188,7 +188,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             self.read_early(&ground, &state, self.target_reading.come()).await?
         };
         let Early { mut link, mut target, target_next, .. } = early;
-        link.permit(definition.permissions(self.once(), &state));
+        link.permit(definition.permissions(self.once(), &state, self.clock.wall_ms()));
         self.enter(Phase::ReadingTarget);
         let to = target_next..ground.target_end();
         let target_next = self.read_target(&mut link, &mut target, to).await?;
@@ -374,7 +374,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             source_cluster: ground.source.cluster_id.clone(),
             target_cluster: ground.target.cluster_id.clone(),
         };
-        let permissions = definition.permissions(self.once(), state);
+        let permissions = definition.permissions(self.once(), state, self.clock.wall_ms());
         let mut link = Link::new(definition.rules.clone(), identity, past.clone(), permissions);
         let topic = &definition.target_topic;
         let feed = self.target_reading.join(&definition.rules, coming).await;

@@ -83,7 +83,13 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         self.look_at_the_clock();
         let Some(offset) = offset else { return self.send(write, at_hand).await };
         match self.read_again(offset).await? {
-            Some(record) => self.send(write, Some(&record)).await,
+            Some(record) if self.link.at().was_decided_from(write, &record) => {
+                self.send(write, Some(&record)).await
+            }
+            Some(_) => {
+                let Worker { source, definition, .. } = &self.worker;
+                Err(replaced(source.name(), &definition.source_topic))
+            }
             None => {
                 // Compaction took it, so a newer record of the key is on its way.
                 tracing::debug!(key = %write.key, offset, "the record is compacted away; waiting for the newer one");
@@ -144,10 +150,13 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             }
         };
         let RecordLimit { bytes: most, raise } = self.record_limit;
-        if let Some(bytes) = records.iter().map(size_of).find(|bytes| *bytes > most) {
+        if let Some(large) = records.iter().find(|record| size_of(record) > most) {
             let topic = &self.worker.definition.target_topic;
+            // Our header is as long as the instance's name and its epoch: another life, another size.
+            let bytes = key_and_value(large);
             let reason = format!(
-                "the record has {bytes} bytes, topic {topic} takes {most} at most; {raise}"
+                "key and value have {bytes} bytes, with the frame around them topic {topic} takes {most} \
+                 at most; {raise}"
             );
             self.set_aside(write, reason);
             return Ok(());
@@ -375,12 +384,11 @@ pub(super) fn size_of(record: &Outgoing) -> usize {
         .iter()
         .map(|header| header.name.len().saturating_add(header.value.as_ref().map_or(0, Vec::len)))
         .sum();
-    record
-        .key
-        .len()
-        .saturating_add(record.value.as_ref().map_or(0, Vec::len))
-        .saturating_add(headers)
-        .saturating_add(RECORD_OVERHEAD_BYTES)
+    key_and_value(record).saturating_add(headers).saturating_add(RECORD_OVERHEAD_BYTES)
+}
+
+fn key_and_value(record: &Outgoing) -> usize {
+    record.key.len().saturating_add(record.value.as_ref().map_or(0, Vec::len))
 }
 
 /// The first item with each key, in their order.
