@@ -66,7 +66,7 @@ async fn an_incident_that_is_let_stand_makes_no_exit_code_until_its_record_chang
     process.counts("x", 1, 0).await;
     file.check("verify", 1, "x: different; 0 differences, 1 incident, 0 held").await;
     file.check("plan", 1, " incident  users v1").await;
-    process.check_link("wait x --now --timeout 300ms", 1, "1 incidents, 0 held keys").await;
+    process.check_link("wait x --now --timeout 300ms", 1, "1 incident, 0 held keys").await;
 
     let why = ["--why", "nobody reads it"];
     let ack = [&["incidents", "ack", "x", "users v1"][..], &why].concat();
