@@ -39,6 +39,13 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// For one answer of a broker that runs, and for what it was told to become visible.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+/// For a record to be acknowledged, outages of the broker included, before another producer sends it. An
+/// idempotent one of librdkafka 2.12 was seen to send nothing any more behind a broker that was killed.
+const ACKED_WITHIN: Duration = Duration::from_secs(30);
+/// The code of such a record.
+const STUCK: RDKafkaErrorCode = RDKafkaErrorCode::MessageTimedOut;
+/// So many producers try it.
+const PRODUCERS_MAX: usize = 5;
 /// For one whole topic to be read.
 const READ_LIMIT: Duration = Duration::from_secs(60);
 /// For the log cleaner, which looks every 100 ms here.
@@ -281,30 +288,28 @@ impl Broker {
 
     /// Writes records in their order, waits for every acknowledgement and returns the offsets.
     pub(crate) fn produce(&self, topic: &str, records: &[NewRecord]) -> Vec<i64> {
-        let producer = &self.clients().producer;
-        let sent = records.iter().map(|record| {
-            let mut headers = OwnedHeaders::new();
-            for (key, value) in &record.headers {
-                headers = headers.insert(Header { key, value: value.as_ref() });
+        let mut offsets = vec![None; records.len()];
+        for _ in 0..PRODUCERS_MAX {
+            let producer = lock(&self.clients().producer).clone();
+            let missing = (0..records.len()).filter(|place| offsets[*place].is_none());
+            let sent: Vec<_> = missing
+                .map(|place| (place, producer.send_result(message_of(topic, &records[place]))))
+                .collect();
+            for (place, sent) in sent {
+                match block_on(sent.map_err(|(error, _)| error).unwrap()).unwrap() {
+                    Ok(delivery) => offsets[place] = Some(delivery.offset),
+                    Err((error, _)) if error.rdkafka_error_code() == Some(STUCK) => {}
+                    Err((error, _)) => {
+                        panic!("produce to {topic} at {}: {error}", self.bootstrap())
+                    }
+                }
             }
-            let message = FutureRecord {
-                topic,
-                partition: None,
-                payload: record.value.as_deref(),
-                key: record.key.as_deref(),
-                timestamp: record.timestamp,
-                headers: Some(headers),
-            };
-            producer.send_result(message).map_err(|(error, _)| error).unwrap()
-        });
-        let acknowledgements: Vec<_> = sent.collect();
-        acknowledgements
-            .into_iter()
-            .map(|acknowledgement| match block_on(acknowledgement).unwrap() {
-                Ok(delivery) => delivery.offset,
-                Err((error, _)) => panic!("produce to {topic} at {}: {error}", self.bootstrap()),
-            })
-            .collect()
+            match offsets.iter().copied().collect::<Option<Vec<i64>>>() {
+                Some(offsets) => return offsets,
+                None => *lock(&self.clients().producer) = self.new_producer(),
+            }
+        }
+        panic!("produce to {topic} at {}: no acknowledgement came", self.bootstrap())
     }
 
     /// Every record from the log's start to its end, by partition and offset. An end that moves on
@@ -426,15 +431,20 @@ impl Broker {
 
     fn clients(&self) -> &Clients {
         self.clients.get_or_init(|| {
-            let mut config = self.client_config();
-            let admin = config.create().unwrap();
-            // Retried writes neither double nor change places.
-            config.set("enable.idempotence", "true").set("linger.ms", "0");
-            // The broker is to refuse what is too much, not its client.
-            config.set("queue.buffering.max.messages", "1000000");
-            config.set("message.max.bytes", "100000000");
-            Clients { admin, producer: config.create().unwrap() }
+            let admin = self.client_config().create().unwrap();
+            Clients { admin, producer: Mutex::new(self.new_producer()) }
         })
+    }
+
+    fn new_producer(&self) -> FutureProducer {
+        let mut config = self.client_config();
+        // Retried writes neither double nor change places.
+        config.set("enable.idempotence", "true").set("linger.ms", "0");
+        config.set("message.timeout.ms", ACKED_WITHIN.as_millis().to_string());
+        // The broker is to refuse what is too much, not its client.
+        config.set("queue.buffering.max.messages", "1000000");
+        config.set("message.max.bytes", "100000000");
+        config.create().unwrap()
     }
 
     fn client_config(&self) -> ClientConfig {
@@ -448,8 +458,7 @@ impl Broker {
     }
 
     fn java(&self) -> MutexGuard<'_, Option<Child>> {
-        // A test that failed while it held the lock must not keep the broker from being killed.
-        self.java.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.java)
     }
 }
 
@@ -467,5 +476,25 @@ impl Drop for Broker {
 
 struct Clients {
     admin: AdminClient<DefaultClientContext>,
-    producer: FutureProducer,
+    producer: Mutex<FutureProducer>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A test that failed while it held the lock must not fail the others.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn message_of<'a>(topic: &'a str, record: &'a NewRecord) -> FutureRecord<'a, [u8], [u8]> {
+    let mut headers = OwnedHeaders::new();
+    for (key, value) in &record.headers {
+        headers = headers.insert(Header { key, value: value.as_ref() });
+    }
+    FutureRecord {
+        topic,
+        partition: None,
+        payload: record.value.as_deref(),
+        key: record.key.as_deref(),
+        timestamp: record.timestamp,
+        headers: Some(headers),
+    }
 }
