@@ -41,11 +41,11 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// For a record to be acknowledged, outages of the broker included, before another producer sends it. An
 /// idempotent one of librdkafka 2.12 was seen to send nothing any more behind a broker that was killed.
-const ACKED_WITHIN: Duration = Duration::from_secs(30);
+const ACKED_WITHIN: Duration = Duration::from_secs(15);
 /// The code of such a record.
 const STUCK: RDKafkaErrorCode = RDKafkaErrorCode::MessageTimedOut;
 /// So many producers try it.
-const PRODUCERS_MAX: usize = 5;
+const PRODUCERS_MAX: usize = 20;
 /// For one whole topic to be read.
 const READ_LIMIT: Duration = Duration::from_secs(60);
 /// For the log cleaner, which looks every 100 ms here.
