@@ -196,6 +196,18 @@ pub(super) fn place() -> (Place, Feed) {
     (Place { sender, standing, is_left_behind: false }, feed)
 }
 
+/// Gives everyone a place who is still there; one who is alone reads alone.
+pub(super) fn begin<A>(
+    joined: Vec<(A, oneshot::Sender<Option<Feed>>)>,
+) -> impl Iterator<Item = (A, Place)> {
+    let is_alone = joined.len() == 1;
+    joined.into_iter().filter_map(move |(about, begin)| {
+        let (place, feed) = place();
+        let is_there = begin.send((!is_alone).then_some(feed)).is_ok();
+        (is_there && !is_alone).then_some((about, place))
+    })
+}
+
 impl Feed {
     /// The next run; `None` once the link has left the round. Safe to cancel.
     pub(super) async fn next(&mut self) -> Option<Shared> {

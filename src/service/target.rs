@@ -27,8 +27,8 @@ use crate::service::round::Place;
 use crate::service::round::Run;
 use crate::service::round::wait_for;
 
-/// How long a round waits for the next link that is on its way: what begins their lives begins them at about
-/// one time, and until their groups have formed nothing is held up by it.
+/// How long a round waits for the next link that is on its way: what begins their lives begins them at
+/// about one time, and until their groups have formed nothing is held up by it.
 const ROUND_WAIT: Duration = Duration::from_secs(3);
 
 /// Where links ask to read a target together.
@@ -61,15 +61,8 @@ async fn hold_rounds<C: Cluster, K: Clock>(
     mut joins: Joins<Arc<Rules>, Feed>,
 ) {
     while let Some(joined) = joins.gather(ROUND_WAIT, &clock).await {
-        let is_alone = joined.len() == 1;
-        let mut members = Vec::new();
-        for (rules, begin) in joined {
-            let (place, feed) = round::place();
-            // A link that is gone needs no place.
-            if begin.send((!is_alone).then_some(feed)).is_ok() && !is_alone {
-                members.push(Member { rules, place });
-            }
-        }
+        let members = round::begin(joined).map(|(rules, place)| Member { rules, place });
+        let members: Vec<Member> = members.collect();
         if !members.is_empty() {
             tokio::spawn(read(cluster.clone(), topic.clone(), clock.clone(), members));
         }

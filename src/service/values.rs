@@ -107,15 +107,9 @@ async fn hold_rounds<C: Cluster, K: Clock>(
     mut joins: Joins<Vec<Offset>, Feed>,
 ) {
     while let Some(joined) = joins.gather(ROUND_WAIT, &clock).await {
-        let is_alone = joined.len() == 1;
-        let mut members = Vec::new();
-        for (wanted, begin) in joined {
-            let (place, feed) = round::place();
-            // A link that is gone needs no place.
-            if begin.send((!is_alone).then_some(feed)).is_ok() && !is_alone {
-                members.push(Member { wanted: wanted.into(), place });
-            }
-        }
+        let members = round::begin(joined);
+        let members = members.map(|(wanted, place)| Member { wanted: wanted.into(), place });
+        let members: Vec<Member> = members.collect();
         if !members.is_empty() {
             tokio::spawn(read(cluster.clone(), topic.clone(), clock.clone(), members));
         }
