@@ -69,9 +69,9 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         self.link.at().admit().map_err(|halt| self.worker.halted(&halt))
     }
 
-    /// The target is what the source says: what an operator allowed for once is used up.
-    pub(super) async fn brought_up(&mut self) -> Result<(), Stop> {
-        self.link.at().brought_up();
+    /// The target holds what the source says, nothing is on its way to it any more: what an operator
+    /// allowed for once is used up.
+    pub(super) async fn use_up_leave(&mut self) -> Result<(), Stop> {
         self.worker.once_used.store(true, Ordering::Release);
         if std::mem::take(&mut self.has_fence_leave) {
             let scope = self.worker.definition.rules.scope();

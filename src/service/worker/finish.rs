@@ -25,6 +25,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
         if let Some(key) = waiting {
             return Err(self.outrun(&key).into());
         }
+        self.use_up_leave().await?;
         self.keep_checkpoint(None).await?;
         self.keep_claim().await?;
         self.show(next.max(end), end);

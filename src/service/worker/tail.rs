@@ -98,7 +98,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             brought = self.bring_up(end) => brought?,
             () = wait_for(&mut signal) => return self.leave().await,
         };
-        self.brought_up().await?;
+        self.link.at().brought_up();
         self.say_dialects();
         if self.worker.goal == Goal::Backfill {
             return self.finish(next, end).await;
@@ -239,6 +239,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
     /// Keeps what was brought up, and gives the target's log from there on.
     async fn turn_to_target(&mut self) -> Result<Stream<C>, Stop> {
         self.drain().await?;
+        self.use_up_leave().await?;
         self.keep_checkpoint(None).await?;
         self.keep_claim().await?;
         let from = self.look_at_others().await?;
