@@ -51,6 +51,7 @@ pub use secret::Secret;
 pub use secret::hide_secrets;
 pub use secret::is_secret_name;
 pub use tls::TlsConfig;
+pub use validity::Moment;
 pub use validity::Standing;
 pub use words::WriteRate;
 pub use written::LinkKeys;
