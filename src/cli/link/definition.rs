@@ -94,6 +94,11 @@ pub(super) fn asked_for(keys: &LinkKeys, given: Given) -> Result<Asked, String> 
             None => asked.body.extend(default.map(|value| (field.to_owned(), value))),
         }
     }
+    // Subjects are renamed in one way: the one that is given takes the place of the other.
+    let gives = |key: &str, nothing: Value| keys.get(key).is_some_and(|value| *value != nothing);
+    if gives("subject_renames", json!([])) {
+        asked.body.entry("subjectRenameFormat").or_insert_with(|| json!(""));
+    }
     for key in IN_CONFIG {
         let is_given = keys.contains_key(key);
         // No rule is no list.
@@ -106,7 +111,8 @@ pub(super) fn asked_for(keys: &LinkKeys, given: Given) -> Result<Asked, String> 
             | Value::Array(_)
             | Value::Object(_) => value.to_string(),
         });
-        if is_given || given == Given::All {
+        let gives_way = key == "subject_renames" && gives("subject_format", json!(""));
+        if is_given || gives_way || given == Given::All {
             asked.config.push((format!("{OWN_KEYS}{key}"), value));
         }
     }
@@ -259,6 +265,23 @@ mod tests {
         let key = || "mirror.subject_renames".to_owned();
         assert_eq!(asked(serde_json::from_str(rules).unwrap()), [(key(), Some(rules.to_owned()))]);
         assert_eq!(asked(json!([])), [(key(), None)]);
+    }
+
+    #[test]
+    fn one_way_to_rename_takes_the_place_of_the_other_in_one_update() {
+        let asked = |settings: &Settings| asked_for(&keys_of(settings), Given::Part).unwrap();
+        let list = |list: Value| Settings { subject_renames: Some(list), ..Settings::default() };
+        let listed = asked(&list(json!([{ "match": "a", "replace": "b" }])));
+        assert_eq!(Value::Object(listed.body), json!({ "subjectRenameFormat": "" }));
+        assert!(asked(&list(json!([]))).body.is_empty(), "a format stays where a list goes");
+
+        let format = |format: &str| Settings {
+            subject_format: Some(format.to_owned()),
+            ..Settings::default()
+        };
+        let formatted = asked(&format("dr-${subject}"));
+        assert_eq!(formatted.config, [("mirror.subject_renames".to_owned(), None)]);
+        assert!(asked(&format("")).config.is_empty(), "a list stays where a format goes");
     }
 
     #[test]

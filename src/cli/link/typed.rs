@@ -204,11 +204,11 @@ pub(super) struct Settings {
     /// [default: *]
     #[arg(long, value_delimiter = ',')]
     pub(super) subjects: Option<Vec<String>>,
-    /// What subjects are called in the target, such as 'dr-${subject}'
+    /// What subjects are called in the target, such as 'dr-${subject}'; takes the place of rules
     #[arg(long, value_name = "FORMAT")]
     pub(super) subject_format: Option<String>,
     /// Rules that rename subjects, the first that matches: JSON such as
-    /// '[{"match":"prod-(.*)","replace":"$1"}]'; [] takes them away
+    /// '[{"match":"prod-(.*)","replace":"$1"}]'; they take the place of a format; [] takes them away
     #[arg(long, value_name = "JSON", value_parser = rules, conflicts_with = "subject_format")]
     pub(super) subject_renames: Option<Value>,
     /// The mode that keeps clients of the target's registry out of what the link owns
