@@ -5,8 +5,10 @@ use std::time::Duration;
 use crate::core::key::Key;
 use crate::core::link::Identity;
 use crate::core::link::Link;
+use crate::core::link::acknowledged::Acknowledgement;
 use crate::core::link::inherit::OtherLevel;
 use crate::core::link::plan::Plan;
+use crate::core::link::plan::Planned;
 use crate::core::link::plan::PlannedKind;
 use crate::core::record::Offset;
 use crate::core::record::Record;
@@ -61,6 +63,18 @@ pub struct Comparison {
     pub target_exists: bool,
     /// The source holds no subject that the filter chooses.
     pub chooses_nothing: bool,
+}
+
+impl Comparison {
+    /// The changes that nobody lets stand as they are.
+    pub fn open_changes(&self) -> impl Iterator<Item = &Planned> {
+        self.plan.changes().filter(|planned| self.link.let_stand(planned).is_none())
+    }
+
+    /// The changes that a start would try, and that somebody lets stand.
+    pub fn let_stand(&self) -> impl Iterator<Item = (&Planned, &Acknowledgement)> {
+        self.plan.changes().filter_map(|planned| Some((planned, self.link.let_stand(planned)?)))
+    }
 }
 
 /// Reads both topics afresh, to the ends they have now, and compares. Joins no group, writes nothing.
@@ -205,6 +219,16 @@ pub enum DifferenceKind {
 }
 
 impl DifferenceKind {
+    /// What a change would put right.
+    #[must_use]
+    pub fn of(change: PlannedKind) -> Self {
+        match change {
+            PlannedKind::Add => Self::Missing,
+            PlannedKind::Alter => Self::Different,
+            PlannedKind::Delete => Self::Extra,
+        }
+    }
+
     /// The word for it.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -230,7 +254,7 @@ pub struct FieldDifference {
 /// Characters of a field's value that are shown.
 const SHOWN_CHARS: usize = 80;
 
-/// Names every key in which the sides differ; for those that both hold, the fields.
+/// Names every key in which the sides differ and nobody lets it stand; for those that both hold, the fields.
 ///
 /// # Errors
 /// Faults of reading single records again.
@@ -243,12 +267,8 @@ pub async fn differences<C: Cluster>(
     let mut sources = Fetcher::new(source.clone(), &definition.source_topic);
     let mut targets = Fetcher::new(target.clone(), &definition.target_topic);
     let mut found = Vec::new();
-    for planned in comparison.plan.changes() {
-        let kind = match planned.kind {
-            PlannedKind::Add => DifferenceKind::Missing,
-            PlannedKind::Alter => DifferenceKind::Different,
-            PlannedKind::Delete => DifferenceKind::Extra,
-        };
+    for planned in comparison.open_changes() {
+        let kind = DifferenceKind::of(planned.kind);
         let mut fields = Vec::new();
         if kind == DifferenceKind::Different {
             let wanted = match planned.offset {

@@ -121,11 +121,13 @@ async fn compared<C: Cluster>(
     let comparison = compare(source, target, definition, wall_ms).await?;
     let mut found = differences(source, target, definition, &comparison).await?;
     let left_off = found.split_off(found.len().min(DIFFERENCES_TOLD_MAX)).len();
+    let (is_left, let_stand) =
+        (comparison.open_changes().next().is_some(), comparison.let_stand().count());
     let Comparison { link, plan, halts, source_end, target_end, .. } = comparison;
     let incidents = link.ledger().open_incidents().count();
-    let acknowledged = link.ledger().acknowledged_incidents().count();
+    let acknowledged = link.ledger().acknowledged_incidents().count().saturating_add(let_stand);
     let held = link.ledger().held().count();
-    let equal = plan.is_empty() && incidents == 0 && held == 0 && halts.is_empty();
+    let equal = !is_left && incidents == 0 && held == 0 && halts.is_empty();
     Ok(Verified {
         result: if equal { "equal" } else { "different" },
         at_ms: wall_ms,

@@ -23,12 +23,12 @@ use crate::core::link::acknowledged::Acknowledgement;
 use crate::core::link::ledger::About;
 use crate::core::link::ledger::Incident;
 use crate::core::link::ledger::Ledger;
-use crate::core::link::plan::Plan;
 use crate::core::link::plan::Planned;
 use crate::core::link::plan::PlannedKind;
 use crate::service::clock::SystemClock;
 use crate::service::compare::Comparison;
 use crate::service::compare::Difference;
+use crate::service::compare::DifferenceKind;
 use crate::service::compare::NO_FENCE;
 use crate::service::compare::differences;
 use crate::service::pipeline::Stop;
@@ -154,6 +154,13 @@ struct LetStand {
     at_ms: i64,
 }
 
+impl LetStand {
+    fn new(incident: SetAside, acknowledgement: &Acknowledgement) -> Self {
+        let Acknowledgement { by, why, at_ms, .. } = acknowledgement;
+        Self { incident, by: visible(by), why: visible(why), at_ms: *at_ms }
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct Answers {
     links: Vec<Answer>,
@@ -172,8 +179,8 @@ pub(super) async fn plan(
         let mut answer = match patience.compare(&link).await {
             Ok(comparison) => {
                 let mut answer = answer_of(&link, &comparison);
-                answer.totals = Some(totals(&comparison.plan));
-                answer.changes = comparison.plan.changes().map(change_shown).collect();
+                answer.totals = Some(totals(&comparison));
+                answer.changes = comparison.open_changes().map(change_shown).collect();
                 answer
             }
             Err(stop) => unknown(&link, &stop),
@@ -240,7 +247,7 @@ fn answer_of(link: &Link, comparison: &Comparison) -> Answer {
             remedy: held.remedy().as_deref().map(visible),
         })
         .collect();
-    let equal = comparison.plan.is_empty()
+    let equal = comparison.open_changes().next().is_none()
         && incidents.is_empty()
         && held.is_empty()
         && comparison.halts.is_empty();
@@ -256,7 +263,7 @@ fn answer_of(link: &Link, comparison: &Comparison) -> Answer {
         in_sync: comparison.plan.in_sync,
         halts: comparison.halts.iter().map(|halt| visible(halt)).collect(),
         incidents,
-        acknowledged: acknowledged(ledger),
+        acknowledged: acknowledged(ledger).chain(let_stand(comparison)).collect(),
         held,
         remarks: ledger
             .remarks()
@@ -291,17 +298,30 @@ fn incident_shown((about, incident): (&About, &Incident)) -> SetAside {
     }
 }
 
-fn acknowledged(ledger: &Ledger) -> Vec<LetStand> {
-    let all = ledger.incidents().filter_map(|(about, incident)| {
-        let Acknowledgement { by, why, at_ms, .. } = ledger.acknowledgement(about, incident)?;
-        let incident = incident_shown((about, incident));
-        Some(LetStand { incident, by: visible(by), why: visible(why), at_ms: *at_ms })
-    });
-    all.collect()
+fn acknowledged(ledger: &Ledger) -> impl Iterator<Item = LetStand> {
+    ledger.incidents().filter_map(|(about, incident)| {
+        let acknowledgement = ledger.acknowledgement(about, incident)?;
+        Some(LetStand::new(incident_shown((about, incident)), acknowledgement))
+    })
 }
 
-fn totals(plan: &Plan) -> Totals {
-    let count = |kind| plan.changes().filter(|planned| planned.kind == kind).count();
+/// Keys that the link, while it writes, can't bring to what the source says, and that somebody lets stand.
+fn let_stand(comparison: &Comparison) -> impl Iterator<Item = LetStand> {
+    comparison.let_stand().map(|(planned, acknowledgement)| {
+        let kind = DifferenceKind::of(planned.kind).word();
+        let incident = SetAside {
+            key: visible(&planned.key.to_string()),
+            offset: acknowledgement.offset,
+            reason: format!("{kind} in the target; a start tries to write it"),
+            remedy: None,
+        };
+        LetStand::new(incident, acknowledgement)
+    })
+}
+
+fn totals(comparison: &Comparison) -> Totals {
+    let plan = &comparison.plan;
+    let count = |kind| comparison.open_changes().filter(|planned| planned.kind == kind).count();
     Totals {
         to_add: count(PlannedKind::Add),
         to_change: count(PlannedKind::Alter),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::core::key::Key;
 use crate::core::key::push_spelled;
 use crate::core::link::ledger::About;
 use crate::core::link::ledger::Incident;
@@ -17,8 +18,10 @@ use crate::core::value::Digest;
 /// One incident that someone lets stand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acknowledgement {
-    /// Which incident: what it is about, its offset and its reason, in one mark.
+    /// Which incident: what it is about, its offsets and its reason, in one mark.
     pub mark: String,
+    /// The same without its reason.
+    pub place: String,
     /// Its key, for people; cut where it is long.
     pub key: String,
     /// The source record's offset, where one stands behind it.
@@ -48,6 +51,16 @@ impl Acknowledged {
             return None;
         }
         self.0.get(&(incident.offset, mark(about, incident)))
+    }
+
+    /// The acknowledgement that holds for a key of the target and the record of the source behind it, of
+    /// whatever reason: what sets a key aside only while a link writes is not known to whoever compares.
+    pub(super) fn at(&self, target: &Key, offset: Option<Offset>) -> Option<&Acknowledgement> {
+        let first = (offset, String::new());
+        let mut there = self.0.range(first..).take_while(|((at, _), _)| *at == offset).peekable();
+        there.peek()?;
+        let place = place(&About::Target(target.clone()), offset, None);
+        there.map(|(_, one)| one).find(|one| one.place == place)
     }
 
     /// All of them.
@@ -85,6 +98,21 @@ impl FromIterator<Acknowledgement> for Acknowledged {
 /// What tells an incident from every other one. Kept for good: bytes that change make every incident a
 /// new one.
 pub(super) fn mark(about: &About, incident: &Incident) -> String {
+    let mut parts = parts(about, incident.offset, incident.target_offset);
+    parts.push(incident.reason.clone().into_bytes());
+    digest(&parts)
+}
+
+/// What tells the record that an incident stands for from every other one. Kept for good, too.
+pub(super) fn place(
+    about: &About,
+    offset: Option<Offset>,
+    target_offset: Option<Offset>,
+) -> String {
+    digest(&parts(about, offset, target_offset))
+}
+
+fn parts(about: &About, offset: Option<Offset>, target_offset: Option<Offset>) -> Vec<Vec<u8>> {
     let (word, key) = match about {
         About::Source(key) => ("source", key.canonical()),
         About::Target(key) => ("target", key.canonical()),
@@ -96,10 +124,16 @@ pub(super) fn mark(about: &About, incident: &Incident) -> String {
         About::Unreadable(digest) => ("unreadable", format!("{digest:?}").into_bytes()),
     };
     let written = |offset: Option<Offset>| offset.map(|at| at.to_string()).unwrap_or_default();
-    let (offset, target) = (written(incident.offset), written(incident.target_offset));
-    // JSON escapes a zero byte, and only the last part may hold one.
-    let parts =
-        [word.as_bytes(), &key, offset.as_bytes(), target.as_bytes(), incident.reason.as_bytes()];
+    vec![
+        word.as_bytes().to_vec(),
+        key,
+        written(offset).into_bytes(),
+        written(target_offset).into_bytes(),
+    ]
+}
+
+fn digest(parts: &[Vec<u8>]) -> String {
+    // JSON escapes a zero byte, and only a reason, which is the last, may hold one.
     format!("{:?}", Digest::of(&parts.join(&0)))
 }
 
@@ -108,7 +142,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::core::key::Key;
     use crate::core::key::Version;
     use crate::core::subject::Subject;
 
@@ -123,6 +156,7 @@ mod tests {
     fn acknowledgement(about: &About, incident: &Incident) -> Acknowledged {
         let one = Acknowledgement {
             mark: mark(about, incident),
+            place: place(about, incident.offset, incident.target_offset),
             key: incident.key.clone(),
             offset: incident.offset,
             by: "alice".to_owned(),

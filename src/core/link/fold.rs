@@ -6,8 +6,10 @@ use super::Told;
 use super::Verdict;
 use super::Write;
 use crate::core::key::Key;
+use crate::core::link::acknowledged::Acknowledgement;
 use crate::core::link::ledger::Incident;
 use crate::core::link::ledger::WaitFor;
+use crate::core::link::plan::Planned;
 use crate::core::record::Offset;
 use crate::core::record::Record;
 use crate::core::record::Room;
@@ -64,6 +66,14 @@ impl Link {
     /// What was set aside since this was last asked, for the log.
     pub fn take_fresh(&mut self) -> Vec<(&'static str, String, String)> {
         self.ledger.take_fresh()
+    }
+
+    /// The acknowledgement that lets a key of the target stand as it is, though a start would write it: a
+    /// record that is too large, or a key that someone keeps changing, is an incident of the link that
+    /// writes alone.
+    #[must_use]
+    pub fn let_stand(&self, planned: &Planned) -> Option<&Acknowledgement> {
+        self.ledger.acknowledged_at(&planned.key, self.source_offset(&planned.key))
     }
 
     /// The offset of the target's record at a key.

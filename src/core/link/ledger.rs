@@ -166,6 +166,15 @@ impl Ledger {
         self.acknowledged.covers(about, incident)
     }
 
+    /// The acknowledgement of whatever was wrong with a key of the target and a record of the source.
+    pub(super) fn acknowledged_at(
+        &self,
+        target: &Key,
+        offset: Option<Offset>,
+    ) -> Option<&Acknowledgement> {
+        self.acknowledged.at(target, offset)
+    }
+
     /// The incidents that nobody has acknowledged.
     pub fn open_incidents(&self) -> impl Iterator<Item = (&About, &Incident)> {
         self.incidents().filter(|(about, incident)| self.acknowledgement(about, incident).is_none())

@@ -153,6 +153,38 @@ async fn what_can_not_be_acknowledged_is_said_with_what_there_is() {
     process.end().await;
 }
 
+/// Larger than Kafka's default for a topic, whose setting a mock cluster does not tell.
+const TOO_LARGE_BYTES: usize = 1_100_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_is_too_large_makes_no_difference_once_it_is_let_stand() {
+    let mocks = MockPair::start().unwrap();
+    let file = File::of(&mocks);
+    let process = Process::start(&mocks).await;
+    register(&mocks, "orders", 7).await;
+    let large = |letter: &str| {
+        let doc = letter.repeat(TOO_LARGE_BYTES);
+        format!(r#"{{"type":"string","doc":"{doc}"}}"#)
+    };
+    register_as(&mocks.source, "users", 8, &large("x")).await;
+    process.check_link("create x --source source --target target --context .source", 0, "").await;
+    process.counts("x", 1, 0).await;
+    file.check("verify", 1, "  missing  :.source:users v1").await;
+    let ack = ["incidents", "ack", "x", ":.source:users v1", "--why", "nobody reads it"];
+    process.check_words(&ack, 0, "1 incident of x acknowledged: :.source:users v1\n").await;
+    process.counts("x", 0, 1).await;
+    file.check("verify", 0, "x: equal but for 1 acknowledged incident; ").await;
+    let told =
+        "): missing in the target; a start tries to write it\n           acknowledged by alice";
+    file.check("verify", 0, told).await;
+    file.check("plan", 0, "x: nothing to write; ").await;
+    register_as(&mocks.source, "users", 9, &large("y")).await;
+    process.counts("x", 1, 0).await;
+    file.check("verify", 1, "  missing  :.source:users v1").await;
+    file.check("plan", 1, "+ :.source:users v1 id 9").await;
+    process.end().await;
+}
+
 /// Writes a version into the source that no registry can read.
 async fn damage(mocks: &MockPair, subject: &str) {
     let cluster = cluster(&mocks.source, &[]);
