@@ -233,6 +233,24 @@ mod kafka_mock {
     }
 
     #[tokio::test]
+    async fn what_librdkafka_says_on_its_way_holds_up_no_record() {
+        let world = World::with(&[("debug", "all")]);
+        let mut appender = world.appender().await;
+        let mut log = world.log(0).await;
+        soon(async {
+            for number in 0..30 {
+                append_all(&mut appender, number..number + 1).await;
+                loop {
+                    if !log.next().await.unwrap().records.is_empty() {
+                        break;
+                    }
+                }
+            }
+        })
+        .await;
+    }
+
+    #[tokio::test]
     async fn a_topic_that_does_not_exist_is_not_made_by_asking() {
         let world = World::new();
         for _ in 0..2 {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::thread::Thread;
 
 use rdkafka::ClientContext;
@@ -36,13 +38,15 @@ pub(super) struct Said {
     secrets: Arc<Secrets>,
     last: Mutex<Option<LastTrouble>>,
     listener: OnceLock<Thread>,
+    served: AtomicU64,
 }
 
 impl Said {
     /// Nothing said yet.
     pub(super) fn new(cluster: &Arc<str>, secrets: &Arc<Secrets>) -> Self {
         let (cluster, secrets) = (Arc::clone(cluster), Arc::clone(secrets));
-        Self { cluster, secrets, last: Mutex::new(None), listener: OnceLock::new() }
+        let (last, listener, served) = (Mutex::new(None), OnceLock::new(), AtomicU64::new(0));
+        Self { cluster, secrets, last, listener, served }
     }
 
     /// Makes this thread the one that is woken when there is something to take from the client.
@@ -53,6 +57,12 @@ impl Said {
     /// There is something to take from the client.
     pub(super) fn wake(&self) {
         self.listener.get().into_iter().for_each(Thread::unpark);
+    }
+
+    /// How many lines and errors it has said. Where that grows, looks that gave no record did not find
+    /// the queue empty: what it says stands there before records.
+    pub(super) fn served(&self) -> u64 {
+        self.served.load(Ordering::Relaxed)
     }
 
     /// The last trouble since `forget`.
@@ -73,6 +83,7 @@ impl Said {
 
 impl ClientContext for Said {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.served.fetch_add(1, Ordering::Relaxed);
         let cluster = &*self.cluster;
         let text = self.clean(text);
         match level {
@@ -96,6 +107,7 @@ impl ClientContext for Said {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.served.fetch_add(1, Ordering::Relaxed);
         let words = self.clean(reason);
         tracing::debug!(cluster = &*self.cluster, "librdkafka: {words}");
         let Some(code) = code_of(&error) else {

@@ -248,6 +248,7 @@ impl Reader {
             std::thread::park_timeout(RETRY_AFTER);
             return listened;
         }
+        let served = self.consumer.context().served();
         let (batch, error) = self.take_at_hand();
         let heard = error.map(|error| heard_in(&error, &self.place, self.consumer.context()));
         let heed = self.outage.heed(heard, self.clock.monotonic());
@@ -260,7 +261,10 @@ impl Reader {
             if let Some(silence) = self.silence() {
                 return self.pass_fault(silence);
             }
-            std::thread::park_timeout(LOOK_AGAIN_AFTER);
+            // An outage leaves hundreds of lines there, `debug` leaves thousands.
+            if self.consumer.context().served() == served {
+                std::thread::park_timeout(LOOK_AGAIN_AFTER);
+            }
             return true;
         }
         let moved = batch.is_some();
