@@ -1,6 +1,10 @@
 //! The Kafka layer on librdkafka's mock cluster: sockets and protocol are real, brokers are not.
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "numbers of tests are small")]
+#[expect(dead_code, reason = "each test crate uses its own part")]
+mod door;
+#[cfg(test)]
 #[path = "support/output.rs"]
 mod output;
 #[cfg(test)]
@@ -29,6 +33,8 @@ mod kafka_mock {
     use rdkafka::types::RDKafkaApiKey as Api;
     use rdkafka::types::RDKafkaRespErr as Refusal;
 
+    use crate::door::Door;
+    use crate::wait;
     use schema_mirror::core::record::Offset;
     use schema_mirror::core::record::Outgoing;
     use schema_mirror::core::record::Record;
@@ -40,7 +46,9 @@ mod kafka_mock {
     use schema_mirror::kafka::MockPair;
     use schema_mirror::service::clock::SystemClock;
     use schema_mirror::service::ports::Appender;
+    use schema_mirror::service::ports::Batch;
     use schema_mirror::service::ports::Cluster;
+    use schema_mirror::service::ports::Fault;
     use schema_mirror::service::ports::FaultClass;
     use schema_mirror::service::ports::Log;
     use schema_mirror::service::ports::Progress;
@@ -86,10 +94,14 @@ mod kafka_mock {
     }
 
     fn cluster(broker: &MockBroker, properties: &[(&str, &str)]) -> KafkaCluster {
+        cluster_at(broker.bootstrap_servers(), properties)
+    }
+
+    fn cluster_at(bootstrap_servers: &str, properties: &[(&str, &str)]) -> KafkaCluster {
         let owned = properties.iter().map(|(name, value)| (name.to_string(), value.to_string()));
         KafkaCluster::new(ClusterSettings {
             name: "mock".to_owned(),
-            bootstrap_servers: broker.bootstrap_servers().to_owned(),
+            bootstrap_servers: bootstrap_servers.to_owned(),
             client_id: "schema-mirror-test".to_owned(),
             properties: owned.collect::<BTreeMap<_, _>>(),
             secrets: Vec::new(),
@@ -248,6 +260,30 @@ mod kafka_mock {
             }
         })
         .await;
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_starts_again_and_lists_none_at_first_is_found_again() {
+        let world = World::new();
+        let door = Door::open_before(&world.broker);
+        let cluster = cluster_at(&format!("127.0.0.1:{}", door.port), &[]);
+        let mut log = soon(cluster.read(TOPIC, 0, 0)).await.unwrap();
+        to_end(&mut log).await;
+        soon(cluster.topic(TOPIC)).await.unwrap();
+
+        door.start_again();
+        assert!(soon(cluster.topic(TOPIC)).await.is_err(), "no leader is listed");
+        // The reader's client and that of questions have both heard it.
+        let both = wait::wait_for(LIMIT, || (door.blank_answers() >= 2).then_some(()));
+        assert!(both.is_some());
+        door.has_started();
+
+        let mut appender = world.appender().await;
+        append_all(&mut appender, 0..1).await;
+        assert_eq!(acked(&appender, 1).await.acked, 1);
+        let is_empty = |read: Result<Batch, Fault>| read.map_or(true, |it| it.records.is_empty());
+        soon(async { while is_empty(log.next().await) {} }).await;
+        soon(async { while cluster.topic(TOPIC).await.is_err() {} }).await;
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "numbers of tests are small")]
 
 #[cfg(test)]
+#[expect(dead_code, reason = "each test crate uses its own part")]
 mod door;
 
 #[cfg(test)]

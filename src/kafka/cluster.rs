@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -28,6 +30,7 @@ use crate::kafka::limits;
 use crate::kafka::log;
 use crate::kafka::log::KafkaLog;
 use crate::kafka::member::SharesAnew;
+use crate::kafka::reader::Opening;
 use crate::kafka::reading::ReadingConsumer;
 use crate::kafka::reading::Shape;
 use crate::kafka::reading::make_consumer;
@@ -80,6 +83,8 @@ pub(super) struct Inner {
     logins: Logins,
     /// The client for questions, made when the first is asked.
     prober: Mutex<Option<Arc<ReadingConsumer>>>,
+    /// How many of these were made.
+    probers: AtomicU64,
     /// The same for requests of administration, and how many it has made.
     administrator: Mutex<Option<(Arc<Administrator>, usize)>>,
     /// Topics of which the log says already that their settings are not told.
@@ -134,6 +139,7 @@ impl KafkaCluster {
             secrets,
             logins,
             prober: Mutex::default(),
+            probers: AtomicU64::new(0),
             administrator: Mutex::default(),
             untold: Mutex::default(),
             shares_anew: Arc::default(),
@@ -180,6 +186,7 @@ impl Inner {
             return Ok(Arc::clone(made));
         }
         let made = self.consumer(&self.settings.prober(), place)?;
+        self.probers.fetch_add(1, Ordering::AcqRel);
         *prober = Some(Arc::clone(&made));
         Ok(made)
     }
@@ -189,9 +196,26 @@ impl Inner {
         config: &ClientConfig,
         place: &Place,
     ) -> Result<Arc<ReadingConsumer>, Fault> {
-        let made = Arc::new(make_consumer(config, place, &self.secrets)?);
-        self.logins.admit(&made, place)?;
-        Ok(made)
+        consumer(config, place, &self.secrets, &self.logins)
+    }
+
+    /// How many clients for questions were made.
+    fn probers(&self) -> u64 {
+        self.probers.load(Ordering::Acquire)
+    }
+
+    /// Questions that got no answer end their clients, see [`Reader::renew`](super::reader::Reader): the
+    /// next one is asked of new ones, unless these are there already.
+    fn renew(&self, probers: u64) {
+        if self.probers() != probers {
+            return;
+        }
+        if let Some(prober) = lock(&self.prober).take() {
+            end_behind(prober);
+        }
+        if let Some((administrator, _)) = lock(&self.administrator).take() {
+            end_behind(administrator);
+        }
     }
 
     pub(super) fn administrator(&self, place: &Place) -> Result<Arc<Administrator>, Fault> {
@@ -220,10 +244,13 @@ impl Inner {
 
     fn read(&self, topic: &str, partition: i32, from: Offset) -> Result<KafkaLog, Fault> {
         let place = Place::read(&self.name, topic);
-        let consumer = self.consumer(&self.settings.reader(), &place)?;
+        let (config, of) = (self.settings.reader(), place.clone());
+        let (secrets, logins) = (Arc::clone(&self.secrets), self.logins.clone());
+        let make = Box::new(move || consumer(&config, &of, &secrets, &logins));
+        let consumer = make()?;
         let clock = self.settings.clock;
         let topic = topic.to_owned();
-        log::open(log::Opening { consumer, clock, place, topic, partition, from })
+        log::open(Opening { consumer, make, clock, place, topic, partition, from })
     }
 
     fn read_all(&self, topic: &str) -> Result<Vec<Record>, Fault> {
@@ -280,13 +307,32 @@ impl Inner {
     }
 }
 
+fn consumer(
+    config: &ClientConfig,
+    place: &Place,
+    secrets: &Arc<Secrets>,
+    logins: &Logins,
+) -> Result<Arc<ReadingConsumer>, Fault> {
+    let made = Arc::new(make_consumer(config, place, secrets)?);
+    logins.admit(&made, place)?;
+    Ok(made)
+}
+
 /// Does on a thread for blocking what blocks.
 async fn blocking<T: Send + 'static>(
     inner: &Arc<Inner>,
     act: impl FnOnce(&Inner) -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
     let ours = Arc::clone(inner);
-    match tokio::task::spawn_blocking(move || act(&ours)).await {
+    let asked = move || {
+        let probers = ours.probers();
+        act(&ours).inspect_err(|fault| {
+            if fault.class == FaultClass::Transient {
+                ours.renew(probers);
+            }
+        })
+    };
+    match tokio::task::spawn_blocking(asked).await {
         Ok(done) => done,
         Err(error) => {
             let cause = format!("the request did not end: {error}");

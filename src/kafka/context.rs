@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::thread::Thread;
@@ -25,6 +26,9 @@ const EXPLAINS_NOTHING: [RDKafkaErrorCode; 2] =
 /// Where librdkafka files what ends a client for good. The same comes back as a fault.
 const FATAL: &str = "FATAL";
 
+/// Where it files a connection that failed. One that the broker closed is no error to it, only a line.
+const FAILED: &str = "FAIL";
+
 /// The last thing that went wrong between a client and its brokers.
 #[derive(Debug, Clone)]
 pub(super) struct LastTrouble {
@@ -39,14 +43,21 @@ pub(super) struct Said {
     last: Mutex<Option<LastTrouble>>,
     listener: OnceLock<Thread>,
     served: AtomicU64,
+    has_failed: AtomicBool,
 }
 
 impl Said {
     /// Nothing said yet.
     pub(super) fn new(cluster: &Arc<str>, secrets: &Arc<Secrets>) -> Self {
         let (cluster, secrets) = (Arc::clone(cluster), Arc::clone(secrets));
-        let (last, listener, served) = (Mutex::new(None), OnceLock::new(), AtomicU64::new(0));
-        Self { cluster, secrets, last, listener, served }
+        Self {
+            cluster,
+            secrets,
+            last: Mutex::new(None),
+            listener: OnceLock::new(),
+            served: AtomicU64::new(0),
+            has_failed: AtomicBool::new(false),
+        }
     }
 
     /// Makes this thread the one that is woken when there is something to take from the client.
@@ -63,6 +74,11 @@ impl Said {
     /// the queue empty: what it says stands there before records.
     pub(super) fn served(&self) -> u64 {
         self.served.load(Ordering::Relaxed)
+    }
+
+    /// Whether a connection failed since this was asked last.
+    pub(super) fn take_failed(&self) -> bool {
+        self.has_failed.swap(false, Ordering::Relaxed)
     }
 
     /// The last trouble since `forget`.
@@ -84,6 +100,9 @@ impl Said {
 impl ClientContext for Said {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         self.served.fetch_add(1, Ordering::Relaxed);
+        if facility == FAILED {
+            self.has_failed.store(true, Ordering::Relaxed);
+        }
         let cluster = &*self.cluster;
         let text = self.clean(text);
         match level {

@@ -6,7 +6,8 @@
 //! - `cluster`: the way to questions, a reader, a writer, a lease;
 //! - `questions`: what is asked of a cluster;
 //! - `admin`: requests of administration: a topic's settings, a new topic;
-//! - `log`: one partition read, on a thread of its own;
+//! - `log`: one partition read;
+//! - `reader`: the thread that reads it;
 //! - `reading`: what all that read have in common;
 //! - `scan`: a small topic read once, all its partitions;
 //! - `appender`: one partition written, in order;
@@ -45,6 +46,7 @@ mod membership;
 mod mock;
 mod native;
 mod questions;
+mod reader;
 mod reading;
 mod scan;
 mod settings;

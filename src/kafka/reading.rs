@@ -213,6 +213,11 @@ impl Outage {
         self.broken = None;
     }
 
+    /// The leader is to be asked again.
+    pub(super) fn doubt(&mut self, now: Duration) {
+        self.broken.get_or_insert(now);
+    }
+
     /// What has to be done now: that all brokers are down, or a connection broken, waits.
     pub(super) fn heed(&mut self, heard: Option<Heard>, now: Duration) -> Heed {
         match heard {
@@ -220,11 +225,13 @@ impl Outage {
                 self.told.get_or_insert((fault, now));
             }
             Some(Heard::Fault(fault)) => return Heed::Tell(fault),
-            Some(Heard::Broken) => drop(self.broken.get_or_insert(now)),
+            Some(Heard::Broken) => self.doubt(now),
             Some(Heard::Nothing) | None => {}
         }
         let is_due = |since: Duration| now.saturating_sub(since) >= DOWN_TOLERATED;
         if let Some((fault, _)) = self.told.take_if(|(_, since)| is_due(*since)) {
+            // Nothing more may be heard of it.
+            self.doubt(now);
             return Heed::Tell(fault);
         }
         let asks = self.asked.is_none_or(|asked| now.saturating_sub(asked) >= ASK_EVERY);

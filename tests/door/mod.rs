@@ -1,11 +1,14 @@
 //! A door before librdkafka's mock cluster, which knows no SASL: it takes logins by OAUTHBEARER and
-//! lets nobody through without one.
+//! lets nobody through without one. Or it stands open, before a broker that starts again.
 
 use std::{
     collections::BTreeSet,
     io::{self, Read, Write},
-    net::{TcpListener, TcpStream},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -25,6 +28,9 @@ const SASL_HANDSHAKE: i16 = 17;
 const API_VERSIONS: i16 = 18;
 const SASL_AUTHENTICATE: i16 = 36;
 
+/// From this version on metadata are told in the flexible encoding.
+const FLEXIBLE_METADATA: i16 = 9;
+
 /// From this version on a request for versions is answered in the flexible encoding (KIP-482).
 const FLEXIBLE_VERSIONS: i16 = 3;
 
@@ -43,8 +49,10 @@ pub(crate) struct Door {
 struct Hall {
     mock_port: u16,
     port: u16,
-    /// After so long a client has to log in again.
-    session: Duration,
+    /// After so long a client has to log in again; none where nobody has to log in.
+    session: Option<Duration>,
+    /// The broker knows none of its cluster yet, itself included.
+    is_starting: AtomicBool,
     clock: SystemClock,
     seen: Mutex<Seen>,
 }
@@ -53,6 +61,8 @@ struct Hall {
 struct Seen {
     tokens: Vec<(String, i64)>,
     requests: BTreeSet<i16>,
+    clients: Vec<TcpStream>,
+    blank_answers: usize,
 }
 
 impl Door {
@@ -62,6 +72,15 @@ impl Door {
         session: Duration,
         tls: Option<Arc<SslAcceptor>>,
     ) -> Self {
+        Self::made(broker, Some(session), tls)
+    }
+
+    /// Opens one that nobody has to log in at.
+    pub(crate) fn open_before(broker: &MockBroker) -> Self {
+        Self::made(broker, None, None)
+    }
+
+    fn made(broker: &MockBroker, session: Option<Duration>, tls: Option<Arc<SslAcceptor>>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (_, mock_port) = broker.bootstrap_servers().rsplit_once(':').unwrap();
@@ -69,6 +88,7 @@ impl Door {
             mock_port: mock_port.parse().unwrap(),
             port,
             session,
+            is_starting: AtomicBool::new(false),
             clock: SystemClock::start(),
             seen: Mutex::default(),
         });
@@ -76,6 +96,7 @@ impl Door {
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let (hall, tls) = (Arc::clone(&inner), tls.clone());
+                hall.seen().clients.extend(client.try_clone());
                 // A client may leave whenever it likes, also amid the greetings of TLS.
                 thread::spawn(move || match tls {
                     Some(tls) => tls.accept(client).is_ok_and(|inside| hall.serve(inside).is_ok()),
@@ -84,6 +105,25 @@ impl Door {
             }
         });
         Self { port, hall }
+    }
+
+    /// The broker ends, and begins to start: it answers, and lists no broker.
+    pub(crate) fn start_again(&self) {
+        self.hall.is_starting.store(true, Ordering::Release);
+        for client in self.hall.seen().clients.drain(..) {
+            // It may have gone already.
+            let _gone = client.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// It has started.
+    pub(crate) fn has_started(&self) {
+        self.hall.is_starting.store(false, Ordering::Release);
+    }
+
+    /// How often it answered that it knows no broker.
+    pub(crate) fn blank_answers(&self) -> usize {
+        self.hall.seen().blank_answers
     }
 
     /// Every token that came, in its order, and when: in milliseconds since 1970.
@@ -105,7 +145,7 @@ impl Hall {
     /// One connection, request by request: Kafka answers in order.
     fn serve(&self, mut client: impl Read + Write) -> io::Result<()> {
         let mut mock = TcpStream::connect(("127.0.0.1", self.mock_port))?;
-        let mut is_inside = false;
+        let mut is_inside = self.session.is_none();
         loop {
             let request = take(&mut client)?;
             let [api, version] = [short_at(&request, 0), short_at(&request, 2)];
@@ -129,10 +169,18 @@ impl Hall {
                 }
                 self.seen().requests.insert(api);
             }
+            let is_starting = self.is_starting.load(Ordering::Acquire);
+            if is_starting && ![API_VERSIONS, METADATA].contains(&api) {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
             give(&mut mock, &request)?;
             let mut answer = take(&mut mock)?;
-            if api == API_VERSIONS {
+            if api == API_VERSIONS && self.session.is_some() {
                 add_sasl(&mut answer, version);
+            }
+            if api == METADATA && is_starting {
+                take_brokers_out(&mut answer, version);
+                self.seen().blank_answers += 1;
             }
             self.lead_back(&mut answer);
             give(&mut client, &answer)?;
@@ -141,7 +189,7 @@ impl Hall {
 
     /// That the login is good, and for how long.
     fn authenticated(&self) -> Vec<u8> {
-        let session_ms = i64::try_from(self.session.as_millis()).unwrap();
+        let session_ms = i64::try_from(self.session.unwrap_or_default().as_millis()).unwrap();
         // No error, no words about it, no bytes, the time.
         [&[0, 0][..], &[0xff, 0xff], &[0; 4], &session_ms.to_be_bytes()].concat()
     }
@@ -193,6 +241,22 @@ fn add_sasl(answer: &mut Vec<u8>, version: i16) {
         let entry = if is_flexible { [&range[..], &[0]].concat() } else { range };
         answer.splice(from..from, entry);
     }
+}
+
+/// Takes the list of brokers out of what is told of a cluster.
+fn take_brokers_out(answer: &mut Vec<u8>, version: i16) {
+    assert!(version >= FLEXIBLE_METADATA, "{version}");
+    // Behind the number of the request, no tags, and the time of throttling.
+    let list = 4 + 1 + 4;
+    let mut at = list + 1;
+    // A compact array is one longer than it says.
+    for _ in 1..answer[list] {
+        // The id, the host, the port, the rack, no tags.
+        at += 4;
+        at += usize::from(answer[at]).max(1) + 4;
+        at += usize::from(answer[at]).max(1) + 1;
+    }
+    answer.splice(list..at, [1]);
 }
 
 fn short_at(bytes: &[u8], at: usize) -> i16 {
