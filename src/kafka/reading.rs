@@ -344,13 +344,14 @@ mod tests {
     }
 
     #[test]
-    fn that_all_brokers_are_down_is_told_once_after_it_lasted() {
+    fn that_all_brokers_are_down_is_told_once_after_it_lasted_and_the_leader_asked_then() {
         let at = Duration::from_millis;
         let mut outage = Outage::default();
         assert_eq!(outage.heed(heard(FaultClass::Transient), at(500)), Heed::Nothing);
         assert_eq!(outage.heed(heard(FaultClass::Transient), at(1_400)), Heed::Nothing);
         assert_eq!(outage.heed(None, at(1_500)), told(FaultClass::Transient));
-        assert_eq!(outage.heed(None, at(9_000)), Heed::Nothing);
+        assert_eq!(outage.heed(None, at(9_000)), Heed::Ask);
+        assert_eq!(outage.heed(None, at(20_000)), Heed::Nothing);
     }
 
     #[test]
