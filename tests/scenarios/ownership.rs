@@ -280,3 +280,26 @@ fn a_standby_that_is_narrowed_to_chosen_subjects_is_not_opened() {
         ",
     );
 }
+
+#[test]
+fn what_someone_takes_out_of_a_subject_that_is_open_is_held_no_more_when_its_mode_goes() {
+    check(
+        "
+        source
+          orders v1 id=1
+        target
+          :.source:alien v1 id=7
+          MODE :.source:alien READWRITE
+        held
+          :.source:alien v1: READWRITE
+          MODE :.source:alien: READWRITE
+        target
+          :.source:alien v1 -
+          MODE :.source:alien -
+        held
+        expect target
+          opened .source
+          :.source:orders v1 id=1
+        ",
+    );
+}

@@ -146,6 +146,11 @@ impl Link {
                 && !subject.is_context()
             {
                 self.subject_keys(subject, &mut woken);
+                // What is gone from both sides meanwhile waits for it all the same.
+                let mut waiting = Vec::new();
+                self.ledger.release(&WaitFor::Mode(subject.clone()), &mut waiting);
+                waiting.retain(|key| !woken.contains(key));
+                woken.append(&mut waiting);
             }
             writes.extend(self.restore(&key, origin));
         }
