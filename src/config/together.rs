@@ -31,6 +31,16 @@ pub(super) fn check_clusters(clusters: &Clusters, defects: &mut Vec<Defect>) {
                 let path = format!("clusters.{}.state_topic", one.name);
                 defects.push(Refusal::new(wrong, right).at(path));
             }
+            if is_kept_twice(one, other) {
+                let wrong = format!(
+                    "cluster {} has the same brokers and the same topic, and links that are made over REST \
+                     are kept there for both",
+                    other.name
+                );
+                let right = "name another topic: nobody could tell whose links they are";
+                let path = format!("clusters.{}.state_topic", one.name);
+                defects.push(Refusal::new(wrong, right).at(path));
+            }
             let shared = one.registry_urls.iter().find(|url| other.registry_urls.contains(url));
             if let Some(url) = shared {
                 let wrong = format!("{url} is given for cluster {}, too", other.name);
@@ -40,6 +50,15 @@ pub(super) fn check_clusters(clusters: &Clusters, defects: &mut Vec<Defect>) {
             }
         }
     }
+}
+
+/// What has no address is named by no link over REST.
+fn is_kept_twice(one: &ClusterConfig, other: &ClusterConfig) -> bool {
+    let has_links = |cluster: &ClusterConfig| !cluster.registry_urls.is_empty();
+    one.state_topic == other.state_topic
+        && one.is_same_kafka(other)
+        && has_links(one)
+        && has_links(other)
 }
 
 /// Addresses of clusters that others can reach without a login, without TLS, or without a word.
@@ -175,6 +194,26 @@ links:
             Err(error) => error.defects.iter().map(ToString::to_string).collect(),
         };
         assert_eq!(defects, expected, "{file}");
+    }
+
+    #[test]
+    fn links_over_rest_are_kept_for_one_cluster_in_a_topic() {
+        let check = |more: &str, defects: usize| {
+            let file = format!(
+                "clusters:\n  a: {{ bootstrap_servers: 'a:1', registry_urls: ['http://a'] }}\n  \
+                 b: {{ bootstrap_servers: 'a:1', schemas_topic: other, {more} }}\n"
+            );
+            let told = match Config::parse("file", &file, &Given::default()) {
+                Ok(_) => Vec::new(),
+                Err(error) => error.defects.iter().map(ToString::to_string).collect(),
+            };
+            assert_eq!(told.len(), defects, "{told:?}");
+            let is_told = |one: &String| one.contains("are kept there for both");
+            assert!(told.iter().all(is_told), "{told:?}");
+        };
+        check("registry_urls: ['http://b']", 2);
+        check("registry_urls: ['http://b'], state_topic: another", 0);
+        check("", 0);
     }
 
     const AUTO: &str = "name: one, source: source, target: target";

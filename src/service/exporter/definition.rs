@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Asked;
 use super::Endpoint;
 use super::Refused;
+use crate::core::dialect::Dialect;
 use crate::core::filter::SubjectFilter;
 use crate::core::format::SubjectFormat;
 use crate::core::link::leave::Steered;
@@ -202,7 +203,7 @@ impl Exporter {
             placement,
             naming: self.naming()?,
             filter: self.filter()?,
-            fence: self.fence(target)?,
+            fence: self.fence(target.cluster.name(), target.dialect)?,
             references: self
                 .own("references", &[("follow", References::Follow), ("hold", References::Hold)])?
                 .unwrap_or(References::Follow),
@@ -312,11 +313,18 @@ impl Exporter {
         }
     }
 
-    fn fence<C: Cluster>(&self, target: &Endpoint<C>) -> Result<Fence, Refused> {
-        let fallback = if target.dialect.has_modes() { Fence::Readonly } else { Fence::None };
+    fn fence(&self, target: &str, dialect: Dialect) -> Result<Fence, Refused> {
+        let fallback = if dialect.has_modes() { Fence::Readonly } else { Fence::None };
         let words =
             [Fence::Readonly, Fence::Import, Fence::None].map(|fence| (fence.as_str(), fence));
-        Ok(self.own("fence", &words)?.unwrap_or(fallback))
+        let given = self.own("fence", &words)?;
+        if !dialect.has_modes() && given.is_some_and(|fence| fence != Fence::None) {
+            return Err(Refused::Config(format!(
+                "{FENCE_KEY} of the config: the registry of {target} is {dialect}: no mode keeps its clients \
+                 out; leave it out, or write none, and keep clients from writing by other means"
+            )));
+        }
+        Ok(given.unwrap_or(fallback))
     }
 
     /// Reads one of our own keys.
@@ -430,6 +438,20 @@ mod tests {
         assert_eq!((second.subjects, second.revision), (vec!["orders".to_owned()], 2));
         let to_none = Asked { context_type: Some(ContextType::None), ..Asked::default() };
         assert_eq!(first.changed(to_none).context, None);
+    }
+
+    #[test]
+    fn a_registry_without_modes_is_given_no_fence() {
+        let fence = |given: &[(&str, &str)], dialect| {
+            let fence = Exporter::new("a", "x", asked(given)).fence("b", dialect);
+            fence.map_err(|refused| refused.to_string())
+        };
+        let readonly = [("mirror.fence", "readonly")];
+        assert_eq!(fence(&readonly, Dialect::Auto), Ok(Fence::Readonly));
+        assert_eq!(fence(&[], Dialect::Karapace), Ok(Fence::None));
+        assert_eq!(fence(&[("mirror.fence", "none")], Dialect::Karapace), Ok(Fence::None));
+        let refused = fence(&readonly, Dialect::Karapace).unwrap_err();
+        assert!(refused.contains("the registry of b is karapace"), "{refused}");
     }
 
     #[test]
