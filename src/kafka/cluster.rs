@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -38,6 +36,7 @@ use crate::kafka::reading::partitions_of;
 use crate::kafka::reading::shape;
 use crate::kafka::scan;
 use crate::kafka::settings::ClusterSettings;
+use crate::kafka::settings::RENEWED_AFTER;
 use crate::kafka::settings::Secrets;
 use crate::kafka::together::Together;
 use crate::kafka::tokens::Logins;
@@ -82,9 +81,7 @@ pub(super) struct Inner {
     secrets: Arc<Secrets>,
     logins: Logins,
     /// The client for questions, made when the first is asked.
-    prober: Mutex<Option<Arc<ReadingConsumer>>>,
-    /// How many of these were made.
-    probers: AtomicU64,
+    prober: Mutex<Option<Prober>>,
     /// The same for requests of administration, and how many it has made.
     administrator: Mutex<Option<(Arc<Administrator>, usize)>>,
     /// Topics of which the log says already that their settings are not told.
@@ -95,6 +92,12 @@ pub(super) struct Inner {
     asked_topics: Together<Option<TopicFacts>>,
     asked_records: Together<Vec<Record>>,
     openings: Arc<Semaphore>,
+}
+
+/// The client for questions, and when it was made.
+struct Prober {
+    made: Arc<ReadingConsumer>,
+    at: Duration,
 }
 
 impl fmt::Debug for KafkaCluster {
@@ -139,7 +142,6 @@ impl KafkaCluster {
             secrets,
             logins,
             prober: Mutex::default(),
-            probers: AtomicU64::new(0),
             administrator: Mutex::default(),
             untold: Mutex::default(),
             shares_anew: Arc::default(),
@@ -182,12 +184,12 @@ impl Drop for Inner {
 impl Inner {
     pub(super) fn prober(&self, place: &Place) -> Result<Arc<ReadingConsumer>, Fault> {
         let mut prober = lock(&self.prober);
-        if let Some(made) = &*prober {
+        if let Some(Prober { made, .. }) = &*prober {
             return Ok(Arc::clone(made));
         }
         let made = self.consumer(&self.settings.prober(), place)?;
-        self.probers.fetch_add(1, Ordering::AcqRel);
-        *prober = Some(Arc::clone(&made));
+        let at = self.settings.clock.monotonic();
+        *prober = Some(Prober { made: Arc::clone(&made), at });
         Ok(made)
     }
 
@@ -199,20 +201,13 @@ impl Inner {
         consumer(config, place, &self.secrets, &self.logins)
     }
 
-    /// How many clients for questions were made.
-    fn probers(&self) -> u64 {
-        self.probers.load(Ordering::Acquire)
-    }
-
-    /// Questions that got no answer end their clients, see [`Reader::renew`](super::reader::Reader): the
-    /// next one is asked of new ones, unless these are there already.
-    fn renew(&self, probers: u64) {
-        if self.probers() != probers {
-            return;
-        }
-        if let Some(prober) = lock(&self.prober).take() {
-            end_behind(prober);
-        }
+    /// A question that got no answer ends the clients of questions, see
+    /// [`Reader::renew`](super::reader::Reader): the next one is asked of new ones.
+    fn renew(&self) {
+        let now = self.settings.clock.monotonic();
+        let is_old = |prober: &mut Prober| now.saturating_sub(prober.at) >= RENEWED_AFTER;
+        let Some(prober) = lock(&self.prober).take_if(is_old) else { return };
+        end_behind(prober.made);
         if let Some((administrator, _)) = lock(&self.administrator).take() {
             end_behind(administrator);
         }
@@ -325,10 +320,9 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Fault> {
     let ours = Arc::clone(inner);
     let asked = move || {
-        let probers = ours.probers();
         act(&ours).inspect_err(|fault| {
             if fault.class == FaultClass::Transient {
-                ours.renew(probers);
+                ours.renew();
             }
         })
     };

@@ -26,6 +26,7 @@ use crate::kafka::reading::ReadingConsumer;
 use crate::kafka::reading::Shelf;
 use crate::kafka::reading::heard_in;
 use crate::kafka::settings::ANSWER_WITHIN;
+use crate::kafka::settings::RENEWED_AFTER;
 use crate::service::clock::SystemClock;
 use crate::service::ports::Batch;
 use crate::service::ports::Clock;
@@ -74,6 +75,8 @@ pub(super) struct Opening {
 pub(super) struct Reader {
     consumer: Arc<ReadingConsumer>,
     make: MakeConsumer,
+    /// When the consumer was made, or its making was tried.
+    made_at: Duration,
     clock: SystemClock,
     place: Place,
     topic: String,
@@ -117,6 +120,7 @@ impl Reader {
         Self {
             consumer: opening.consumer,
             make: opening.make,
+            made_at: opening.clock.monotonic(),
             clock: opening.clock,
             place: opening.place,
             topic: opening.topic,
@@ -223,6 +227,10 @@ impl Reader {
     /// Asks the leader where the log ends. Where it does not say, or there is more behind an end that
     /// was reached and nothing of it came, another client goes on.
     fn ask(&mut self) -> Option<Fault> {
+        // What stopped it is not mended by an answer.
+        if self.halted {
+            return None;
+        }
         match self.bounds() {
             Ok((_, end)) => {
                 if self.progress.at_end && end > self.next {
@@ -253,6 +261,11 @@ impl Reader {
     /// answer to a request for metadata does not list, and a broker that has just started, alone in its
     /// cluster, lists none: such a client has nobody left to ask, and says nothing any more.
     fn renew(&mut self) {
+        let now = self.clock.monotonic();
+        if now.saturating_sub(self.made_at) < RENEWED_AFTER {
+            return;
+        }
+        self.made_at = now;
         match (self.make)() {
             Ok(made) => {
                 made.context().listen();

@@ -17,6 +17,10 @@ use crate::service::clock::SystemClock;
 /// How long a single question to a cluster may take before it counts as unanswered.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
+/// A client that gets no answer is not replaced before it is this old: there is one outage after another,
+/// and each new client takes three threads.
+pub(super) const RENEWED_AFTER: Duration = Duration::from_secs(5);
+
 /// How long a write may wait for its acknowledgement (`message.timeout.ms`). Longer than a leader
 /// election and a rolling restart of one broker; shorter than what an operator waits for.
 pub(super) const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(60);
