@@ -181,7 +181,7 @@ mod tests {
     fn kept(mark: &str) -> Acknowledged {
         let one = Acknowledgement {
             mark: mark.to_owned(),
-            place: "a7".to_owned(),
+            change: Some("a7".to_owned()),
             key: "users v1".to_owned(),
             offset: Some(12),
             by: "alice".to_owned(),
@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(
             text(record.value.unwrap()),
             concat!(
-                r#"{"format":1,"link":"dr","source_cluster":"A","incidents":[{"mark":"2f","place":"a7","key":"users v1","#,
+                r#"{"format":1,"link":"dr","source_cluster":"A","incidents":[{"mark":"2f","change":"a7","key":"users v1","#,
                 r#""offset":12,"by":"alice","why":"nobody reads it","at_ms":1795857240000}]}"#
             )
         );
@@ -239,7 +239,7 @@ mod tests {
         let wide = "\u{1f600}";
         let one = |number: usize| Acknowledgement {
             mark: format!("{number:032}"),
-            place: format!("{number:032}"),
+            change: Some(format!("{number:032}")),
             key: wide.repeat(200),
             offset: Some(i64::MAX),
             by: wide.repeat(100),

@@ -12,6 +12,7 @@ use crate::core::key::Key;
 use crate::core::key::push_spelled;
 use crate::core::link::ledger::About;
 use crate::core::link::ledger::Incident;
+use crate::core::link::plan::PlannedKind;
 use crate::core::record::Offset;
 use crate::core::value::Digest;
 
@@ -20,8 +21,9 @@ use crate::core::value::Digest;
 pub struct Acknowledgement {
     /// Which incident: what it is about, its offsets and its reason, in one mark.
     pub mark: String,
-    /// The same without its reason.
-    pub place: String,
+    /// The change that is not made for it, in another mark, where a link that writes finds it alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<String>,
     /// Its key, for people; cut where it is long.
     pub key: String,
     /// The source record's offset, where one stands behind it.
@@ -53,14 +55,20 @@ impl Acknowledged {
         self.0.get(&(incident.offset, mark(about, incident)))
     }
 
-    /// The acknowledgement that holds for a key of the target and the record of the source behind it, of
-    /// whatever reason: what sets a key aside only while a link writes is not known to whoever compares.
-    pub(super) fn at(&self, target: &Key, offset: Option<Offset>) -> Option<&Acknowledgement> {
-        let first = (offset, String::new());
-        let mut there = self.0.range(first..).take_while(|((at, _), _)| *at == offset).peekable();
+    /// The acknowledgement that holds for a change to a key of the target, by the record of the source behind
+    /// it: a link that writes does not make it, and whoever compares plans it.
+    pub(super) fn covers_change(
+        &self,
+        target: &Key,
+        offset: Offset,
+        planned: PlannedKind,
+    ) -> Option<&Acknowledgement> {
+        let first = (Some(offset), String::new());
+        let mut there =
+            self.0.range(first..).take_while(|((at, _), _)| *at == Some(offset)).peekable();
         there.peek()?;
-        let place = place(&About::Target(target.clone()), offset, None);
-        there.map(|(_, one)| one).find(|one| one.place == place)
+        let change = mark_of_change(target, offset, planned);
+        there.map(|(_, one)| one).find(|one| one.change.as_ref() == Some(&change))
     }
 
     /// All of them.
@@ -103,13 +111,27 @@ pub(super) fn mark(about: &About, incident: &Incident) -> String {
     digest(&parts)
 }
 
-/// What tells the record that an incident stands for from every other one. Kept for good, too.
-pub(super) fn place(
-    about: &About,
-    offset: Option<Offset>,
-    target_offset: Option<Offset>,
-) -> String {
-    digest(&parts(about, offset, target_offset))
+/// What tells the change that is not made for an incident from every other one; none where whoever
+/// compares finds the incident, too.
+pub(super) fn change(about: &About, incident: &Incident) -> Option<String> {
+    match (about, incident.offset, incident.planned) {
+        (About::Target(key), Some(offset), Some(planned)) => {
+            Some(mark_of_change(key, offset, planned))
+        }
+        (About::Target(_) | About::Source(_) | About::Name(_) | About::Unreadable(_), ..) => None,
+    }
+}
+
+/// Kept for good, too.
+fn mark_of_change(target: &Key, offset: Offset, planned: PlannedKind) -> String {
+    let word = match planned {
+        PlannedKind::Add => "add",
+        PlannedKind::Alter => "alter",
+        PlannedKind::Delete => "delete",
+    };
+    let mut parts = parts(&About::Target(target.clone()), Some(offset), None);
+    parts.push(word.as_bytes().to_vec());
+    digest(&parts)
 }
 
 fn parts(about: &About, offset: Option<Offset>, target_offset: Option<Offset>) -> Vec<Vec<u8>> {
@@ -156,7 +178,7 @@ mod tests {
     fn acknowledgement(about: &About, incident: &Incident) -> Acknowledged {
         let one = Acknowledgement {
             mark: mark(about, incident),
-            place: place(about, incident.offset, incident.target_offset),
+            change: change(about, incident),
             key: incident.key.clone(),
             offset: incident.offset,
             by: "alice".to_owned(),
@@ -164,6 +186,18 @@ mod tests {
             at_ms: 7,
         };
         Acknowledged::from_iter([one])
+    }
+
+    #[test]
+    fn a_change_that_is_not_made_is_covered_as_it_was_and_no_other() {
+        let (about, found) = (About::Target(key("a")), incident("a v1", Some(1), "too large"));
+        let kept = acknowledgement(&about, &found.clone().instead_of(PlannedKind::Add));
+        let covers = |name, offset, kind| kept.covers_change(&key(name), offset, kind).is_some();
+        assert!(covers("a", 1, PlannedKind::Add));
+        assert!(!covers("a", 2, PlannedKind::Add) && !covers("b", 1, PlannedKind::Add));
+        assert!(!covers("a", 1, PlannedKind::Alter), "it was not in the target");
+        let other = acknowledgement(&about, &found);
+        assert_eq!(other.covers_change(&key("a"), 1, PlannedKind::Add), None);
     }
 
     #[test]

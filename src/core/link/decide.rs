@@ -247,7 +247,8 @@ impl Link {
              To take it out, {how}"
         );
         let target_offset = self.target_offset(key);
-        let incident = Incident { offset: None, target_offset, key: key.to_string(), reason };
+        let incident =
+            Incident { offset: None, target_offset, key: key.to_string(), reason, planned: None };
         Verdict::Incident(incident, WaitFor::Definition)
     }
 
@@ -403,6 +404,7 @@ impl Link {
             target_offset: self.target_offset(key),
             key: key.to_string(),
             reason: DRIFT_REPORTED.to_owned(),
+            planned: None,
         }
     }
 

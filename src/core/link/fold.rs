@@ -41,7 +41,9 @@ impl Link {
     pub fn set_aside(&mut self, write: &Write, reason: String) {
         self.not_sent(&write.key);
         let offset = self.source_offset(&write.key);
-        let incident = Incident::of_source(offset, write.key.to_string(), reason);
+        let planned = self.planned(write).kind;
+        let incident =
+            Incident::of_source(offset, write.key.to_string(), reason).instead_of(planned);
         let source = match &write.key {
             Key::Schema(subject, version) => {
                 self.unplace(subject).map(|source| Key::Schema(source, *version))
@@ -73,7 +75,8 @@ impl Link {
     /// writes alone.
     #[must_use]
     pub fn let_stand(&self, planned: &Planned) -> Option<&Acknowledgement> {
-        self.ledger.acknowledged_at(&planned.key, self.source_offset(&planned.key))
+        let offset = self.source_offset(&planned.key)?;
+        self.ledger.acknowledged_change(&planned.key, offset, planned.kind)
     }
 
     /// The offset of the target's record at a key.

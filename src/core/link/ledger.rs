@@ -9,6 +9,7 @@ use crate::core::key::read_key;
 use crate::core::link::Told;
 use crate::core::link::acknowledged::Acknowledged;
 use crate::core::link::acknowledged::Acknowledgement;
+use crate::core::link::plan::PlannedKind;
 use crate::core::record::Offset;
 use crate::core::record::Record;
 use crate::core::subject::ContextName;
@@ -58,13 +59,21 @@ pub struct Incident {
     pub key: String,
     /// Why, and what to do.
     pub reason: String,
+    /// The change that a link which writes could not make, or makes no more: whoever compares plans it.
+    pub planned: Option<PlannedKind>,
 }
 
 impl Incident {
     /// One whose cause is not a record that someone else wrote into the target.
     #[must_use]
     pub fn of_source(offset: Option<Offset>, key: String, reason: String) -> Self {
-        Self { offset, target_offset: None, key, reason }
+        Self { offset, target_offset: None, key, reason, planned: None }
+    }
+
+    /// The same for a change that is not made.
+    #[must_use]
+    pub fn instead_of(self, planned: PlannedKind) -> Self {
+        Self { planned: Some(planned), ..self }
     }
 }
 
@@ -166,13 +175,14 @@ impl Ledger {
         self.acknowledged.covers(about, incident)
     }
 
-    /// The acknowledgement of whatever was wrong with a key of the target and a record of the source.
-    pub(super) fn acknowledged_at(
+    /// The acknowledgement of a change that a link which writes does not make.
+    pub(super) fn acknowledged_change(
         &self,
         target: &Key,
-        offset: Option<Offset>,
+        offset: Offset,
+        planned: PlannedKind,
     ) -> Option<&Acknowledgement> {
-        self.acknowledged.at(target, offset)
+        self.acknowledged.covers_change(target, offset, planned)
     }
 
     /// The incidents that nobody has acknowledged.

@@ -193,7 +193,7 @@ impl Link {
         }
     }
 
-    fn planned(&self, write: &Write) -> Planned {
+    pub(super) fn planned(&self, write: &Write) -> Planned {
         let held = self.target_holder(&write.key).is_some();
         let put = if held { PlannedKind::Alter } else { PlannedKind::Add };
         let (kind, id, offset) = match &write.change {

@@ -149,7 +149,8 @@ impl Link {
                 // What is gone from both sides meanwhile waits for it all the same.
                 let mut waiting = Vec::new();
                 self.ledger.release(&WaitFor::Mode(subject.clone()), &mut waiting);
-                waiting.retain(|key| !woken.contains(key));
+                let there: BTreeSet<&Key> = woken.iter().collect();
+                waiting.retain(|key| !there.contains(key));
                 woken.append(&mut waiting);
             }
             writes.extend(self.restore(&key, origin));
@@ -230,7 +231,13 @@ impl Link {
                               is left alone until the source says something new, or the link starts \
                               again";
                 let offset = self.source_offset(key);
-                Incident::of_source(offset, key.to_string(), reason.to_owned())
+                let incident = Incident::of_source(offset, key.to_string(), reason.to_owned());
+                // Another write may come first: one that frees the id of this key.
+                let own = writes.iter().rfind(|write| write.key == *key);
+                match own.map(|write| self.planned(write).kind) {
+                    Some(planned) => incident.instead_of(planned),
+                    None => incident,
+                }
             } else {
                 self.drift_reported(key)
             };

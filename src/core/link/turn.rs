@@ -2,8 +2,8 @@
 
 use crate::core::link::acknowledged::Acknowledged;
 use crate::core::link::acknowledged::Acknowledgement;
+use crate::core::link::acknowledged::change;
 use crate::core::link::acknowledged::mark;
-use crate::core::link::acknowledged::place;
 use crate::core::link::ledger::About;
 use crate::core::link::ledger::Incident;
 use crate::core::link::ledger::Ledger;
@@ -120,7 +120,7 @@ impl Ledger {
             kept.extend(match turn {
                 Turn::Acknowledge(Grounds { by, why }) if turns => Some(Acknowledgement {
                     mark: mark(about, incident),
-                    place: place(about, incident.offset, incident.target_offset),
+                    change: change(about, incident),
                     key: incident.key.chars().take(KEY_CHARS_MAX).collect(),
                     offset: incident.offset,
                     by: by.clone(),
