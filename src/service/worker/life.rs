@@ -130,6 +130,8 @@ pub(super) struct Life<C: Cluster, K: Clock> {
     pub(super) state: State,
     /// It holds leave to set fences again.
     pub(super) has_fence_leave: bool,
+    /// The target was brought up.
+    pub(super) is_brought_up: bool,
     pub(super) counts: Counts,
     pub(super) exports: Exports,
     /// The target's log was read to here.
@@ -197,6 +199,7 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
         recall_deletes(&mut link, checkpoint.as_ref(), now, wall_ms);
         self.show_begun(&ground, checkpoint.as_ref());
         let record_limit = appender.record_limit();
+        let has_leave = state.fence_leaves.contains_key(&scope_name(&definition.rules.scope()));
         Ok(Box::new(Life {
             fetcher: Fetcher::new(self.source.clone(), &definition.source_topic),
             coming_to_values: None,
@@ -210,10 +213,9 @@ impl<C: Cluster, K: Clock> Worker<C, K> {
             claim: unmade_claim(&definition, &ground, &past),
             folded: None,
             checkpoint,
-            has_fence_leave: state
-                .fence_leaves
-                .contains_key(&scope_name(&definition.rules.scope())),
+            has_fence_leave: has_leave,
             state,
+            is_brought_up: false,
             counts: self.status.borrow().counts.written_only(),
             exports: Exports::default(),
             target_next,

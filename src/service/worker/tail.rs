@@ -99,6 +99,7 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             () = wait_for(&mut signal) => return self.leave().await,
         };
         self.link.at().brought_up();
+        self.is_brought_up = true;
         self.say_dialects();
         if self.worker.goal == Goal::Backfill {
             return self.finish(next, end).await;
@@ -480,6 +481,9 @@ impl<C: Cluster, K: Clock> Life<C, K> {
             () = clock.sleep(DRAIN_ON_SHUTDOWN) => false,
         };
         if drained {
+            if self.is_brought_up {
+                self.use_up_leave().await?;
+            }
             self.keep_checkpoint(None).await?;
         } else {
             tracing::warn!(
