@@ -282,7 +282,9 @@ mod kafka_mock {
         append_all(&mut appender, 0..1).await;
         assert_eq!(acked(&appender, 1).await.acked, 1);
         let is_empty = |read: Result<Batch, Fault>| read.map_or(true, |it| it.records.is_empty());
-        soon(async { while is_empty(log.next().await) {} }).await;
+        // Two questions without an answer take 10 s each before it goes on with another client.
+        let read = async { while is_empty(log.next().await) {} };
+        tokio::time::timeout(LIMIT * 2, read).await.expect("a record");
         soon(async { while cluster.topic(TOPIC).await.is_err() {} }).await;
     }
 

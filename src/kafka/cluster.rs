@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::core::record::Offset;
@@ -28,7 +29,6 @@ use crate::kafka::limits;
 use crate::kafka::log;
 use crate::kafka::log::KafkaLog;
 use crate::kafka::member::SharesAnew;
-use crate::kafka::reader::Opening;
 use crate::kafka::reading::ReadingConsumer;
 use crate::kafka::reading::Shape;
 use crate::kafka::reading::make_consumer;
@@ -241,11 +241,16 @@ impl Inner {
         let place = Place::read(&self.name, topic);
         let (config, of) = (self.settings.reader(), place.clone());
         let (secrets, logins) = (Arc::clone(&self.secrets), self.logins.clone());
-        let make = Box::new(move || consumer(&config, &of, &secrets, &logins));
+        // Tokens are signed in it, and the reader's thread has none of its own.
+        let runtime = Handle::current();
+        let make = Box::new(move || {
+            let _entered = runtime.enter();
+            consumer(&config, &of, &secrets, &logins)
+        });
         let consumer = make()?;
         let clock = self.settings.clock;
         let topic = topic.to_owned();
-        log::open(Opening { consumer, make, clock, place, topic, partition, from })
+        log::open(log::Opening { consumer, make, clock, place, topic, partition, from })
     }
 
     fn read_all(&self, topic: &str) -> Result<Vec<Record>, Fault> {

@@ -22,12 +22,13 @@ use tokio::sync::mpsc;
 use crate::core::record::Offset;
 use crate::kafka::errors::Place;
 use crate::kafka::errors::lock;
-use crate::kafka::reader::Opening;
 use crate::kafka::reader::Reader;
 use crate::kafka::reading::Control;
 use crate::kafka::reading::Delivery;
+use crate::kafka::reading::ReadingConsumer;
 use crate::kafka::reading::Seek;
 use crate::kafka::reading::partitions_of;
+use crate::service::clock::SystemClock;
 use crate::service::ports::Batch;
 use crate::service::ports::Fault;
 use crate::service::ports::FaultClass;
@@ -92,6 +93,20 @@ impl Drop for KafkaLog {
         self.receiver.close();
         self.thread.unpark();
     }
+}
+
+/// Makes another client of the same kind.
+pub(super) type MakeConsumer = Box<dyn Fn() -> Result<Arc<ReadingConsumer>, Fault> + Send>;
+
+/// What a reader is opened with.
+pub(super) struct Opening {
+    pub(super) consumer: Arc<ReadingConsumer>,
+    pub(super) make: MakeConsumer,
+    pub(super) clock: SystemClock,
+    pub(super) place: Place,
+    pub(super) topic: String,
+    pub(super) partition: i32,
+    pub(super) from: Offset,
 }
 
 /// Starts to read. Blocks while it asks for the log's bounds.

@@ -17,16 +17,21 @@ use crate::core::record::after;
 use crate::kafka::ending::end_behind;
 use crate::kafka::errors::Place;
 use crate::kafka::errors::lock;
+use crate::kafka::log::MakeConsumer;
+use crate::kafka::log::Opening;
 use crate::kafka::reading::Control;
 use crate::kafka::reading::Delivery;
 use crate::kafka::reading::Heed;
 use crate::kafka::reading::LOOKS;
 use crate::kafka::reading::Outage;
+use crate::kafka::reading::Progress;
 use crate::kafka::reading::ReadingConsumer;
 use crate::kafka::reading::Shelf;
 use crate::kafka::reading::heard_in;
+use crate::kafka::reading::serve;
 use crate::kafka::settings::ANSWER_WITHIN;
 use crate::kafka::settings::RENEWED_AFTER;
+use crate::kafka::settings::RENEWED_AFTER_MAX;
 use crate::service::clock::SystemClock;
 use crate::service::ports::Batch;
 use crate::service::ports::Clock;
@@ -57,26 +62,16 @@ const SILENT_MAX: Duration = Duration::from_secs(30);
 const SEEK_WITHIN: Duration = Duration::from_secs(5);
 const SEEK_AGAIN_AFTER: Duration = Duration::from_millis(5);
 
-/// Makes another client of the same kind.
-pub(super) type MakeConsumer = Box<dyn Fn() -> Result<Arc<ReadingConsumer>, Fault> + Send>;
-
-/// What a reader is opened with.
-pub(super) struct Opening {
-    pub(super) consumer: Arc<ReadingConsumer>,
-    pub(super) make: MakeConsumer,
-    pub(super) clock: SystemClock,
-    pub(super) place: Place,
-    pub(super) topic: String,
-    pub(super) partition: i32,
-    pub(super) from: Offset,
-}
+/// A broker that has just started knows its topics within this long.
+const KNOWN_WITHIN: Duration = Duration::from_secs(10);
 
 /// Reads one partition.
 pub(super) struct Reader {
     consumer: Arc<ReadingConsumer>,
     make: MakeConsumer,
-    /// When the consumer was made, or its making was tried.
+    /// When the consumer was made, or its making was tried, and how long it is kept from then on.
     made_at: Duration,
+    renew_after: Duration,
     clock: SystemClock,
     place: Place,
     topic: String,
@@ -89,6 +84,10 @@ pub(super) struct Reader {
     next: Offset,
     /// Where to start, while the brokers could not be asked yet.
     wanted: Option<Offset>,
+    /// Since when it tries to read on where it was.
+    resumes_since: Option<Duration>,
+    /// Where it was when the leader was asked last, and had more.
+    behind_at: Option<Offset>,
     /// The high watermark asked before the first fetch, until the end was reached once.
     end_asked: Option<Offset>,
     /// The fetches since the last news of the end began after `end_asked` was known.
@@ -102,14 +101,6 @@ pub(super) struct Reader {
     outage: Outage,
 }
 
-/// Whether more is to come, and since when nothing has.
-struct Progress {
-    /// The last news was that the end is reached.
-    at_end: bool,
-    /// When the last news came, or were taken from us.
-    moved_at: Duration,
-}
-
 impl Reader {
     /// One that has not started.
     pub(super) fn new(
@@ -121,6 +112,7 @@ impl Reader {
             consumer: opening.consumer,
             make: opening.make,
             made_at: opening.clock.monotonic(),
+            renew_after: RENEWED_AFTER,
             clock: opening.clock,
             place: opening.place,
             topic: opening.topic,
@@ -130,6 +122,8 @@ impl Reader {
             epoch: 0,
             next: 0,
             wanted: None,
+            resumes_since: None,
+            behind_at: None,
             end_asked: None,
             end_confirmed: false,
             halted: false,
@@ -162,6 +156,7 @@ impl Reader {
             self.epoch = seek.epoch;
             self.wanted = Some(seek.offset);
             self.passed = None;
+            self.resumes_since = None;
         }
         if let Some(offset) = self.wanted
             && let Err(fault) = self.start_at(offset)
@@ -169,7 +164,7 @@ impl Reader {
             if fault.class == FaultClass::Transient {
                 self.renew();
             }
-            let listened = self.pass_fault(fault);
+            let listened = self.may_pass(&fault) || self.pass_fault(fault);
             std::thread::park_timeout(RETRY_AFTER);
             return listened;
         }
@@ -206,6 +201,15 @@ impl Reader {
         listened
     }
 
+    /// A broker that has just started does not know its topics, or their ends, for a moment: who reads on is
+    /// not stopped by it.
+    fn may_pass(&self, fault: &Fault) -> bool {
+        let now = self.clock.monotonic();
+        let resumed = self.resumes_since.map(|since| now.saturating_sub(since));
+        matches!(fault.class, FaultClass::Missing | FaultClass::OutOfRange)
+            && resumed.is_some_and(|resumed| resumed < KNOWN_WITHIN)
+    }
+
     /// The fault of a leader that says nothing; told again after as long a time. Behind the end it is
     /// asked whether that is still there.
     fn silence(&mut self) -> Option<Fault> {
@@ -225,7 +229,7 @@ impl Reader {
     }
 
     /// Asks the leader where the log ends. Where it does not say, or there is more behind an end that
-    /// was reached and nothing of it came, another client goes on.
+    /// was reached and nothing of it came since this was asked last, another client goes on.
     fn ask(&mut self) -> Option<Fault> {
         // What stopped it is not mended by an answer.
         if self.halted {
@@ -233,8 +237,12 @@ impl Reader {
         }
         match self.bounds() {
             Ok((_, end)) => {
-                if self.progress.at_end && end > self.next {
+                let (is_behind, at) = (self.progress.at_end && end > self.next, Some(self.next));
+                if is_behind && self.behind_at == at {
                     self.begin_anew();
+                } else if is_behind {
+                    self.behind_at = at;
+                    self.outage.doubt(self.clock.monotonic());
                 }
                 None
             }
@@ -243,17 +251,19 @@ impl Reader {
                 Some(fault)
             }
             // A broker that has just started does not know its topics yet; that one is gone is said unasked.
-            Err(fault) => {
+            Err(fault) if fault.class == FaultClass::Missing => {
                 tracing::debug!(topic = self.topic, "the leader is asked again: {fault}");
                 self.outage.doubt(self.clock.monotonic());
                 None
             }
+            Err(fault) => Some(fault),
         }
     }
 
     /// Reads on from where it is with a new client.
     fn begin_anew(&mut self) {
         self.wanted = Some(self.next);
+        self.resumes_since = Some(self.clock.monotonic());
         self.renew();
     }
 
@@ -262,10 +272,12 @@ impl Reader {
     /// cluster, lists none: such a client has nobody left to ask, and says nothing any more.
     fn renew(&mut self) {
         let now = self.clock.monotonic();
-        if now.saturating_sub(self.made_at) < RENEWED_AFTER {
+        let is_young = now.saturating_sub(self.made_at) < self.renew_after;
+        if is_young || self.control.stop.load(Ordering::Acquire) {
             return;
         }
         self.made_at = now;
+        self.renew_after = self.renew_after.saturating_mul(2).min(RENEWED_AFTER_MAX);
         match (self.make)() {
             Ok(made) => {
                 made.context().listen();
@@ -275,9 +287,19 @@ impl Reader {
         }
     }
 
-    /// Reads the partition from an offset on, or from the log's start where that is later.
+    /// Reads the partition from an offset on, or from the log's start where that is later and nothing was
+    /// read before.
     pub(super) fn start_at(&mut self, offset: Offset) -> Result<(), Fault> {
-        let (start, end) = self.bounds()?;
+        let asked = self.consumer.fetch_watermarks(&self.topic, self.partition, ANSWER_WITHIN);
+        let (start, end) = asked.map_err(|error| {
+            // Its reasons; records come again once it reads.
+            serve(&self.consumer);
+            self.place.fault_from(&error, self.consumer.context())
+        })?;
+        if offset < start && self.resumes_since.is_some() {
+            let cause = format!("the log begins at {start}, behind offset {offset}");
+            return Err(self.place.fault(FaultClass::OutOfRange, cause));
+        }
         if offset > end {
             let cause = format!("the log ends at {end}, before offset {offset}");
             return Err(self.place.fault(FaultClass::OutOfRange, cause));
@@ -286,6 +308,7 @@ impl Reader {
         self.end_asked = Some(end);
         self.end_confirmed = false;
         self.wanted = None;
+        self.resumes_since = None;
         self.halted = false;
         self.outage.over();
         self.progress = Progress { at_end: false, moved_at: self.clock.monotonic() };
@@ -373,6 +396,7 @@ impl Reader {
         }
         if !batch.records.is_empty() || end_news {
             self.outage.over();
+            self.renew_after = RENEWED_AFTER;
             // A reader that goes back to confirm the end is not there yet.
             self.progress = Progress { at_end: false, moved_at: self.clock.monotonic() };
         }

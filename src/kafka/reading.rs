@@ -243,6 +243,14 @@ impl Outage {
     }
 }
 
+/// Whether more is to come, and since when nothing has.
+pub(super) struct Progress {
+    /// The last news was that the end is reached.
+    pub(super) at_end: bool,
+    /// When the last news came, or were taken from us.
+    pub(super) moved_at: Duration,
+}
+
 /// What the reader passes on, and since which seek.
 pub(super) struct Delivery {
     pub(super) epoch: u64,

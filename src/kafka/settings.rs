@@ -20,6 +20,8 @@ pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// A client that gets no answer is not replaced before it is this old: there is one outage after another,
 /// and each new client takes three threads.
 pub(super) const RENEWED_AFTER: Duration = Duration::from_secs(5);
+/// The same for the last of many in one outage.
+pub(super) const RENEWED_AFTER_MAX: Duration = Duration::from_secs(60);
 
 /// How long a write may wait for its acknowledgement (`message.timeout.ms`). Longer than a leader
 /// election and a rolling restart of one broker; shorter than what an operator waits for.
